@@ -1,0 +1,30 @@
+package nightwatch
+
+import "time"
+
+// Node is one peer as it announces itself under nodes/<name>: a name, and the session (its lease) of the life it is
+// in. The key lives exactly as long as that lease.
+type Node struct {
+	// Name is unique in the cluster while its session lives; a DNS-1123 subdomain of at most 63 characters.
+	Name string `json:"name"`
+	// Session is the node's lease in lower-case hexadecimal: what a run belongs to. Another life of the same node
+	// has another session.
+	Session string `json:"session"`
+	// Address is host:port of the node's HTTP listener as its peers reach it; empty when it has none.
+	Address string `json:"address,omitempty"`
+	// Version is the version of the binary, or of the program that embeds it.
+	Version string `json:"version"`
+	// Labels are what a task's runsOn selects by.
+	Labels map[string]string `json:"labels,omitempty"`
+	// Runners are the ways this node can run things: "kubernetes", "process", "http", "handler".
+	Runners []string `json:"runners,omitempty"`
+	// Handlers are the names of the Go handlers registered at this moment.
+	Handlers []string `json:"handlers,omitempty"`
+	// Clusters are the Kubernetes clusters the node reaches: the context's name, and the uid of that cluster's
+	// kube-system namespace.
+	Clusters map[string]string `json:"clusters,omitempty"`
+	// Capacity is how many runs the node takes at once.
+	Capacity int `json:"capacity"`
+	// StartTime is when this life of the node began, UTC.
+	StartTime time.Time `json:"startTime"`
+}
