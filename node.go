@@ -25,6 +25,8 @@ type Node struct {
 	Clusters map[string]string `json:"clusters,omitempty"`
 	// Capacity is how many runs the node takes at once.
 	Capacity int `json:"capacity"`
+	// Draining says that the node is stopping and takes no new runs.
+	Draining bool `json:"draining,omitempty"`
 	// StartTime is when this life of the node began, UTC.
 	StartTime time.Time `json:"startTime"`
 }

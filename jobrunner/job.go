@@ -1,0 +1,318 @@
+package jobrunner
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/store"
+)
+
+// job is one run in the hands of this worker.
+type job struct {
+	w        *Worker
+	key      string // of the queue
+	log      hclog.Logger
+	runner   Runner
+	detached bool // its effect lives apart from the node
+	ctx      context.Context
+	end      context.CancelCauseFunc
+	leave    func() // ends the process's own exclusion of the task's dispatch
+
+	mu       sync.Mutex
+	run      nightwatch.Run
+	revision int64 // ModRevision of the run's record
+	claimed  bool
+	locked   int64 // CreateRevision of our key under locks/, 0 when we have none
+}
+
+// errNotOurs says that the run belongs to another session, or has ended.
+var errNotOurs = errors.New("the run is no longer this session's")
+
+func (w *Worker) newJob(key string, run nightwatch.Run, revision int64) *job {
+	ctx, end := context.WithCancelCause(context.WithoutCancel(w.cfg.Life))
+	runner := w.cfg.Runners[run.Runner]
+	_, detached := runner.(Preparer)
+	return &job{
+		w: w, key: key, run: run, revision: revision, runner: runner, detached: detached, ctx: ctx, end: end,
+		log:   w.cfg.Logger.With("task", run.Task, "run", run.ID, "attempt", run.Attempt),
+		leave: func() {},
+	}
+}
+
+// told takes in what the scheduler wrote into the record: its revision, and a wish to cancel.
+func (j *job) told(run nightwatch.Run, revision int64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if revision <= j.revision {
+		return
+	}
+	j.revision = revision
+	j.run.Cancel, j.run.Term = run.Cancel, run.Term
+	if run.Cancel != nil && j.claimed {
+		j.end(ErrCancel)
+	}
+}
+
+// do sees the run through: wait, claim, effect, record.
+func (j *job) do() {
+	defer j.end(nil)
+	defer func() { j.leave() }()
+	if !j.wait() {
+		j.handBack(nightwatch.ReasonHandedBack)
+		return
+	}
+	leave, err := j.w.enter(j.ctx, j.run.Task)
+	if err != nil {
+		j.handBack(nightwatch.ReasonHandedBack)
+		return
+	}
+	j.leave = leave
+	accepted, err := j.claim()
+	var refused refusal
+	switch {
+	case errors.As(err, &refused):
+		j.log.Debug("claim refused", "reason", string(refused))
+		j.handBack(string(refused))
+		return
+	case err != nil:
+		j.log.Debug("claim", "error", err)
+		return
+	}
+	j.attempt(accepted)
+}
+
+// wait holds a run that was handed out early until its time. It is false when the run is to be handed back.
+func (j *job) wait() bool {
+	early := time.Until(j.run.NotBefore)
+	if early <= 0 {
+		return j.ctx.Err() == nil
+	}
+	timer := time.NewTimer(early)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-j.ctx.Done():
+		return false
+	}
+}
+
+// refusal is why a run goes back to wait, as a reason word.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
+// claim makes the run this session's to do, in one transaction: the record says Running, the task's mutex is ours,
+// and the task's version is the one in force at that revision.
+func (j *job) claim() (*nightwatch.Accepted, error) {
+	for j.ctx.Err() == nil {
+		if !time.Now().Before(j.w.cfg.Deadline()) {
+			return nil, ErrSessionLost
+		}
+		txn, record := j.claimTxn()
+		response, err := j.w.cfg.Store.Commit(j.ctx, txn)
+		switch {
+		case err == nil:
+			j.mu.Lock()
+			j.claimed, j.run, j.revision = true, record, response.Header.Revision
+			j.run.Fence = j.revision
+			if j.needsLock(&record) {
+				j.locked = j.revision
+			}
+			canceled := j.run.Cancel != nil
+			j.mu.Unlock()
+			if canceled {
+				j.end(ErrCancel)
+			}
+			kvs := response.Responses[len(response.Responses)-1].GetResponseRange().Kvs
+			if len(kvs) == 0 {
+				return nil, nil
+			}
+			accepted := new(nightwatch.Accepted)
+			if err := json.Unmarshal(kvs[0].Value, accepted); err != nil {
+				return nil, nil //nolint:nilerr // an accepted value that cannot be read is as good as none: the run fails and says so
+			}
+			return accepted, nil
+		case errors.Is(err, nightwatch.ErrRefused):
+			if err := j.whyRefused(record); err != nil {
+				return nil, err
+			}
+		case errors.Is(err, nightwatch.ErrOutcomeUnknown):
+			// The same comparisons again: if the first was done they fail, and reading tells.
+			pause(j.ctx)
+		default:
+			return nil, fmt.Errorf("claim: %w", err)
+		}
+	}
+	return nil, context.Cause(j.ctx)
+}
+
+// needsLock tells whether claiming the record is a dispatch: not when its Job is on record already, nor when the run
+// is only to be ended. Such a claim asks for neither the mutex nor the absence of freezes.
+func (j *job) needsLock(record *nightwatch.Run) bool {
+	return record.Cancel == nil && (record.Job == nil || record.Job.UID == "")
+}
+
+func (j *job) claimTxn() (*store.Txn, nightwatch.Run) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	record := j.run
+	record.Phase, record.Reason, record.Message = nightwatch.PhaseRunning, "", ""
+	if record.StartTime.IsZero() {
+		record.StartTime = time.Now().UTC()
+	}
+	if preparer, ok := j.runner.(Preparer); ok {
+		preparer.Prepare(&record, j.w.cfg.ClusterID)
+	}
+	keys, txn := j.w.keys, new(store.Txn)
+	txn.Seen(keys.Run(record.Task, record.ID), j.revision)
+	if j.needsLock(&record) {
+		for _, freeze := range keys.Freezes(record.Task) {
+			txn.Seen(freeze, 0)
+		}
+		txn.NoneBelow(keys.LocksOf(record.Task))
+		txn.Put(j.lockKey(), nil, store.WithLease(j.w.cfg.Lease))
+	}
+	txn.Put(keys.Run(record.Task, record.ID), encode(&record))
+	txn.Get(keys.Accepted(record.Task))
+	return txn, record
+}
+
+// lockKey is what concurrency.Mutex would use for our session.
+func (j *job) lockKey() string { return j.w.keys.LocksOf(j.run.Task) + j.w.cfg.Session }
+
+// whyRefused finds out why a claim was refused: nil means try again.
+func (j *job) whyRefused(record nightwatch.Run) error {
+	st := j.w.cfg.Store
+	now, revision, err := st.Run(j.ctx, record.Task, record.ID)
+	if errors.Is(err, nightwatch.ErrNotFound) {
+		return errNotOurs
+	}
+	if err != nil {
+		pause(j.ctx)
+		return nil
+	}
+	j.mu.Lock()
+	known := j.revision
+	j.mu.Unlock()
+	if revision != known {
+		if now.Session != j.w.cfg.Session || now.Attempt != record.Attempt || !now.Live() {
+			return errNotOurs
+		}
+		if now.Phase == nightwatch.PhaseRunning && bytes.Equal(encode(&now), encode(&record)) {
+			// An earlier try was done though its answer was lost. Nobody but us writes a claim of this session.
+			// Made Assigned again it can be claimed with an answer: nothing has been started on the strength of it.
+			now.Phase = nightwatch.PhaseAssigned
+			if err := j.dropOwnLock(); err != nil {
+				return err
+			}
+		}
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.run, j.revision = now, revision
+		return nil
+	}
+	what, err := st.Holds(j.ctx, record.Task)
+	switch {
+	case err != nil:
+		pause(j.ctx)
+		return nil
+	case what.Frozen:
+		return refusal(nightwatch.ReasonFrozen)
+	case what.Locked:
+		return refusal(nightwatch.ReasonLocked)
+	}
+	return nil
+}
+
+// dropOwnLock removes the lock of an earlier try of this very dispatch.
+func (j *job) dropOwnLock() error {
+	var txn store.Txn
+	txn.Delete(j.lockKey())
+	if _, err := j.w.cfg.Store.Commit(j.ctx, &txn); err != nil {
+		return fmt.Errorf("free %s: %w", j.lockKey(), err)
+	}
+	return nil
+}
+
+// pause rests between two tries.
+func pause(ctx context.Context) {
+	timer := time.NewTimer(100 * time.Millisecond)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// attempt runs what was claimed, and records how it ended.
+func (j *job) attempt(accepted *nightwatch.Accepted) {
+	j.mu.Lock()
+	record := j.run
+	j.mu.Unlock()
+	switch {
+	case accepted == nil || accepted.UID != record.TaskUID:
+		// The task is being deleted or replaced: nothing was started.
+		j.finish(Outcome{Phase: nightwatch.PhaseCanceled, Reason: nightwatch.ReasonTaskDeleted})
+		return
+	case accepted.Task.Runner() != record.Runner:
+		j.reassign(accepted.Task.Runner())
+		return
+	case j.runner == nil:
+		j.finish(Outcome{Phase: nightwatch.PhaseFailed, Reason: nightwatch.ReasonStartRefused,
+			Message: fmt.Sprintf("node %q has no runner %q", j.w.cfg.Node, record.Runner)})
+		return
+	}
+	j.log.Debug("start", "runner", record.Runner, "fence", record.Fence)
+	j.w.cfg.Metrics.started(record.Runner)
+	outcome := j.runner.Run(j.ctx, &Attempt{
+		Run: userView(&record, accepted, j.w.cfg.ClusterID), Task: &accepted.Task, Record: record, ClusterID: j.w.cfg.ClusterID,
+		Adopt:    record.LostSessions > 0 && record.Job != nil,
+		Deadline: j.w.cfg.Deadline, Logger: j.log,
+		Save: func(ctx context.Context, change func(*nightwatch.Run)) error {
+			return j.save(ctx, func(r *nightwatch.Run) {
+				r.TaskRevision = accepted.Revision
+				change(r)
+			})
+		},
+	})
+	j.w.cfg.Metrics.ended(record.Runner, outcome)
+	if outcome.Phase != "" {
+		j.run.TaskRevision = accepted.Revision
+		j.finish(outcome)
+		return
+	}
+	if errors.Is(context.Cause(j.ctx), ErrStopping) {
+		j.interrupt(accepted.Task.Delivery)
+	}
+	// Else the session is lost or the run another's: its record is no longer ours to write.
+}
+
+// userView is what user code is told, the task's params with the run's laid over them.
+func userView(record *nightwatch.Run, accepted *nightwatch.Accepted, clusterID string) Run {
+	namespace, name, _ := strings.Cut(record.Task, "/")
+	params := map[string]json.RawMessage{}
+	for _, layer := range []map[string]json.RawMessage{accepted.Task.Params, record.Params} {
+		for key, value := range layer {
+			params[key] = value
+		}
+	}
+	return Run{
+		Namespace: namespace, Task: name, ID: record.ID, Attempt: record.Attempt, NominalTime: record.NominalTime,
+		Fence: record.Fence, IdempotencyKey: record.IdempotencyKey(clusterID), Params: params,
+	}
+}
+
+func encode(r *nightwatch.Run) []byte {
+	data, _ := json.Marshal(r) // a record can always be written
+	return data
+}

@@ -1,0 +1,203 @@
+package jobrunner
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/store"
+)
+
+// save writes the record as long as it is this session's, and frees the task's mutex with it.
+func (j *job) save(ctx context.Context, change func(*nightwatch.Run)) error {
+	err := j.write(ctx, change, false)
+	if err != nil {
+		j.end(ErrSessionLost)
+		return err
+	}
+	j.leave()
+	return nil
+}
+
+// finish makes the run terminal and takes it off the queue. The result is kept until etcd takes it: it is refused
+// only once the run is another's, who then answers for it. It gives up when the worker has long stopped.
+func (j *job) finish(outcome Outcome) {
+	ctx, cancel := j.lastWrites()
+	defer cancel()
+	err := j.write(ctx, func(r *nightwatch.Run) {
+		r.Phase, r.Reason, r.Message = outcome.Phase, outcome.Reason, outcome.Message
+		r.ExitCode, r.EndTime = outcome.ExitCode, time.Now().UTC()
+		var tail Tail
+		_, _ = tail.Write([]byte(outcome.Output))
+		r.Output = tail.String()
+	}, true)
+	j.report(err, "end", "phase", outcome.Phase, "reason", outcome.Reason)
+}
+
+// handBack gives an unclaimed run back to wait for another node, or for what the reason says.
+func (j *job) handBack(reason string) {
+	if errors.Is(context.Cause(j.ctx), ErrSessionLost) {
+		return
+	}
+	ctx, cancel := j.lastWrites()
+	defer cancel()
+	err := j.write(ctx, func(r *nightwatch.Run) { pending(r, reason) }, true)
+	j.report(err, "hand back", "reason", reason)
+}
+
+// interrupt gives back a claimed run of a node that stops. A Job goes on and is followed by the next node; of
+// anything else the attempt is over, and delivery says whether another follows.
+func (j *job) interrupt(delivery string) {
+	if !j.detached && delivery == nightwatch.AtMostOnce {
+		j.finish(Outcome{Phase: nightwatch.PhaseFailed, Reason: nightwatch.ReasonNodeLost, Message: "the node stopped in mid-run"})
+		return
+	}
+	ctx, cancel := j.lastWrites()
+	defer cancel()
+	err := j.write(ctx, func(r *nightwatch.Run) {
+		pending(r, nightwatch.ReasonHandedBack)
+		if !j.detached {
+			r.Attempt++
+			r.Job = nil
+		}
+	}, true)
+	j.report(err, "hand over")
+}
+
+// reassign gives back a claimed run that the task's newer version wants run another way. Nothing was started.
+func (j *job) reassign(runner string) {
+	ctx, cancel := j.lastWrites()
+	defer cancel()
+	err := j.write(ctx, func(r *nightwatch.Run) {
+		pending(r, "")
+		r.Runner, r.Job = runner, nil
+	}, true)
+	j.report(err, "reassign", "runner", runner)
+}
+
+func pending(r *nightwatch.Run, reason string) {
+	r.Phase, r.Reason, r.Message = nightwatch.PhasePending, reason, ""
+	r.Node, r.Session = "", ""
+}
+
+func (j *job) report(err error, what string, args ...any) {
+	switch {
+	case err == nil:
+		j.log.Debug(what, args...)
+	case errors.Is(err, errNotOurs):
+		j.log.Info("the run is another's by now: "+what+" is left to it", args...)
+	default:
+		j.log.Error(what, append(args, "error", err)...)
+	}
+}
+
+// lastWrites outlives the attempt's context: results are worth waiting for, even beyond the session. It ends some
+// time after the session's life.
+func (j *job) lastWrites() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(j.ctx))
+	stop := context.AfterFunc(j.w.cfg.Life, func() {
+		timer := time.AfterFunc(afterlife, cancel)
+		context.AfterFunc(ctx, func() { timer.Stop() })
+	})
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
+// afterlife is how long results are kept for etcd once the session is over.
+const afterlife = 3 * time.Second
+
+// write changes the record under the revision that we know, again and again until etcd answers. With off set the
+// run leaves our queue as well. errNotOurs says that the run is another's.
+func (j *job) write(ctx context.Context, change func(*nightwatch.Run), off bool) error {
+	for {
+		j.mu.Lock()
+		record, revision, locked := j.run, j.revision, j.locked
+		j.mu.Unlock()
+		change(&record)
+		value := encode(&record)
+		key := j.w.keys.Run(record.Task, record.ID)
+		var txn store.Txn
+		txn.Seen(key, revision)
+		txn.Put(key, value)
+		if off {
+			txn.Delete(j.key)
+		}
+		if locked != 0 {
+			// Deleted by its CreateRevision, so that an ambiguous answer never costs somebody a newer lock. Our key
+			// is bound to our lease: once that is gone so is the key, and the comparison has to go with it.
+			if j.w.cfg.Life.Err() == nil {
+				txn.Alive(j.lockKey(), locked)
+				txn.Delete(j.lockKey())
+			}
+		}
+		response, err := j.w.cfg.Store.Commit(ctx, &txn)
+		switch {
+		case err == nil:
+			j.wrote(record, response.Header.Revision)
+			return nil
+		case ctx.Err() != nil:
+			return err
+		case errors.Is(err, nightwatch.ErrRefused):
+			if done, err := j.afterRefusal(ctx, key, value); done || err != nil {
+				return err
+			}
+		default:
+			pause(ctx)
+		}
+	}
+}
+
+func (j *job) wrote(record nightwatch.Run, revision int64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	cancel := j.run.Cancel
+	j.run, j.locked = record, 0
+	j.revision = max(j.revision, revision)
+	if cancel != nil {
+		j.run.Cancel = cancel
+	}
+}
+
+// afterRefusal reads what the record says instead: done means that an earlier try of ours stands there.
+func (j *job) afterRefusal(ctx context.Context, key string, value []byte) (done bool, err error) {
+	response, err := j.w.cfg.Store.Client().Get(ctx, key)
+	if err != nil {
+		pause(ctx)
+		return false, nil //nolint:nilerr // the write is tried again until ctx ends
+	}
+	if len(response.Kvs) == 0 {
+		return false, errNotOurs
+	}
+	kv := response.Kvs[0]
+	if bytes.Equal(kv.Value, value) {
+		var record nightwatch.Run
+		if err := json.Unmarshal(kv.Value, &record); err != nil {
+			return false, err
+		}
+		j.wrote(record, kv.ModRevision)
+		return true, nil
+	}
+	var now nightwatch.Run
+	if err := json.Unmarshal(kv.Value, &now); err != nil {
+		return false, err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if now.Session != j.w.cfg.Session || now.Attempt != j.run.Attempt || !now.Live() {
+		return false, errNotOurs
+	}
+	if kv.ModRevision == j.revision {
+		// The record is as we know it, so it was the lock that somebody took away. That excuses nobody from writing
+		// down what happened.
+		j.locked = 0
+		return false, nil
+	}
+	j.revision = kv.ModRevision
+	j.run.Cancel, j.run.Term = now.Cancel, now.Term
+	return false, nil
+}

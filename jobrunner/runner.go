@@ -1,0 +1,160 @@
+package jobrunner
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/nightwatch-go/nightwatch"
+)
+
+// Runner is one way to run things. A Runner is safe for concurrent use.
+type Runner interface {
+	// Name is the word that tasks, nodes and run records use for it.
+	Name() string
+	// Run performs one attempt and returns when its effect has ended. Nothing of the attempt has been started
+	// before, unless a.Adopt says so. When ctx ends, context.Cause(ctx) says what is wanted:
+	//
+	//   - ErrCancel, ErrTimeout: end the effect, then return what Stopped(ctx) says.
+	//   - ErrSessionLost, ErrStopping: the node may not act for this run any longer. A runner whose effects live
+	//     apart from the node (Kubernetes) leaves them alone; all others end them. Return Interrupted.
+	//
+	// An attempt that ended by itself before the runner noticed ctx is reported as it ended.
+	Run(ctx context.Context, a *Attempt) Outcome
+}
+
+// Preparer is a Runner whose effect has a name that must be on record before the effect is made: Prepare writes it
+// into run, with no I/O. It is called before the claim, whose transaction stores run.
+type Preparer interface {
+	Prepare(run *nightwatch.Run, clusterID string)
+}
+
+// Service is a Runner with work of its own beside its attempts, such as a watch. Serve is called once for a node's
+// life, before any Run, and blocks until ctx ends.
+type Service interface {
+	Serve(ctx context.Context, env Env)
+}
+
+// Checker is a Runner that depends on something outside of the node. Check returns nil while that is well; it does
+// not block.
+type Checker interface {
+	Check() error
+}
+
+// Clusterer is a Runner that reaches Kubernetes clusters: name → uid of the kube-system namespace. It is asked when
+// the node announces itself; those that cannot be reached are left out.
+type Clusterer interface {
+	Clusters() map[string]string
+}
+
+// Env is what a Service is given of the cluster.
+type Env struct {
+	ClusterID string
+	Node      string
+	Logger    hclog.Logger
+	// Lookup makes a linearizable read of a run's record: nightwatch.ErrNotFound when there is none.
+	Lookup func(ctx context.Context, task, run string) (*nightwatch.Run, error)
+	// Gone receives the names of runs whose records have been deleted. It may miss some; sweep on a timer too.
+	Gone <-chan RunName
+}
+
+// RunName names a run: the task as "<namespace>/<task>", and the run's id.
+type RunName struct{ Task, Run string }
+
+// Attempt is one try of a run, as its Runner sees it.
+type Attempt struct {
+	// Run is what may be told to user code.
+	Run Run
+	// Task is the version of the task that this attempt runs.
+	Task *nightwatch.Task
+	// Record is the run's record as it was claimed. Job.Name is set by the runner's own Prepare.
+	Record    nightwatch.Run
+	ClusterID string
+	// Adopt says that a session that is lost had claimed this very attempt: its effect may exist, or be made by a
+	// frozen process that wakes up. Only runners whose effects have names ever see it.
+	Adopt bool
+	// Deadline is until when this node may act for the run, asked anew before every effect. It moves while the
+	// session is renewed.
+	Deadline func() time.Time
+	// Save changes the record in etcd under its revision. After the first call that follows the effect the task's
+	// mutex is free. An error means that the run is no longer this session's (ctx is about to end): touch nothing.
+	Save   func(ctx context.Context, change func(*nightwatch.Run)) error
+	Logger hclog.Logger
+}
+
+// Run is what user code is told of the attempt it is.
+type Run struct {
+	Namespace string
+	Task      string
+	ID        string
+	// Attempt counts from 1.
+	Attempt     int
+	NominalTime time.Time
+	// Fence grows with every claim of the task's runs: whoever has seen a higher one may refuse this one.
+	Fence int64
+	// IdempotencyKey is the same whenever the same attempt is repeated.
+	IdempotencyKey string
+	Params         map[string]json.RawMessage
+}
+
+// Outcome is how an attempt ended.
+type Outcome struct {
+	// Phase is Succeeded, Failed or Canceled; empty when it was interrupted, and another session is to see to it.
+	Phase nightwatch.Phase
+	// Reason is a word, Message a sentence; empty on success.
+	Reason, Message string
+	ExitCode        *int
+	// Output is the end of what the attempt wrote; only the last nightwatch.MaxOutput bytes are kept.
+	Output string
+}
+
+// Causes for which the context of an attempt ends.
+var (
+	ErrCancel      = errors.New("cancel requested")
+	ErrTimeout     = errors.New("timeout of the attempt")
+	ErrSessionLost = errors.New("session lost")
+	ErrStopping    = errors.New("node is stopping")
+)
+
+// Interrupted is the Outcome of an attempt that this node gave up before its end.
+var Interrupted = Outcome{}
+
+// Stopped is the Outcome of an attempt whose effect was ended because ctx was.
+func Stopped(ctx context.Context) Outcome {
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, ErrCancel):
+		return Outcome{Phase: nightwatch.PhaseCanceled, Reason: nightwatch.ReasonCancelRequested}
+	case errors.Is(cause, ErrTimeout), errors.Is(cause, context.DeadlineExceeded):
+		return Outcome{Phase: nightwatch.PhaseFailed, Reason: nightwatch.ReasonTimeout, Message: "the attempt took longer than its timeout"}
+	default:
+		return Interrupted
+	}
+}
+
+// WithTimeout bounds ctx by the timeout of the attempt's task, counted from now.
+func WithTimeout(ctx context.Context, a *Attempt) (context.Context, context.CancelFunc) {
+	if a.Task.Timeout <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, time.Duration(a.Task.Timeout), ErrTimeout)
+}
+
+// Environment is what every attempt is told in the form of environment variables.
+func (r Run) Environment() []string {
+	params, err := json.Marshal(r.Params)
+	if err != nil || r.Params == nil {
+		params = []byte("{}")
+	}
+	return []string{
+		"NIGHTWATCH_NAMESPACE=" + r.Namespace,
+		"NIGHTWATCH_TASK=" + r.Task,
+		"NIGHTWATCH_RUN=" + r.ID,
+		"NIGHTWATCH_ATTEMPT=" + itoa(int64(r.Attempt)),
+		"NIGHTWATCH_NOMINAL_TIME=" + r.NominalTime.UTC().Format(time.RFC3339Nano),
+		"NIGHTWATCH_FENCE=" + itoa(r.Fence),
+		"NIGHTWATCH_PARAMS=" + string(params),
+	}
+}

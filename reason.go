@@ -1,0 +1,36 @@
+package nightwatch
+
+// Reason words: the same in keys, logs and metrics.
+const (
+	// Why a run waits.
+	ReasonNoFittingNode = "NoFittingNode" // no live node has the runner, handler or labels
+	ReasonNoCapacity    = "NoCapacity"    // nodes that fit are full
+	ReasonOverlap       = "Overlap"       // an earlier run of the task is live
+	ReasonLocked        = "Locked"        // somebody holds locks/<namespace>/<task>
+	ReasonFrozen        = "Frozen"        // a freeze key covers it
+	ReasonNodeLost      = "NodeLost"      // the session that had it is gone
+	ReasonHandedBack    = "HandedBack"    // its node is stopping
+
+	// Why a run failed, was canceled, skipped or missed.
+	ReasonExitCode        = "ExitCode"
+	ReasonSignal          = "Signal"
+	ReasonTimeout         = "Timeout"
+	ReasonStartRefused    = "StartRefused"
+	ReasonGuardLost       = "GuardLost" // the guard of the node's processes died, and they with it
+	ReasonHandlerError    = "HandlerError"
+	ReasonPanic           = "Panic"
+	ReasonHTTPStatus      = "HTTPStatus"
+	ReasonHTTPError       = "HTTPError"
+	ReasonJobGone         = "JobGone"
+	ReasonJobNameTaken    = "JobNameTaken"
+	ReasonInvalidTask     = "InvalidTask"
+	ReasonCancelRequested = "CancelRequested"
+	ReasonTaskDeleted     = "TaskDeleted"
+	ReasonTaskReplaced    = "TaskReplaced"
+	ReasonCatchUp         = "CatchUp"
+	ReasonSuspended       = "Suspended"
+
+	// Why a task is where it is.
+	ReasonDeleting         = "Deleting"
+	ReasonPreviousDeleting = "PreviousDeleting"
+)

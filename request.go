@@ -1,0 +1,37 @@
+package nightwatch
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Actions of a request.
+const (
+	ActionRun    = "run"
+	ActionCancel = "cancel"
+)
+
+// Request is one action a user asks for: the value of requests/<namespace>/<task>/<id>, consumed by the scheduler.
+type Request struct {
+	Action string `json:"action,omitempty"`
+	// Run is the run to act on; empty means the live one, or the last.
+	Run string `json:"run,omitempty"`
+	// Params are laid over the task's for this run.
+	Params map[string]json.RawMessage `json:"params,omitempty"`
+	// Overlap stands in for the task's own for this run.
+	Overlap string `json:"overlap,omitempty"`
+	By      string `json:"by,omitempty"`
+	Note    string `json:"note,omitempty"`
+}
+
+// Verdict is what became of a request: verdicts/<namespace>/<task>/<id>, kept for an hour. The same id put again
+// within that hour has the same verdict and does nothing twice.
+type Verdict struct {
+	Accepted bool         `json:"accepted"`
+	Run      string       `json:"run,omitempty"`
+	Errors   []FieldError `json:"errors,omitempty"`
+	Time     time.Time    `json:"time"`
+}
+
+// VerdictTTL is how long a verdict on a request is kept.
+const VerdictTTL = time.Hour

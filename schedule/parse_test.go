@@ -1,0 +1,185 @@
+package schedule
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestParseRefuses(t *testing.T) {
+	expr := func(e ...string) Spec { return Spec{Expressions: e} }
+	long := strings.Repeat("1,", 127) + "1 * * *" // 262 bytes
+	for _, tc := range []struct {
+		name string
+		spec Spec
+		want string // of Error()
+	}{
+		{"nothing", Spec{}, `schedule: nothing is set: want a cron expression, or every with an interval of at least 10ms`},
+		{"both", Spec{Expressions: []string{"@daily"}, Every: time.Minute}, `every: "1m0s": schedule and every exclude each other: want one of them`},
+		{"offset without every", Spec{Expressions: []string{"@daily"}, Offset: time.Second}, `offset: "1s": goes with every, not with schedule`},
+		{"too many", expr(make([]string, 33)...), `schedule: 33 expressions are too many: want at most 32`},
+		{"too long", expr(long), `: 261 bytes are too many: want at most 256`},
+		{"empty", expr(""), `schedule: is empty: want a cron expression like 0 3 * * *`},
+		{"blank", expr(" \t\n"), `: is empty: `},
+		{"second of a list", expr("@daily", "61 * * * *"), `schedule[1]: "61 * * * *": minute 61 is over 59`},
+
+		{"minute over", expr("61 * * * *"), `schedule: "61 * * * *": minute 61 is over 59`},
+		{"second over", expr("60 * * * * *"), `second 60 is over 59`},
+		{"hour over", expr("0 24 * * *"), `hour 24 is over 23`},
+		{"day zero", expr("0 0 0 * *"), `day of month 0 is under 1`},
+		{"day over", expr("0 0 32 * *"), `day of month 32 is over 31`},
+		{"month over", expr("0 0 1 13 *"), `month 13 is over 12`},
+		{"weekday over", expr("0 0 * * 8"), `day of week 8 is over 7`},
+		{"unknown name", expr("0 0 * foo *"), `month "foo" is not known: want 1 to 12 or jan to dec`},
+		{"name in a range", expr("0 0 * * mon-xyz"), `day of week "xyz" in "mon-xyz" is not known: want 0 to 7 or sun to sat`},
+		{"negative", expr("-5 * * * *"), `minute "" in "-5" is not known: want 0 to 59`},
+		{"sign", expr("+5 * * * *"), `minute "+5" is not known: want 0 to 59`},
+		{"huge", expr("99999999999999999999 * * * *"), `minute "99999999999999999999" is not known: want 0 to 59`},
+		{"backwards", expr("0 22-2 * * *"), `hour 22-2 runs backwards: want the lower value first, or 22-23,0-2 for a range over the end`},
+		{"backwards with step", expr("0 22-2/2 * * *"), `hour 22-2/2 runs backwards: want the lower value first`},
+		{"two hyphens", expr("1-2-3 * * * *"), `minute "2-3" in "1-2-3" is not known: want 0 to 59`},
+		{"star range", expr("*-5 * * * *"), `minute "*" in "*-5" is not known: want 0 to 59`},
+		{"empty item", expr("1,,2 * * * *"), `minute "1,,2" has an empty item: want values separated by single commas`},
+		{"comma only", expr(", * * * *"), `minute "," has an empty item`},
+		{"step zero", expr("*/0 * * * *"), `minute step 0 in "*/0" is under 1`},
+		{"step over", expr("*/90 * * * *"), `minute step 90 in "*/90" is over 59`},
+		{"step missing", expr("*/ * * * *"), `minute step "" in "*/" is not a number: want 1 to 59`},
+		{"two slashes", expr("*/2/3 * * * *"), `minute step "2/3" in "*/2/3" is not a number`},
+		{"question mark", expr("? * * * *"), `minute ? is not known: want *`},
+		{"four fields", expr("* * * *"), `has 4 fields: want 5 (minute, hour, day of month, month, day of week), or 6 with seconds first`},
+		{"seven fields", expr("* * * * * * *"), `has 7 fields: `},
+
+		{"30 February", expr("0 0 30 2 *"), `can never match: day of month 30 does not exist in February`},
+		{"31 of short months", expr("0 0 31 4,6 *"), `can never match: day of month 31 does not exist in April or June`},
+		{"31 of short months and weekday", expr("0 0 30,31 2 */2"), `can never match: day of month 30 does not exist in February`},
+
+		{"every zero", expr("@every 0s"), `@every 0s is not positive: want at least 10ms`},
+		{"every negative", expr("@every -1h"), `@every -1h is not positive: want at least 10ms`},
+		{"every short", expr("@every 9ms"), `@every 9ms is too short: want at least 10ms`},
+		{"every fraction", expr("@every 10500us"), `@every 10500us is not in whole milliseconds`},
+		{"every bare", expr("@every"), `@every needs a duration, for instance @every 90s`},
+		{"every number", expr("@every 90"), `"90" is not a duration: want one like 90s or 1h30m`},
+		{"every overflow", expr("@every 9999999h"), `"9999999h" is not a duration`},
+		{"every in a zone", expr("CRON_TZ=UTC @every 1h"), `@every counts from the Unix epoch and has no time zone: leave the zone out`},
+		{"reboot", expr("@reboot"), `@reboot names no time`},
+		{"unknown descriptor", expr("@fortnightly"), `"@fortnightly" is not known: want @yearly`},
+		{"descriptor and more", expr("@daily 5"), `@daily stands alone: nothing may follow it`},
+
+		{"bare TZ", expr("TZ=UTC"), `nothing follows TZ=UTC: want a cron expression after it`},
+		{"bare CRON_TZ", expr("CRON_TZ=UTC"), `nothing follows CRON_TZ=UTC: want a cron expression after it`},
+		{"bare CRON_TZ and space", expr("CRON_TZ=UTC "), `nothing follows CRON_TZ=UTC`},
+		{"empty TZ", expr("TZ= * * * * *"), `TZ= has no time zone after it: want an IANA name`},
+		{"two prefixes", expr("TZ=UTC TZ=UTC * * * * *"), `second "TZ=UTC" is not known: want 0 to 59`},
+		{"unknown zone prefix", expr("TZ=Mars/Olympus 0 0 * * *"), `TZ="Mars/Olympus": no such time zone: want an IANA name`},
+		{"local zone prefix", expr("CRON_TZ=Local 0 0 * * *"), `CRON_TZ="Local": differs from one machine to the next`},
+
+		{"every field short", Spec{Every: 5 * time.Millisecond}, `every: "5ms": is too short: want at least 10ms`},
+		{"every field negative", Spec{Every: -time.Hour}, `every: "-1h0m0s": is not positive: want at least 10ms`},
+		{"every field fraction", Spec{Every: time.Second + 1}, `every: "1.000000001s": is not in whole milliseconds`},
+		{"offset negative", Spec{Every: time.Minute, Offset: -1}, `offset: "-1ns": is negative: want at least 0s and less than every (1m)`},
+		{"offset too long", Spec{Every: time.Minute, Offset: time.Minute}, `offset: "1m0s": is not less than every (1m)`},
+		{"offset fraction", Spec{Every: time.Minute, Offset: 1}, `offset: "1ns": is not in whole milliseconds`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s, err := Parse(tc.spec)
+			if err == nil {
+				t.Fatalf("accepted as %s, want %s", s, tc.want)
+			}
+			var refused *Error
+			if !errors.As(err, &refused) {
+				t.Fatalf("error is a %T, want *Error", err)
+			}
+			if !strings.Contains(err.Error(), tc.want) {
+				t.Fatalf("got  %s\nwant %s", err, tc.want)
+			}
+			if len(err.Error()) > 600 {
+				t.Fatalf("message of %d bytes", len(err.Error()))
+			}
+		})
+	}
+}
+
+func TestTimeZoneRefused(t *testing.T) {
+	for _, name := range []string{
+		"Local", "local", "localtime", "posixrules", "Mars/Olympus", "Europe/", "/Europe/Berlin", "Europe//Berlin",
+		"../../etc/passwd", "/etc/passwd", "Europe/../../../etc/passwd", `..\..\etc\passwd`, "right/UTC", "posix/UTC",
+		"Europe/Berlin\x00", "Europe/Berlin ", " UTC", "Europe\nBerlin", "zone.tab", "+02:00", "UTC+8", "北京", "America",
+		strings.Repeat("A", 300),
+	} {
+		_, err := Parse(Spec{Expressions: []string{"@daily"}, TimeZone: name})
+		var refused *Error
+		if !errors.As(err, &refused) || refused.Field != "timeZone" || refused.Value != cut(name) {
+			t.Errorf("TimeZone %q: %v, want an Error that names it", name, err)
+		}
+	}
+	for _, name := range []string{"", "UTC", "Etc/UTC", "Etc/GMT+8", "EST5EDT", "America/Argentina/Buenos_Aires", "America/Port-au-Prince"} {
+		if _, err := Parse(Spec{Expressions: []string{"@daily"}, TimeZone: name}); err != nil {
+			t.Errorf("TimeZone %q: %v", name, err)
+		}
+	}
+}
+
+func TestCanonical(t *testing.T) {
+	for _, tc := range []struct{ zone, in, want string }{
+		{"", "*/5 * * * *", "*/5 * * * *"},
+		{"", "  */5\t*  * * *\n", "*/5 * * * *"},
+		{"UTC", "*/1 */1 ? * ?", "* * * * *"},
+		{"", "0 */5 * * * *", "*/5 * * * *"},
+		{"", "*/10 0 0 1 */3 *", "*/10 0 0 1 */3 *"},
+		{"", "0-59 0-23 1-31 1-12 0-7", "0-59 0-23 1-31 * 0-6"},
+		{"", "0/5 9-17/1 * * mon-fri", "0-55/5 9-17 * * 1-5"},
+		{"", "5,4,3,3,2 1,2 1 JAN,mar Sun", "2-5 1,2 1 1,3 0"},
+		{"", "0 0 * * 7", "0 0 * * 0"},
+		{"", "0 0 * * 5-7", "0 0 * * 0,5,6"},
+		{"", "0 0 * * fri-sun", "0 0 * * 0,5,6"},
+		{"", "0 0 * * 1-7/2", "0 0 * * 0,1,3,5"},
+		{"", "0 0 * * 0-7/2", "0 0 * * 0-6/2"},
+		{"", "0 0 * * 7/2", "0 0 * * 0"},
+		{"", "0 0 * * sun-mon", "0 0 * * 0,1"},
+		{"", "*/20,7 * * * *", "*/20,7 * * * *"},
+		{"", "5/15 * * * *", "5-50/15 * * * *"},
+		{"", "@hourly", "0 * * * *"},
+		{"", "@daily", "0 0 * * *"},
+		{"", "@midnight", "0 0 * * *"},
+		{"", "@weekly", "0 0 * * 0"},
+		{"", "@monthly", "0 0 1 * *"},
+		{"", "@yearly", "0 0 1 1 *"},
+		{"", "@annually", "0 0 1 1 *"},
+		{"", "@every 90s", "@every 1m30s"},
+		{"Asia/Shanghai", "@every 3600s", "@every 1h"},
+		{"Asia/Shanghai", "0 9 * * *", "CRON_TZ=Asia/Shanghai 0 9 * * *"},
+		{"Asia/Shanghai", "TZ=Europe/Berlin 0 9 * * *", "CRON_TZ=Europe/Berlin 0 9 * * *"},
+		{"Asia/Shanghai", "CRON_TZ=UTC\t@daily", "0 0 * * *"},
+	} {
+		s, err := Parse(Spec{Expressions: []string{tc.in}, TimeZone: tc.zone})
+		if err != nil {
+			t.Errorf("%q: %v", tc.in, err)
+			continue
+		}
+		if s.String() != tc.want {
+			t.Errorf("%q is %q, want %q", tc.in, s, tc.want)
+		}
+		if again := mustParse(t, tc.want, ""); again.String() != tc.want {
+			t.Errorf("%q again is %q", tc.want, again)
+		}
+	}
+
+	list := Spec{Expressions: []string{"@daily", "*/5 * * * *", "0 0 * * *", "@every 1m"}}
+	s, err := Parse(list)
+	if err != nil || s.String() != "*/5 * * * * | 0 0 * * * | @every 1m" {
+		t.Errorf("union is %q, %v", s, err)
+	}
+	s, err = Parse(Spec{Every: 30 * time.Second, Offset: 5 * time.Second})
+	if err != nil || s.String() != "@every 30s offset 5s" {
+		t.Errorf("interval is %q, %v", s, err)
+	}
+}
+
+func TestErrorValueIsCutBetweenCharacters(t *testing.T) {
+	_, err := Parse(Spec{Expressions: []string{strings.Repeat("界", 80)}})
+	var refused *Error
+	if !errors.As(err, &refused) || refused.Value != strings.Repeat("界", 26)+"…" {
+		t.Fatalf("got %q", err)
+	}
+}

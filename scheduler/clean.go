@@ -1,0 +1,166 @@
+package scheduler
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/nightwatch-go/nightwatch"
+)
+
+const (
+	// maxRemovals bounds the records that one transaction removes.
+	maxRemovals = 50
+	// keepLost is how long the record of a run that lost a session stays, so that a stopped predecessor that wakes
+	// up finds out.
+	keepLost = time.Hour
+)
+
+// cleanRemains removes what an earlier life of the key left behind, be the task gone or put anew: live runs are
+// canceled, then their records, the ledger, the accepted value and, last of all, the status go.
+func cleanRemains(p *plan) {
+	uid, remains := p.remains()
+	if !remains {
+		return
+	}
+	p.uid = uid
+	tendRuns(p, true)
+	if live := p.live(); len(live) > 0 {
+		p.status.Cursor = nothing
+		p.saveRemainsStatus(live)
+		return
+	}
+	if !p.txn.Empty() {
+		return // records that became terminal just now go with the next transaction
+	}
+	removed := 0
+	for id, r := range p.t.runs {
+		if removed == maxRemovals {
+			return
+		}
+		p.remove(p.keys.Run(p.t.name, id), r.mod)
+		removed++
+	}
+	// If we die here, between transactions, the status still says that there is something to remove.
+	if p.t.ledgerAt.present() {
+		p.remove(p.keys.Ledger(p.t.name), p.t.ledgerAt.mod)
+	}
+	if p.t.accepted.present() {
+		p.remove(p.keys.Accepted(p.t.name), p.t.accepted.mod)
+	}
+	if p.t.statusAt.present() {
+		p.remove(p.keys.Status(p.t.name), p.t.statusAt.mod)
+	}
+}
+
+// remains tells whether keys of another life of the task are there, and of which.
+func (p *plan) remains() (uid int64, remains bool) {
+	t := p.t
+	switch {
+	case t.statusAt.present():
+		uid = t.status.UID
+	case t.def != nil:
+		uid = t.def.UID
+	default:
+		for _, r := range t.runs {
+			uid = max(uid, r.run.TaskUID)
+		}
+		if len(t.runs) == 0 && !t.accepted.present() && !t.ledgerAt.present() {
+			return 0, false
+		}
+	}
+	return uid, !t.task.present() || uid != t.task.create
+}
+
+// saveRemainsStatus says that the task waits for the runs of its earlier life.
+func (p *plan) saveRemainsStatus(live []*runView) {
+	if !p.t.statusAt.present() {
+		return
+	}
+	before := p.status
+	p.status.ActiveCount, p.status.Active, p.status.Next = len(live), nil, nil
+	for _, r := range live[:min(len(live), maxActive)] {
+		p.status.Active = append(p.status.Active, r.run.ID)
+	}
+	p.status.Reason = nightwatch.ReasonDeleting
+	if p.t.task.present() {
+		p.status.Reason = nightwatch.ReasonPreviousDeleting
+	}
+	if sameStatus(&before, &p.status) {
+		return
+	}
+	p.status.UpdateTime = p.now
+	p.put(p.keys.Status(p.t.name), p.t.statusAt.mod, &p.status)
+}
+
+// foldHistory moves records beyond the task's limits into the ledger, in the same transaction. Only runs that have
+// been counted go, and none that lost a session within the hour.
+func foldHistory(p *plan) {
+	if p.def == nil || !p.t.task.present() {
+		return
+	}
+	kept := map[nightwatch.Phase]int{}
+	folded := p.ledger
+	all := p.all()
+	slices.Reverse(all) // newest first
+	var leaving []*runView
+	for _, r := range all {
+		if r.run.Live() || r.mod > p.status.CountedRevision {
+			continue
+		}
+		class := r.run.Phase
+		if class == nightwatch.PhaseCanceled || class == nightwatch.PhaseMissed {
+			class = nightwatch.PhaseFailed
+		}
+		if kept[class]++; kept[class] <= p.def.Task.Keep(class) || len(leaving) == maxRemovals {
+			continue
+		}
+		if stays := r.run.EndTime.Add(keepLost); r.run.LostSessions > 0 && stays.After(p.now) {
+			p.wakeBy(stays)
+			continue
+		}
+		leaving = append(leaving, r)
+	}
+	if len(leaving) == 0 {
+		return
+	}
+	slices.SortFunc(leaving, func(a, b *runView) int {
+		return cmp.Or(a.run.NominalTime.Compare(b.run.NominalTime), cmp.Compare(a.create, b.create))
+	})
+	gone := map[string]bool{}
+	for _, r := range leaving {
+		gone[r.run.ID] = true
+	}
+	var recorded []time.Time
+	for _, r := range all {
+		if !gone[r.run.ID] {
+			recorded = append(recorded, r.run.NominalTime)
+		}
+	}
+	for _, r := range leaving {
+		p.remove(p.keys.Run(p.t.name, r.run.ID), r.mod)
+		if occurrence(&r.run) {
+			at := r.run.NominalTime
+			folded = folded.add(span{From: at, To: at, Count: 1, Outcome: r.run.Phase, Reason: r.run.Reason}, recorded)
+		}
+	}
+	p.saveLedger(folded)
+	// The counts that these runs are in must be the ones that stand in the store.
+	p.txn.Seen(p.keys.Status(p.t.name), p.t.statusAt.mod)
+}
+
+// occurrence tells whether a run met an occurrence of its task, as against a request.
+func occurrence(r *nightwatch.Run) bool {
+	return r.ID == nightwatch.ScheduledRunID(r.NominalTime) || len(r.ID) > 4 && r.ID[:4] == "rev-"
+}
+
+// dropOldVerdicts removes verdicts on requests an hour after they were given.
+func dropOldVerdicts(p *plan) {
+	for _, v := range p.t.verdicts {
+		if expires := v.time.Add(nightwatch.VerdictTTL); expires.After(p.now) {
+			p.wakeBy(expires)
+		} else if p.txn.Operations() < maxRemovals {
+			p.remove(v.key, v.mod)
+		}
+	}
+}

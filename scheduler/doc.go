@@ -1,0 +1,49 @@
+// Package scheduler is what the holder of the scheduler role does: it turns what users put into accepted tasks,
+// occurrences into runs, gives runs to nodes, answers requests, takes runs from sessions that are gone, and keeps
+// every task's status true.
+//
+// # Parties
+//
+// Users write tasks, requests and freezes. The scheduler of the term in force writes everything else about a task,
+// except that a run that was given to a session is written by that session (package jobrunner) until it is terminal
+// or given back. Standbys run the same loop with the same view and write nothing.
+//
+// # How it decides
+//
+// One goroutine owns a view of all keys below the prefix, kept current by one list and one watch, so that the view
+// always stands at one revision. A pass reads the clock once and, for every task that something happened to, asks
+// decide for the next transaction. decide is a function of the view and that time. A task has at most one transaction
+// under way; tasks are independent of one another but for the load of the nodes, which the loop reserves.
+//
+// Every transaction carries the term's guard and the ModRevision of every key that it was decided on: a key that has
+// changed since refuses it, and the task is decided on again when the view has caught up. So neither an old view nor
+// an old term does harm, and neither does a transaction whose answer was lost: the view tells what became of it.
+//
+// # Becoming scheduler
+//
+// After it won the election the scheduler writes meta/clock under its guard. Once its view shows that write, it shows
+// all that any earlier term wrote, and decisions begin. It goes on from the cursor in each status, not from now. A
+// task put while nobody led counts from when it was put: the moment the watch told of it, else the last meta/clock
+// before it.
+//
+// # What is one transaction
+//
+// Accepting a value: accepted, status. An occurrence: the run (whose key must be absent), the cursor in the status,
+// the queue key of its node, while task, accepted, status and the freeze keys are as seen and the node's key is the
+// one that was there. A request: its effect, its verdict, its deletion. A lost session: the run, the old queue key,
+// the new one. A record that leaves the history: its deletion and the ledger. The counts in a status cover every
+// finished run whose ModRevision is not above countedRevision, so that a run is counted once whoever looks; a record
+// leaves only when it has been counted.
+//
+// # Failures
+//
+// If the scheduler dies between two transactions, what is left is a state that decide meets again: runs that wait,
+// statuses that lag, keys of a deleted task whose status is still there because it is removed last. If its lease is
+// lost while a transaction is on the way, the guard refuses it. If its clock steps back, cursors do not move and
+// nothing happens until it has caught up.
+//
+// # Not promised
+//
+// Puts of one task that follow each other faster than they are looked at are one put of the newest value. While
+// nobody leads, that is the case for all of them.
+package scheduler

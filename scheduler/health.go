@@ -1,0 +1,89 @@
+package scheduler
+
+import (
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Bounds of what counts as healthy.
+const (
+	// staleAfter is how long the view may go without hearing from etcd.
+	staleAfter = 20 * time.Second
+	// overdueAfter is how late the scheduler may be with anything.
+	overdueAfter = 5 * time.Second
+	// MaxClockOffset is how far a node's clock may be off the scheduler's.
+	MaxClockOffset = 2 * time.Second
+	// offsetHolds is how long a measured offset counts: should the one scheduler with a wrong clock die, the others
+	// must not stay away for ever.
+	offsetHolds = time.Minute
+)
+
+// health is what other goroutines may ask of the loop.
+type health struct {
+	mu       sync.Mutex
+	heardAt  time.Time
+	err      error
+	late     time.Duration
+	offset   time.Duration
+	offsetAt time.Time
+}
+
+func (h *health) heard(at time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.heardAt = at
+}
+
+func (h *health) problem(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.err = err
+}
+
+func (h *health) overdue(late time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.late = late
+}
+
+func (h *health) clock(at time.Time, offset time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.offset, h.offsetAt = offset, at
+}
+
+// Watching is nil while the view is fresh. Safe for concurrent use.
+func (s *Scheduler) Watching() error {
+	s.health.mu.Lock()
+	defer s.health.mu.Unlock()
+	switch age := time.Since(s.health.heardAt); {
+	case s.health.err != nil:
+		return s.health.err
+	case s.health.heardAt.IsZero():
+		return fmt.Errorf("the keys have not been read yet")
+	case age > staleAfter:
+		return fmt.Errorf("etcd was last heard %s ago", age.Round(time.Second))
+	}
+	return nil
+}
+
+// Overdue is nil while nothing due waits for a decision of this node. Safe for concurrent use.
+func (s *Scheduler) Overdue() error {
+	s.health.mu.Lock()
+	defer s.health.mu.Unlock()
+	if s.health.late > overdueAfter {
+		return fmt.Errorf("a task is overdue by %s", s.health.late.Round(time.Millisecond))
+	}
+	return nil
+}
+
+// Clock is nil unless this node's clock is off the scheduler's by more than MaxClockOffset. Safe for concurrent use.
+func (s *Scheduler) Clock() error {
+	s.health.mu.Lock()
+	defer s.health.mu.Unlock()
+	if s.health.offset.Abs() > MaxClockOffset && time.Since(s.health.offsetAt) < offsetHolds {
+		return fmt.Errorf("the scheduler's clock is %s off this one", s.health.offset.Round(time.Millisecond))
+	}
+	return nil
+}

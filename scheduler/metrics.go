@@ -1,0 +1,67 @@
+package scheduler
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/nightwatch-go/nightwatch"
+)
+
+// metrics are the scheduler's; without a Registerer they count for nobody.
+type metrics struct {
+	leading      prometheus.Gauge
+	tasks        prometheus.Gauge
+	waiting      prometheus.Gauge
+	transactions *prometheus.CounterVec
+	runs         *prometheus.CounterVec
+	lateness     prometheus.Histogram
+}
+
+func newMetrics(registerer prometheus.Registerer) *metrics {
+	make := promauto.With(registerer)
+	return &metrics{
+		leading: make.NewGauge(prometheus.GaugeOpts{
+			Name: "nightwatch_scheduler_leading", Help: "1 while this node holds the scheduler role.",
+		}),
+		tasks: make.NewGauge(prometheus.GaugeOpts{
+			Name: "nightwatch_scheduler_tasks", Help: "Tasks in this node's view of the cluster.",
+		}),
+		waiting: make.NewGauge(prometheus.GaugeOpts{
+			Name: "nightwatch_scheduler_tasks_waiting", Help: "Tasks with a run that waits for a node, while this node leads.",
+		}),
+		transactions: make.NewCounterVec(prometheus.CounterOpts{
+			Name: "nightwatch_scheduler_transactions_total", Help: "Transactions sent to etcd as the scheduler, by result: done, refused, failed.",
+		}, []string{"result"}),
+		runs: make.NewCounterVec(prometheus.CounterOpts{
+			Name: "nightwatch_scheduler_runs_total", Help: "Run records that this node wrote as the scheduler, by the phase written.",
+		}, []string{"phase"}),
+		lateness: make.NewHistogram(prometheus.HistogramOpts{
+			Name: "nightwatch_scheduler_lateness_seconds", Help: "From an occurrence's nominal time to the decision that makes its run.",
+			Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60, 600},
+		}),
+	}
+}
+
+func (m *metrics) transaction(err error) {
+	switch {
+	case err == nil:
+		m.transactions.WithLabelValues("done").Inc()
+	case errors.Is(err, nightwatch.ErrRefused):
+		m.transactions.WithLabelValues("refused").Inc()
+	default:
+		m.transactions.WithLabelValues("failed").Inc()
+	}
+}
+
+// observe counts what a plan is about to do.
+func (m *metrics) observe(now time.Time, p *plan) {
+	for _, r := range p.runs {
+		m.runs.WithLabelValues(string(r.run.Phase)).Inc()
+		if !r.present() && p.def != nil && p.def.Task.Recurring() {
+			m.lateness.Observe(now.Sub(r.run.NominalTime).Seconds())
+		}
+	}
+}

@@ -1,0 +1,75 @@
+package scheduler
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/nightwatch-go/nightwatch"
+)
+
+// place chooses the node for a run: of those that have its runner, its handler, its labels, and for a Job that may
+// exist its cluster, the least loaded one that has room. With none it says why, as a reason and a message.
+func place(nodes map[string]*nodeView, load func(session string) int, def *nightwatch.Task, run *nightwatch.Run) (best *nodeView, reason, message string) {
+	fitting := 0
+	for _, n := range nodes {
+		if !fits(&n.node, def, run) {
+			continue
+		}
+		fitting++
+		if load(n.node.Session) >= n.node.Capacity {
+			continue
+		}
+		if best == nil || lighter(n, best, load) {
+			best = n
+		}
+	}
+	switch {
+	case best != nil:
+		return best, "", ""
+	case fitting > 0:
+		return nil, nightwatch.ReasonNoCapacity, "every node that fits is full"
+	default:
+		return nil, nightwatch.ReasonNoFittingNode, wanted(def, run)
+	}
+}
+
+func fits(n *nightwatch.Node, def *nightwatch.Task, run *nightwatch.Run) bool {
+	if n.Draining || !slices.Contains(n.Runners, run.Runner) || !def.Selector().Matches(n.Labels) {
+		return false
+	}
+	if run.Runner == nightwatch.RunnerHandler && (def.Handler == nil || !slices.Contains(n.Handlers, def.Handler.Name)) {
+		return false
+	}
+	if run.Job != nil && run.Job.Cluster != "" {
+		for _, uid := range n.Clusters {
+			if uid == run.Job.Cluster {
+				return true
+			}
+		}
+		return false
+	}
+	return true
+}
+
+func lighter(a, b *nodeView, load func(string) int) bool {
+	// The fuller share loses, by cross-multiplication; equal shares go by name, so that the choice is repeatable.
+	left, right := load(a.node.Session)*b.node.Capacity, load(b.node.Session)*a.node.Capacity
+	if left != right {
+		return left < right
+	}
+	return a.node.Name < b.node.Name
+}
+
+func wanted(def *nightwatch.Task, run *nightwatch.Run) string {
+	text := fmt.Sprintf("no live node has the runner %q", run.Runner)
+	if run.Runner == nightwatch.RunnerHandler && def.Handler != nil {
+		text = fmt.Sprintf("no live node has the handler %q", def.Handler.Name)
+	}
+	if run.Job != nil && run.Job.Cluster != "" {
+		text += " and reaches the Kubernetes cluster of its Job"
+	}
+	if def.RunsOn != "" {
+		text += fmt.Sprintf(" and the labels %q", def.RunsOn)
+	}
+	return text
+}

@@ -1,0 +1,183 @@
+package scheduler
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/store"
+)
+
+// maxRunChanges bounds how many runs one transaction changes, so that it stays below etcd's 128 operations.
+const maxRunChanges = 16
+
+// world is what a decision may look at: everything as it stands at one revision, and one now.
+type world struct {
+	now       time.Time
+	keys      store.Keys
+	view      *view
+	term      int64
+	clusterID string
+	// reserved are runs given to sessions in transactions whose effect the view does not show yet.
+	reserved map[string]int
+}
+
+func (w *world) load(session string) int { return w.view.load[session] + w.reserved[session] }
+
+// plan is one transaction on one task in the making, with the task as it will stand once it is done.
+type plan struct {
+	*world
+	t   *taskView
+	txn store.Txn
+
+	uid     int64
+	def     *nightwatch.Accepted // in force once the transaction is done
+	status  nightwatch.Status
+	ledger  ledger
+	runs    map[string]*runView // copies of those that changed, and new ones (mod 0)
+	written map[string]bool     // keys put or deleted, each once
+	changes int
+
+	sessions []string  // given a run
+	wake     time.Time // when to look again although no key changed; zero: never
+	waits    bool      // a run waits for room on a node
+	errs     []error
+}
+
+func newPlan(w *world, t *taskView) *plan {
+	return &plan{
+		world: w, t: t, def: t.def, status: t.status, ledger: t.ledger, uid: t.task.create,
+		runs: map[string]*runView{}, written: map[string]bool{},
+	}
+}
+
+// wakeBy asks for another look at that time at the latest.
+func (p *plan) wakeBy(at time.Time) {
+	if !at.IsZero() && (p.wake.IsZero() || at.Before(p.wake)) {
+		p.wake = at
+	}
+}
+
+func (p *plan) put(key string, seen int64, value any) {
+	data, err := json.Marshal(value)
+	if err != nil {
+		p.errs = append(p.errs, fmt.Errorf("encode %s: %w", key, err))
+		return
+	}
+	p.txn.Seen(key, seen)
+	p.write(key, func() { p.txn.Put(key, data) })
+}
+
+func (p *plan) remove(key string, seen int64) {
+	p.txn.Seen(key, seen)
+	p.write(key, func() { p.txn.Delete(key) })
+}
+
+// write does one operation on a key that has had none: etcd refuses two.
+func (p *plan) write(key string, do func()) {
+	if p.written[key] {
+		p.errs = append(p.errs, fmt.Errorf("%s would be written twice", key))
+		return
+	}
+	p.written[key] = true
+	do()
+}
+
+// run is a run as it stands in this plan, to be changed.
+func (p *plan) run(id string) *runView {
+	if r := p.runs[id]; r != nil {
+		return r
+	}
+	copied := *p.t.runs[id]
+	p.runs[id] = &copied
+	return &copied
+}
+
+// all are the task's runs of this uid as they stand in this plan, oldest first; new ones are last.
+func (p *plan) all() []*runView {
+	all := make([]*runView, 0, len(p.t.runs)+len(p.runs))
+	for id, r := range p.t.runs {
+		if p.runs[id] == nil && r.run.TaskUID == p.uid {
+			all = append(all, r)
+		}
+	}
+	for _, r := range p.runs {
+		if r.run.TaskUID == p.uid {
+			all = append(all, r)
+		}
+	}
+	slices.SortFunc(all, func(a, b *runView) int {
+		if (a.create == 0) != (b.create == 0) {
+			return cmp.Compare(b.create, a.create)
+		}
+		return cmp.Or(cmp.Compare(a.create, b.create), a.run.NominalTime.Compare(b.run.NominalTime), cmp.Compare(a.run.ID, b.run.ID))
+	})
+	return all
+}
+
+// live are those of all that are not terminal.
+func (p *plan) live() []*runView {
+	return slices.DeleteFunc(p.all(), func(r *runView) bool { return !r.run.Live() })
+}
+
+// newRun adds a run that does not exist yet.
+func (p *plan) newRun(id string, nominal time.Time) *runView {
+	r := &runView{run: nightwatch.Run{
+		ID: id, Task: p.t.name, TaskUID: p.uid, TaskRevision: p.def.Revision, Phase: nightwatch.PhasePending,
+		NominalTime: nominal.UTC(), CreateTime: p.now, Attempt: 1, Runner: p.def.Task.Runner(),
+	}}
+	p.runs[id] = r
+	return r
+}
+
+// saveRun writes a run back, with the queue key of the node it was on and of the one it is on now.
+func (p *plan) saveRun(r *runView, before nightwatch.Run) {
+	p.changes++
+	r.run.Term = p.term
+	p.put(p.keys.Run(p.t.name, r.run.ID), r.mod, &r.run)
+	was, is := "", ""
+	if queued(&before) && r.present() {
+		was = p.keys.Queue(before.Node, p.t.name, r.run.ID)
+	}
+	if queued(&r.run) {
+		is = p.keys.Queue(r.run.Node, p.t.name, r.run.ID)
+	}
+	// The queue key needs no comparison: only transactions that compare the run write it.
+	if was != "" && was != is {
+		p.write(was, func() { p.txn.Delete(was) })
+	}
+	if is != "" {
+		data, err := json.Marshal(&r.run)
+		if err != nil {
+			p.errs = append(p.errs, fmt.Errorf("encode %s: %w", is, err))
+			return
+		}
+		p.write(is, func() { p.txn.Put(is, data) })
+	}
+}
+
+// queued tells whether a run has a queue key: from its assignment until it is terminal or given back.
+func queued(r *nightwatch.Run) bool {
+	return r.Phase == nightwatch.PhaseAssigned || r.Phase == nightwatch.PhaseRunning
+}
+
+// end makes a run terminal.
+func (p *plan) end(r *runView, phase nightwatch.Phase, reason, message string) {
+	before := r.run
+	r.run.Phase, r.run.Reason, r.run.Message, r.run.EndTime = phase, reason, message, p.now
+	p.saveRun(r, before)
+}
+
+// seenTask adds what every start is decided on: the task, its accepted value, its status and the freeze keys.
+func (p *plan) seenTask() {
+	p.txn.Seen(p.keys.Task(p.t.name), p.t.task.mod)
+	p.txn.Seen(p.keys.Accepted(p.t.name), p.t.accepted.mod)
+	p.txn.Seen(p.keys.Status(p.t.name), p.t.statusAt.mod)
+	for _, key := range p.keys.Freezes(p.t.name) {
+		_, tail, _ := p.keys.Parse(key)
+		p.txn.Seen(key, p.view.freezes[tail].mod)
+	}
+}

@@ -1,0 +1,168 @@
+package scheduler
+
+import (
+	"fmt"
+
+	"github.com/nightwatch-go/nightwatch"
+)
+
+// maxLostSessions is how many nodes may be lost under one run before it is taken for the cause.
+const maxLostSessions = 10
+
+// tendRuns looks after every live run: those whose session is gone, those that are to end, those that wait. While
+// the task is being removed (canceling) nothing starts, and every run is told to end.
+func tendRuns(p *plan, canceling bool) {
+	for _, r := range p.live() {
+		if p.changes >= maxRunChanges {
+			p.wakeBy(p.now)
+			return
+		}
+		if p.runs[r.run.ID] != nil {
+			continue // made in this very transaction
+		}
+		tend(p, r.run.ID, canceling)
+	}
+}
+
+func tend(p *plan, id string, canceling bool) {
+	r := p.run(id)
+	before := r.run
+	lost := false
+	if queued(&r.run) && p.view.sessions[r.run.Session] == nil {
+		lost = true
+		if done := lose(p, r); done {
+			return
+		}
+	}
+	if canceling && r.run.Cancel == nil {
+		r.run.Cancel = &nightwatch.Cancel{Why: cancelWhy(p), Time: p.now}
+	}
+	if p.settleCancel(r, before) {
+		return
+	}
+	if r.run.Phase != nightwatch.PhasePending {
+		delete(p.runs, id) // as it was
+		return
+	}
+	switch waits := p.waitsFor(r); {
+	case waits == "":
+		p.startAgain(r, before)
+	case lost || r.run.Reason != waits:
+		r.run.Reason, r.run.Message = waits, waitMessage(p, waits)
+		p.saveRun(r, before)
+	default:
+		delete(p.runs, id)
+	}
+}
+
+// lose takes a run from a session that is gone. It tells whether that ended the run.
+func lose(p *plan, r *runView) (done bool) {
+	claimed := r.run.Phase == nightwatch.PhaseRunning
+	node := r.run.Node
+	before := r.run
+	r.run.Phase, r.run.Reason, r.run.Message = nightwatch.PhasePending, nightwatch.ReasonNodeLost, fmt.Sprintf("node %q is gone", node)
+	r.run.Node, r.run.Session = "", ""
+	if !claimed {
+		return false // nothing was started: the claim comes before the effect
+	}
+	r.run.LostSessions++
+	if r.run.Runner == nightwatch.RunnerKubernetes {
+		return false // the Job lives on: whoever gets the run next adopts it
+	}
+	// Processes, requests and handlers ended at the node's own deadline, which lies before the end of its lease.
+	message := fmt.Sprintf("node %q was lost in mid-run", node)
+	end := func(phase nightwatch.Phase, reason, message string) bool {
+		r.run.Phase, r.run.Reason, r.run.Message, r.run.EndTime = phase, reason, message, p.now
+		r.run.Node, r.run.Session = before.Node, before.Session
+		p.saveRun(r, before)
+		return true
+	}
+	switch {
+	case r.run.Cancel != nil:
+		return end(nightwatch.PhaseCanceled, nightwatch.ReasonCancelRequested, message)
+	case p.def != nil && p.def.Task.Delivery == nightwatch.AtMostOnce:
+		return end(nightwatch.PhaseFailed, nightwatch.ReasonNodeLost, message)
+	case r.run.LostSessions >= maxLostSessions:
+		return end(nightwatch.PhaseFailed, nightwatch.ReasonNodeLost, fmt.Sprintf("%s, the %dth time", message, r.run.LostSessions))
+	}
+	r.run.Attempt++
+	r.run.Job = nil
+	return false
+}
+
+// settleCancel carries out the wish that a run end as far as the scheduler can. A run that nobody claimed is
+// canceled at once; one whose effect may exist is ended by the node that has it, or that gets it.
+func (p *plan) settleCancel(r *runView, before nightwatch.Run) bool {
+	if r.run.Cancel == nil {
+		return false
+	}
+	if r.run.Phase != nightwatch.PhaseRunning && r.run.Job == nil {
+		r.run.Phase, r.run.Reason, r.run.Message, r.run.EndTime = nightwatch.PhaseCanceled, nightwatch.ReasonCancelRequested, r.run.Cancel.Why, p.now
+		p.saveRun(r, before)
+		return true
+	}
+	if r.run.Phase != nightwatch.PhasePending {
+		if before.Cancel == nil {
+			p.saveRun(r, before) // touches the queue key too, which is how the node hears of it
+		} else {
+			delete(p.runs, r.run.ID)
+		}
+		return true
+	}
+	p.startAgain(r, before)
+	return true
+}
+
+// startAgain is start for a run that is in the store.
+func (p *plan) startAgain(r *runView, before nightwatch.Run) {
+	def := p.def
+	if def == nil {
+		return
+	}
+	if r.run.Cancel == nil {
+		p.seenTask()
+	}
+	p.assign(r, before)
+	if p.runs[r.run.ID] == r && !p.written[p.keys.Run(p.t.name, r.run.ID)] {
+		delete(p.runs, r.run.ID)
+	}
+}
+
+// waitsFor is why a run that is Pending must not be given to a node yet, beside there being none.
+func (p *plan) waitsFor(r *runView) string {
+	if r.run.NotBefore.After(p.now) {
+		p.wakeBy(r.run.NotBefore)
+		return r.run.Reason
+	}
+	if r.run.Job != nil && r.run.Job.UID != "" {
+		return "" // its Job is running: to be followed, not started
+	}
+	if _, frozen := p.view.frozen(p.t.name); frozen {
+		return nightwatch.ReasonFrozen
+	}
+	if r.run.Reason == nightwatch.ReasonLocked && len(p.t.locks) > 0 {
+		return nightwatch.ReasonLocked
+	}
+	if r.run.Overlap == nightwatch.OverlapQueueAll && p.blocker(r) != "" {
+		return nightwatch.ReasonOverlap
+	}
+	return ""
+}
+
+func waitMessage(p *plan, reason string) string {
+	switch reason {
+	case nightwatch.ReasonFrozen:
+		what, _ := p.view.frozen(p.t.name)
+		return "freeze/" + what + " is there"
+	case nightwatch.ReasonLocked:
+		return "somebody holds locks/" + p.t.name
+	}
+	return ""
+}
+
+func cancelWhy(p *plan) string {
+	if p.t.task.present() {
+		return nightwatch.ReasonTaskReplaced
+	}
+	return nightwatch.ReasonTaskDeleted
+}

@@ -1,0 +1,418 @@
+package scheduler
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/prometheus/client_golang/prometheus"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/store"
+)
+
+// Config says how a Scheduler works.
+type Config struct {
+	// ClusterID is the cluster's random id, from store.Bootstrap.
+	ClusterID string
+	// Logger is told what happens. Nil is silence.
+	Logger hclog.Logger
+	// Registerer takes the metrics. Nil means none.
+	Registerer prometheus.Registerer
+}
+
+// Term is one holding of the scheduler role, as election.Term is.
+type Term interface {
+	// Revision is the term's number: the CreateRevision of the leader key.
+	Revision() int64
+	// Guard is the comparison that every write of the term carries.
+	Guard() clientv3.Cmp
+	// Context ends with the term.
+	Context() context.Context
+}
+
+const (
+	// maxInFlight bounds the transactions under way.
+	maxInFlight = 64
+	// tick is how often the scheduler writes its clock.
+	tick = time.Second
+	// retryAfter is how long a task rests after a transaction that failed otherwise than by a comparison.
+	retryAfter = 500 * time.Millisecond
+)
+
+// Scheduler turns occurrences into runs and gives them to nodes, during the terms it is lent. Outside of them it
+// keeps its view of the cluster warm.
+type Scheduler struct {
+	store   *store.Store
+	cfg     Config
+	log     hclog.Logger
+	metrics *metrics
+	health  health
+
+	batches chan store.Batch
+	results chan result
+	terms   chan lease
+
+	// The rest belongs to the loop.
+	view     *view
+	agenda   *agenda
+	reserved map[string]int
+	releases []release
+	inFlight int
+	lease    *lease
+	caughtUp int64 // the view must reach it before the term acts; 0: not known yet
+	lastTick time.Time
+}
+
+// lease lends the role to the loop; ended is closed when the loop has stopped acting.
+type lease struct {
+	term  Term
+	ended chan struct{}
+}
+
+type result struct {
+	task     string
+	sessions []string
+	revision int64 // etcd's when it answered; 0: it did not
+	err      error
+	clock    bool
+}
+
+// release gives back reservations once the view shows what they stood for.
+type release struct {
+	revision int64
+	sessions []string
+}
+
+// New is a Scheduler on the keys of st. It does no I/O.
+func New(st *store.Store, cfg Config) *Scheduler {
+	if cfg.Logger == nil {
+		cfg.Logger = hclog.NewNullLogger()
+	}
+	s := &Scheduler{
+		store: st, cfg: cfg, log: cfg.Logger, metrics: newMetrics(cfg.Registerer),
+		batches: make(chan store.Batch), results: make(chan result, maxInFlight), terms: make(chan lease),
+		agenda: newAgenda(), reserved: map[string]int{},
+	}
+	s.view = newView(st.Keys(), func(t *taskView) {
+		if s.lease != nil {
+			s.agenda.now(t)
+		}
+	})
+	return s
+}
+
+// Lead acts as the scheduler for the length of the term, and returns when the term or ctx has ended and every write
+// under way has been answered: then, and not before, may the role be resigned.
+func (s *Scheduler) Lead(ctx context.Context, term Term) error {
+	l := lease{term: term, ended: make(chan struct{})}
+	select {
+	case s.terms <- l:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-term.Context().Done():
+		return context.Cause(term.Context())
+	}
+	<-l.ended
+	return nil
+}
+
+// Run keeps the view, and acts during the terms that Lead lends, until ctx ends.
+func (s *Scheduler) Run(ctx context.Context) {
+	follow := store.Follower{Client: s.store.Client(), Prefix: s.store.Keys().Prefix(), Problem: s.health.problem}
+	followed := make(chan struct{})
+	go func() {
+		defer close(followed)
+		follow.Run(ctx, func(b store.Batch) {
+			select {
+			case s.batches <- b:
+			case <-ctx.Done():
+			}
+		})
+	}()
+	s.loop(ctx)
+	<-followed
+}
+
+func (s *Scheduler) loop(ctx context.Context) {
+	timer := time.NewTimer(tick)
+	defer timer.Stop()
+	for {
+		var termEnded <-chan struct{}
+		if s.lease != nil {
+			termEnded = s.lease.term.Context().Done()
+		}
+		select {
+		case <-ctx.Done():
+			s.stopLeading()
+			return
+		case <-termEnded:
+			s.stopLeading()
+			continue
+		case l := <-s.terms:
+			s.startLeading(l)
+		case b := <-s.batches:
+			s.apply(b)
+		case r := <-s.results:
+			s.settle(r)
+		case <-timer.C:
+		}
+		// More of the same is taken in before anything is decided.
+		for more := true; more; {
+			select {
+			case b := <-s.batches:
+				s.apply(b)
+			case r := <-s.results:
+				s.settle(r)
+			default:
+				more = false
+			}
+		}
+		timer.Reset(s.pass(ctx, time.Now()))
+	}
+}
+
+func (s *Scheduler) startLeading(l lease) {
+	s.lease = &l
+	s.caughtUp, s.lastTick = 0, time.Time{}
+	s.agenda = newAgenda()
+	for _, t := range s.view.tasks {
+		t.dirty, t.heapIndex, t.retryAt = false, -1, time.Time{}
+		s.agenda.now(t)
+	}
+	s.metrics.leading.Set(1)
+	s.log.Info("leading", "term", l.term.Revision(), "tasks", len(s.view.tasks))
+}
+
+// stopLeading waits for the writes under way, so that nothing of this term happens after it says that it ended.
+func (s *Scheduler) stopLeading() {
+	if s.lease == nil {
+		return
+	}
+	for s.inFlight > 0 {
+		s.settle(<-s.results)
+	}
+	s.log.Info("stopped leading", "term", s.lease.term.Revision())
+	s.metrics.leading.Set(0)
+	s.health.overdue(0)
+	close(s.lease.ended)
+	s.lease = nil
+	s.agenda = newAgenda()
+}
+
+// apply brings the view up to date and gives back what the view now shows itself.
+func (s *Scheduler) apply(b store.Batch) {
+	now := time.Now()
+	clock := s.view.clockAt.mod
+	s.view.apply(b, now)
+	if s.lease == nil && !b.Snapshot && s.view.clockAt.mod > clock {
+		s.health.clock(now, s.view.clock.Time.Sub(now))
+	}
+	if b.Snapshot {
+		s.agenda.timed, s.agenda.waiting = nil, map[string]*taskView{}
+	}
+	s.health.heard(now)
+	kept := s.releases[:0]
+	for _, r := range s.releases {
+		if r.revision > s.view.revision {
+			kept = append(kept, r)
+			continue
+		}
+		s.unreserve(r.sessions)
+	}
+	s.releases = kept
+	s.metrics.tasks.Set(float64(len(s.view.tasks)))
+}
+
+func (s *Scheduler) unreserve(sessions []string) {
+	for _, session := range sessions {
+		if s.reserved[session]--; s.reserved[session] <= 0 {
+			delete(s.reserved, session)
+		}
+		s.view.roomChanged = true
+	}
+}
+
+// settle takes in the answer to a transaction.
+func (s *Scheduler) settle(r result) {
+	s.inFlight--
+	s.metrics.transaction(r.err)
+	if r.clock {
+		if r.err == nil && s.caughtUp == 0 {
+			// The tick was written after the election was won: a view that shows it shows all that came before.
+			s.caughtUp = r.revision
+		}
+		return
+	}
+	if len(r.sessions) > 0 {
+		if r.err == nil && r.revision > s.view.revision {
+			s.releases = append(s.releases, release{r.revision, r.sessions})
+		} else {
+			s.unreserve(r.sessions)
+		}
+	}
+	t := s.view.tasks[r.task]
+	if t == nil {
+		return
+	}
+	t.busy = false
+	t.heldUntil = max(t.heldUntil, r.revision)
+	switch {
+	case r.err == nil:
+		s.log.Debug("decided", "task", r.task, "revision", r.revision)
+	case errors.Is(r.err, nightwatch.ErrRefused):
+		s.log.Debug("decided on old news", "task", r.task, "revision", r.revision)
+	default:
+		// Unknown outcomes are settled by the view: whatever was done shows there, and the same comparisons refuse
+		// to do it twice.
+		t.retryAt = time.Now().Add(retryAfter)
+		s.log.Warn("transaction", "task", r.task, "error", r.err)
+	}
+	if s.lease != nil {
+		s.agenda.now(t)
+	}
+}
+
+// pass decides on every task that is due a look, with one now, and returns how long to sleep at most.
+func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
+	if s.lease == nil || s.lease.term.Context().Err() != nil {
+		return tick
+	}
+	if now.Sub(s.lastTick) >= tick || now.Before(s.lastTick) {
+		s.lastTick = now
+		s.writeClock(ctx, now)
+		s.endFreezes(ctx, now)
+	}
+	if s.caughtUp == 0 || s.view.revision < s.caughtUp {
+		return tick
+	}
+	if s.view.nodesChanged {
+		s.findLost()
+	}
+	next := s.agenda.due(now)
+	if s.view.nodesChanged || s.view.roomChanged {
+		s.agenda.room()
+		s.view.nodesChanged, s.view.roomChanged = false, false
+	}
+	w := &world{
+		now: now.UTC(), keys: s.store.Keys(), view: s.view, term: s.lease.term.Revision(), clusterID: s.cfg.ClusterID, reserved: s.reserved,
+	}
+	for _, t := range s.agenda.take() {
+		switch {
+		case s.view.tasks[t.name] != t: // nothing is left of it, or a list has replaced it
+			delete(s.agenda.waiting, t.name)
+			s.agenda.at(t, time.Time{})
+		case t.busy: // its answer brings it back
+		case t.heldUntil > s.view.revision || s.inFlight >= maxInFlight:
+			s.agenda.now(t)
+		case t.retryAt.After(now):
+			s.agenda.at(t, t.retryAt)
+		default:
+			s.look(ctx, w, t)
+		}
+	}
+	s.health.overdue(s.lateness(now))
+	s.metrics.waiting.Set(float64(len(s.agenda.waiting)))
+	if at := s.agenda.due(now); !at.IsZero() && (next.IsZero() || at.Before(next)) {
+		next = at
+	}
+	sleep := tick - now.Sub(s.lastTick)
+	if !next.IsZero() {
+		sleep = min(sleep, time.Until(next))
+	}
+	return max(sleep, 0)
+}
+
+// look decides on one task and sends the transaction off.
+func (s *Scheduler) look(ctx context.Context, w *world, t *taskView) {
+	p := decide(w, t)
+	s.agenda.at(t, p.wake)
+	if p.waits {
+		s.agenda.waiting[t.name] = t
+	} else {
+		delete(s.agenda.waiting, t.name)
+	}
+	for _, err := range p.errs {
+		s.log.Error("decide", "task", t.name, "error", err)
+	}
+	if p.txn.Empty() || len(p.errs) > 0 {
+		s.unreserve(p.sessions)
+		return
+	}
+	s.metrics.observe(w.now, p)
+	t.busy = true
+	p.txn.If(s.lease.term.Guard())
+	s.commit(ctx, &p.txn, result{task: t.name, sessions: p.sessions})
+}
+
+// commit sends a transaction and has its result come to the loop. It outlives ctx: an answer is worth waiting for,
+// and Commit has a timeout of its own.
+func (s *Scheduler) commit(ctx context.Context, txn *store.Txn, r result) {
+	s.inFlight++
+	go func() {
+		response, err := s.store.Commit(context.WithoutCancel(ctx), txn)
+		if response != nil {
+			r.revision = response.Header.Revision
+		}
+		r.err = err
+		s.results <- r
+	}()
+}
+
+func (s *Scheduler) writeClock(ctx context.Context, now time.Time) {
+	value, err := json.Marshal(clockValue{Time: now.UTC()})
+	if err != nil {
+		return
+	}
+	var txn store.Txn
+	txn.If(s.lease.term.Guard())
+	txn.Put(s.store.Keys().MetaClock(), value)
+	s.commit(ctx, &txn, result{clock: true})
+}
+
+// endFreezes removes freezes whose end has come.
+func (s *Scheduler) endFreezes(ctx context.Context, now time.Time) {
+	for _, f := range s.view.freezes {
+		if f.until.IsZero() || f.until.After(now) {
+			continue
+		}
+		var txn store.Txn
+		txn.If(s.lease.term.Guard())
+		txn.Seen(f.key, f.mod)
+		txn.Delete(f.key)
+		s.commit(ctx, &txn, result{})
+	}
+}
+
+// findLost puts the tasks that have a run on a session that is gone on the list.
+func (s *Scheduler) findLost() {
+	lost := false
+	for session := range s.view.load {
+		lost = lost || s.view.sessions[session] == nil
+	}
+	if !lost {
+		return
+	}
+	for _, t := range s.view.tasks {
+		for _, r := range t.runs {
+			if queued(&r.run) && s.view.sessions[r.run.Session] == nil {
+				s.agenda.now(t)
+				break
+			}
+		}
+	}
+}
+
+// lateness is by how much the most overdue task is late.
+func (s *Scheduler) lateness(now time.Time) time.Duration {
+	late := time.Duration(0)
+	for _, t := range s.agenda.dirty {
+		if !t.wakeAt.IsZero() {
+			late = max(late, now.Sub(t.wakeAt))
+		}
+	}
+	return late
+}

@@ -1,0 +1,338 @@
+package scheduler
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/store"
+)
+
+// revisions are those of a key as it was last seen; both are 0 while it is absent.
+type revisions struct{ create, mod int64 }
+
+func (r revisions) present() bool { return r.mod != 0 }
+
+// taskView is all that is known of one task, under the tail of its key.
+type taskView struct {
+	name string
+
+	task    revisions
+	value   []byte
+	putTime time.Time // when the value was put, as well as this node can know
+
+	accepted revisions
+	def      *nightwatch.Accepted
+	statusAt revisions
+	status   nightwatch.Status
+	ledgerAt revisions
+	ledger   ledger
+
+	runs     map[string]*runView
+	requests map[string]keyView // by id
+	verdicts map[string]verdictView
+	locks    map[string]struct{}
+
+	// What the loop remembers of its own doing.
+	busy      bool      // a transaction is under way
+	heldUntil int64     // the view must reach this revision before the next decision
+	retryAt   time.Time // after a failure
+	waiting   bool      // a run of it waits for a node
+	heapIndex int
+	wakeAt    time.Time
+	dirty     bool
+}
+
+type runView struct {
+	revisions
+	run nightwatch.Run
+}
+
+type keyView struct {
+	revisions
+	key   string
+	value []byte
+}
+
+type verdictView struct {
+	revisions
+	key  string
+	time time.Time
+}
+
+type nodeView struct {
+	revisions
+	node nightwatch.Node
+}
+
+type freezeView struct {
+	revisions
+	key   string
+	until time.Time
+}
+
+// view is the copy of the cluster's keys that the scheduler decides on, current to one revision at a time. It
+// belongs to the loop's goroutine.
+type view struct {
+	keys     store.Keys
+	revision int64
+	tasks    map[string]*taskView
+	nodes    map[string]*nodeView // by name
+	sessions map[string]*nodeView // by session
+	freezes  map[string]freezeView
+	load     map[string]int // runs assigned to or running on a session
+
+	clock      clockValue
+	clockAt    revisions
+	clockHeard time.Time // when the newest clock value came by the watch
+
+	touched      func(*taskView) // called for every task that changed
+	nodesChanged bool
+	roomChanged  bool // a session has fewer runs than before
+}
+
+// clockValue is the value of meta/clock.
+type clockValue struct {
+	Time time.Time `json:"time"`
+}
+
+func newView(keys store.Keys, touched func(*taskView)) *view {
+	v := &view{keys: keys, touched: touched}
+	v.clear()
+	return v
+}
+
+func (v *view) clear() {
+	v.tasks = map[string]*taskView{}
+	v.nodes = map[string]*nodeView{}
+	v.sessions = map[string]*nodeView{}
+	v.freezes = map[string]freezeView{}
+	v.load = map[string]int{}
+	v.clockAt = revisions{}
+}
+
+// apply brings the view to the batch's revision.
+func (v *view) apply(b store.Batch, now time.Time) {
+	old := v.tasks
+	if b.Snapshot {
+		v.clear()
+		v.nodesChanged, v.roomChanged = true, true
+	}
+	for _, e := range b.Events {
+		v.applyEvent(e, now, !b.Snapshot)
+	}
+	v.revision = max(v.revision, b.Revision)
+	if b.Snapshot {
+		v.carryOver(old, now)
+	}
+}
+
+// carryOver keeps what a list does not tell, and finds the time at which tasks were put that nobody here saw.
+func (v *view) carryOver(old map[string]*taskView, now time.Time) {
+	for name, t := range v.tasks {
+		before := old[name]
+		if before != nil {
+			t.busy, t.heldUntil, t.retryAt = before.busy, before.heldUntil, before.retryAt
+		}
+		switch {
+		case before != nil && before.task.mod == t.task.mod:
+			t.putTime = before.putTime
+		case v.clockAt.present() && v.clockAt.mod < t.task.mod:
+			// Nobody led since: the put came after the last tick.
+			t.putTime = v.clock.Time
+		default:
+			t.putTime = now
+		}
+		v.touched(t)
+	}
+	for name, before := range old {
+		if v.tasks[name] == nil && before.busy {
+			v.tasks[name] = &taskView{name: name, busy: true, heldUntil: before.heldUntil, heapIndex: -1}
+		}
+	}
+}
+
+func (v *view) task(name string) *taskView {
+	t := v.tasks[name]
+	if t == nil {
+		t = &taskView{name: name, heapIndex: -1}
+		v.tasks[name] = t
+	}
+	return t
+}
+
+func (v *view) applyEvent(e store.Event, now time.Time, live bool) {
+	kind, tail, ok := v.keys.Parse(e.Key)
+	if !ok {
+		return
+	}
+	at := revisions{e.CreateRevision, e.ModRevision}
+	if e.Deleted {
+		at = revisions{}
+	}
+	switch kind {
+	case store.Tasks:
+		t := v.task(tail)
+		t.task, t.value = at, e.Value
+		if live {
+			t.putTime = now
+		}
+		v.changed(t)
+	case store.Accepted:
+		t := v.task(tail)
+		t.accepted, t.def = at, nil
+		if def := new(nightwatch.Accepted); !e.Deleted && json.Unmarshal(e.Value, def) == nil {
+			t.def = def
+		}
+		v.changed(t)
+	case store.Statuses:
+		t := v.task(tail)
+		t.statusAt, t.status = at, nightwatch.Status{}
+		if !e.Deleted {
+			// A value that cannot be read is as good as none: it is written anew under its revision.
+			_ = json.Unmarshal(e.Value, &t.status)
+		}
+		v.changed(t)
+	case store.Ledgers:
+		t := v.task(tail)
+		t.ledgerAt, t.ledger = at, ledger{}
+		if !e.Deleted {
+			_ = json.Unmarshal(e.Value, &t.ledger)
+		}
+		v.changed(t)
+	case store.Runs:
+		v.applyRun(tail, at, e)
+	case store.Requests, store.Verdicts, store.Locks:
+		v.applyPart(kind, tail, at, e)
+	case store.Nodes:
+		v.applyNode(tail, at, e)
+	case store.Freezes:
+		v.applyFreeze(tail, at, e)
+	case store.Meta:
+		if e.Key == v.keys.MetaClock() && !e.Deleted && json.Unmarshal(e.Value, &v.clock) == nil {
+			v.clockAt = at
+			if live {
+				v.clockHeard = now
+			}
+		}
+	}
+}
+
+// changed tells the loop about t, and forgets a task of which nothing is left.
+func (v *view) changed(t *taskView) {
+	if !t.task.present() && !t.accepted.present() && !t.statusAt.present() && !t.ledgerAt.present() && !t.busy &&
+		len(t.runs) == 0 && len(t.requests) == 0 && len(t.verdicts) == 0 && len(t.locks) == 0 {
+		delete(v.tasks, t.name)
+	}
+	v.touched(t)
+}
+
+func (v *view) applyRun(tail string, at revisions, e store.Event) {
+	name, id, ok := store.SplitLast(tail)
+	if !ok {
+		return
+	}
+	t := v.task(name)
+	if before := t.runs[id]; before != nil {
+		v.count(&before.run, -1)
+		delete(t.runs, id)
+	}
+	if !e.Deleted {
+		r := &runView{revisions: at}
+		if json.Unmarshal(e.Value, &r.run) == nil {
+			if t.runs == nil {
+				t.runs = map[string]*runView{}
+			}
+			t.runs[id] = r
+			v.count(&r.run, 1)
+		}
+	}
+	v.changed(t)
+}
+
+// count keeps the load of sessions.
+func (v *view) count(r *nightwatch.Run, n int) {
+	if r.Phase != nightwatch.PhaseAssigned && r.Phase != nightwatch.PhaseRunning {
+		return
+	}
+	v.load[r.Session] += n
+	if v.load[r.Session] == 0 {
+		delete(v.load, r.Session)
+	}
+	if n < 0 {
+		v.roomChanged = true
+	}
+}
+
+func (v *view) applyPart(kind store.Kind, tail string, at revisions, e store.Event) {
+	name, id, _ := store.SplitLast(tail)
+	t := v.task(name)
+	switch kind {
+	case store.Requests:
+		delete(t.requests, id)
+		if !e.Deleted {
+			if t.requests == nil {
+				t.requests = map[string]keyView{}
+			}
+			t.requests[id] = keyView{at, e.Key, e.Value}
+		}
+	case store.Verdicts:
+		delete(t.verdicts, id)
+		var verdict nightwatch.Verdict
+		if !e.Deleted {
+			if t.verdicts == nil {
+				t.verdicts = map[string]verdictView{}
+			}
+			_ = json.Unmarshal(e.Value, &verdict) // unreadable: the zero time, so it goes at once
+			t.verdicts[id] = verdictView{at, e.Key, verdict.Time}
+		}
+	case store.Locks:
+		delete(t.locks, id)
+		if !e.Deleted {
+			if t.locks == nil {
+				t.locks = map[string]struct{}{}
+			}
+			t.locks[id] = struct{}{}
+		} else if len(t.locks) > 0 {
+			return
+		}
+	}
+	v.changed(t)
+}
+
+func (v *view) applyNode(name string, at revisions, e store.Event) {
+	if before := v.nodes[name]; before != nil {
+		delete(v.sessions, before.node.Session)
+		delete(v.nodes, name)
+	}
+	if n := (&nodeView{revisions: at}); !e.Deleted && json.Unmarshal(e.Value, &n.node) == nil && n.node.Name == name {
+		v.nodes[name], v.sessions[n.node.Session] = n, n
+	}
+	v.nodesChanged = true
+}
+
+func (v *view) applyFreeze(tail string, at revisions, e store.Event) {
+	delete(v.freezes, tail)
+	if !e.Deleted {
+		// Whatever the value says, the key is what freezes.
+		freeze, _ := nightwatch.ParseFreeze(e.Value)
+		v.freezes[tail] = freezeView{at, e.Key, freeze.Until}
+	}
+	for _, t := range v.tasks {
+		if namespace, _, _ := strings.Cut(t.name, "/"); tail == store.FrozenCluster || tail == t.name || tail == namespace {
+			v.touched(t)
+		}
+	}
+}
+
+// frozen is the freeze key that keeps a task from starting, if there is one.
+func (v *view) frozen(task string) (what string, frozen bool) {
+	namespace, _, _ := strings.Cut(task, "/")
+	for _, tail := range []string{task, namespace, store.FrozenCluster} {
+		if _, there := v.freezes[tail]; there {
+			return tail, true
+		}
+	}
+	return "", false
+}

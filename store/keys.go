@@ -1,0 +1,131 @@
+package store
+
+import (
+	"strings"
+)
+
+// DefaultPrefix is where the keys of a cluster live unless it is told otherwise.
+const DefaultPrefix = "/nightwatch/"
+
+// Kind is the first part of a key below the prefix, which says what the key holds.
+type Kind string
+
+// The kinds of keys. Users write Tasks, Requests and Freezes, the system all others; the two never mix.
+const (
+	Tasks    Kind = "tasks"
+	Requests Kind = "requests"
+	Freezes  Kind = "freeze"
+
+	Accepted Kind = "accepted"
+	Statuses Kind = "status"
+	Verdicts Kind = "verdicts"
+	Runs     Kind = "runs"
+	Ledgers  Kind = "ledger"
+	Queue    Kind = "queue"
+	Nodes    Kind = "nodes"
+	Election Kind = "election"
+	Locks    Kind = "locks"
+	Meta     Kind = "meta"
+)
+
+// Keys makes and parses the keys of one cluster. A task is named by its tail, "<namespace>/<task>"; the tails of
+// malformed keys, which get their verdict at the same place under status/, are kept as they are.
+type Keys struct{ prefix string }
+
+// NewKeys is for keys below prefix; a missing final "/" is added, so that "team" never touches "team-1". An empty
+// prefix is DefaultPrefix.
+func NewKeys(prefix string) Keys {
+	if prefix == "" {
+		prefix = DefaultPrefix
+	}
+	if !strings.HasSuffix(prefix, "/") {
+		prefix += "/"
+	}
+	return Keys{prefix}
+}
+
+// Prefix is the prefix of all keys, ending in "/".
+func (k Keys) Prefix() string { return k.prefix }
+
+// Of is the prefix of all keys of a kind, ending in "/".
+func (k Keys) Of(kind Kind) string { return k.prefix + string(kind) + "/" }
+
+// Task is where users write a task.
+func (k Keys) Task(task string) string { return k.Of(Tasks) + task }
+
+// Accepted is where the last accepted value of a task stands.
+func (k Keys) Accepted(task string) string { return k.Of(Accepted) + task }
+
+// Status is where the state of a task stands.
+func (k Keys) Status(task string) string { return k.Of(Statuses) + task }
+
+// Ledger accounts for the occurrences of a task that have no record of their own.
+func (k Keys) Ledger(task string) string { return k.Of(Ledgers) + task }
+
+// Run is the record of a run.
+func (k Keys) Run(task, run string) string { return k.Of(Runs) + task + "/" + run }
+
+// RunsOf is the prefix of a task's run records, ending in "/".
+func (k Keys) RunsOf(task string) string { return k.Of(Runs) + task + "/" }
+
+// Request is where a user asks for one action.
+func (k Keys) Request(task, id string) string { return k.Of(Requests) + task + "/" + id }
+
+// Verdict is what became of a request.
+func (k Keys) Verdict(task, id string) string { return k.Of(Verdicts) + task + "/" + id }
+
+// Queue tells a node of a run that its session is to do.
+func (k Keys) Queue(node, task, run string) string { return k.QueueOf(node) + task + "/" + run }
+
+// QueueOf is the prefix of a node's queue, ending in "/".
+func (k Keys) QueueOf(node string) string { return k.Of(Queue) + node + "/" }
+
+// Node is where a node announces itself.
+func (k Keys) Node(name string) string { return k.Of(Nodes) + name }
+
+// Election is the prefix of the scheduler's election, without the final "/" that concurrency.Election adds.
+func (k Keys) Election() string { return k.prefix + "election/scheduler" }
+
+// Mutex is the name of a task's concurrency.Mutex, without the final "/" that it adds: what "etcdctl lock" takes.
+func (k Keys) Mutex(task string) string { return k.Of(Locks) + task }
+
+// LocksOf is the prefix of the keys of whoever holds or waits for a task's mutex, ending in "/".
+func (k Keys) LocksOf(task string) string { return k.Of(Locks) + task + "/" }
+
+// MetaVersion, MetaCluster and MetaClock hold the schema version, the cluster's random id and the scheduler's clock.
+func (k Keys) MetaVersion() string { return k.Of(Meta) + "version" }
+
+// MetaCluster holds the cluster's random id.
+func (k Keys) MetaCluster() string { return k.Of(Meta) + "cluster" }
+
+// MetaClock holds the scheduler's clock.
+func (k Keys) MetaClock() string { return k.Of(Meta) + "clock" }
+
+// FrozenCluster is the tail of the freeze key that covers everything.
+const FrozenCluster = "_cluster"
+
+// Freezes are the three keys any of which keeps a task from starting.
+func (k Keys) Freezes(task string) []string {
+	namespace, _, _ := strings.Cut(task, "/")
+	return []string{k.Of(Freezes) + task, k.Of(Freezes) + namespace, k.Of(Freezes) + FrozenCluster}
+}
+
+// Parse splits a key into its kind and the tail behind it. It is false for keys outside the prefix.
+func (k Keys) Parse(key string) (kind Kind, tail string, ok bool) {
+	rest, ok := strings.CutPrefix(key, k.prefix)
+	if !ok {
+		return "", "", false
+	}
+	first, tail, ok := strings.Cut(rest, "/")
+	return Kind(first), tail, ok
+}
+
+// SplitLast splits the tail of a run, request, verdict or lock into the task and the last part. It is false when
+// there is no "/".
+func SplitLast(tail string) (task, last string, ok bool) {
+	i := strings.LastIndexByte(tail, '/')
+	if i < 0 {
+		return "", tail, false
+	}
+	return tail[:i], tail[i+1:], true
+}

@@ -1,0 +1,257 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/nightwatch-go/nightwatch"
+)
+
+// SchemaVersion is the version of keys and values that this binary reads and writes.
+const SchemaVersion = "1"
+
+// callTimeout bounds every request to etcd that has no deadline of its own.
+const callTimeout = 5 * time.Second
+
+// Store reads and writes the keys of one cluster. It is safe for concurrent use and never closes its client.
+type Store struct {
+	client *clientv3.Client
+	keys   Keys
+}
+
+// New is a Store for the keys below prefix (see NewKeys). It does no I/O.
+func New(client *clientv3.Client, prefix string) *Store {
+	return &Store{client: client, keys: NewKeys(prefix)}
+}
+
+// Keys makes and parses the keys of this cluster.
+func (s *Store) Keys() Keys { return s.keys }
+
+// Client is the client given to New.
+func (s *Store) Client() *clientv3.Client { return s.client }
+
+// Bootstrap writes the schema version and the cluster's random id where they are not there yet, and returns the id.
+// It fails with nightwatch.ErrUnknownSchema where the version is not ours. Repeating it is harmless.
+func (s *Store) Bootstrap(ctx context.Context) (clusterID string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	version, cluster := s.keys.MetaVersion(), s.keys.MetaCluster()
+	_, err = s.client.Txn(ctx).
+		If(clientv3.Compare(clientv3.CreateRevision(version), "=", 0), clientv3.Compare(clientv3.CreateRevision(cluster), "=", 0)).
+		Then(clientv3.OpPut(version, SchemaVersion), clientv3.OpPut(cluster, newClusterID())).
+		Commit()
+	if err != nil {
+		return "", fmt.Errorf("write %s: %w", version, err)
+	}
+	got, err := s.client.Txn(ctx).Then(clientv3.OpGet(version), clientv3.OpGet(cluster)).Commit()
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", version, err)
+	}
+	found, id := firstValue(got, 0), firstValue(got, 1)
+	if string(found) != SchemaVersion {
+		return "", fmt.Errorf("%s is %q, this is a binary for %q: %w", version, found, SchemaVersion, nightwatch.ErrUnknownSchema)
+	}
+	if len(id) == 0 {
+		return "", fmt.Errorf("%s is missing while %s is there: %w", cluster, version, nightwatch.ErrUnknownSchema)
+	}
+	return string(id), nil
+}
+
+func firstValue(response *clientv3.TxnResponse, i int) []byte {
+	if kvs := response.Responses[i].GetResponseRange().Kvs; len(kvs) > 0 {
+		return kvs[0].Value
+	}
+	return nil
+}
+
+// newClusterID is 64 random bits, in hexadecimal so that it can be a Kubernetes label.
+func newClusterID() string {
+	var id [8]byte
+	_, _ = rand.Read(id[:]) // never fails: crypto/rand aborts the program instead
+	return fmt.Sprintf("%x", id)
+}
+
+// ClusterID reads the cluster's id: nightwatch.ErrNotFound before any node has started.
+func (s *Store) ClusterID(ctx context.Context) (string, error) {
+	value, _, err := s.get(ctx, s.keys.MetaCluster())
+	return string(value), err
+}
+
+// Put writes a task under "<namespace>/<task>" after checking it, and returns the revision, which is what
+// Status.ObservedRevision will show once the cluster has seen it. A value that is refused is not written.
+func (s *Store) Put(ctx context.Context, task string, value []byte) (int64, error) {
+	if _, err := nightwatch.ParseTask(task, value); err != nil {
+		return 0, err
+	}
+	return s.put(ctx, s.keys.Task(task), string(value))
+}
+
+// Delete removes a task; the cluster cancels its live runs and cleans up. It tells whether the task was there.
+func (s *Store) Delete(ctx context.Context, task string) (bool, error) {
+	return s.remove(ctx, s.keys.Task(task))
+}
+
+// Request asks for one action, under an id that makes it idempotent for an hour. The verdict comes by WaitVerdict.
+func (s *Store) Request(ctx context.Context, task, id string, request nightwatch.Request) error {
+	if err := nightwatch.CheckRequestID(id); err != nil {
+		return err
+	}
+	value, err := json.Marshal(request)
+	if err != nil {
+		return fmt.Errorf("encode request: %w", err)
+	}
+	if _, err := nightwatch.ParseRequest(value); err != nil {
+		return err
+	}
+	_, err = s.put(ctx, s.keys.Request(task, id), string(value))
+	return err
+}
+
+// Freeze keeps a task ("<namespace>/<task>"), a namespace or, by FrozenCluster, everything from starting.
+func (s *Store) Freeze(ctx context.Context, what string, freeze nightwatch.Freeze) error {
+	value, err := json.Marshal(freeze)
+	if err != nil {
+		return fmt.Errorf("encode freeze: %w", err)
+	}
+	_, err = s.put(ctx, s.keys.Of(Freezes)+what, string(value))
+	return err
+}
+
+// Unfreeze ends a freeze. It tells whether there was one.
+func (s *Store) Unfreeze(ctx context.Context, what string) (bool, error) {
+	return s.remove(ctx, s.keys.Of(Freezes)+what)
+}
+
+// Task reads the value that a user put, with its revision: nightwatch.ErrNotFound when there is none.
+func (s *Store) Task(ctx context.Context, task string) (value []byte, revision int64, err error) {
+	return s.get(ctx, s.keys.Task(task))
+}
+
+// Status reads the state of a task: nightwatch.ErrNotFound when there is none.
+func (s *Store) Status(ctx context.Context, task string) (nightwatch.Status, error) {
+	var status nightwatch.Status
+	_, err := s.read(ctx, s.keys.Status(task), &status)
+	return status, err
+}
+
+// Accepted reads the last accepted value of a task: nightwatch.ErrNotFound when there is none.
+func (s *Store) Accepted(ctx context.Context, task string) (nightwatch.Accepted, error) {
+	var accepted nightwatch.Accepted
+	_, err := s.read(ctx, s.keys.Accepted(task), &accepted)
+	return accepted, err
+}
+
+// Run reads the record of a run and the ModRevision of its key: nightwatch.ErrNotFound when there is none.
+func (s *Store) Run(ctx context.Context, task, id string) (nightwatch.Run, int64, error) {
+	var run nightwatch.Run
+	revision, err := s.read(ctx, s.keys.Run(task, id), &run)
+	return run, revision, err
+}
+
+// TaskNames lists the tails of all keys under tasks/, or of those of one namespace.
+func (s *Store) TaskNames(ctx context.Context, namespace string) ([]string, error) {
+	prefix := s.keys.Of(Tasks)
+	events, _, err := List(ctx, s.client, prefix+under(namespace))
+	names := make([]string, len(events))
+	for i, event := range events {
+		names[i] = event.Key[len(prefix):]
+	}
+	return names, err
+}
+
+// Statuses reads the states of all tasks, or of those of one namespace, by "<namespace>/<task>".
+func (s *Store) Statuses(ctx context.Context, namespace string) (map[string]nightwatch.Status, error) {
+	return listOf[nightwatch.Status](ctx, s, Statuses, under(namespace))
+}
+
+// Runs reads the records of all runs, of one namespace's, or of one task's ("<namespace>/<task>"), by
+// "<namespace>/<task>/<run>".
+func (s *Store) Runs(ctx context.Context, of string) (map[string]nightwatch.Run, error) {
+	return listOf[nightwatch.Run](ctx, s, Runs, under(of))
+}
+
+// Nodes reads the nodes that are alive, by name.
+func (s *Store) Nodes(ctx context.Context) (map[string]nightwatch.Node, error) {
+	return listOf[nightwatch.Node](ctx, s, Nodes, "")
+}
+
+func under(part string) string {
+	if part == "" {
+		return ""
+	}
+	return part + "/"
+}
+
+func listOf[T any](ctx context.Context, s *Store, kind Kind, below string) (map[string]T, error) {
+	prefix := s.keys.Of(kind)
+	events, _, err := List(ctx, s.client, prefix+below)
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", prefix+below, err)
+	}
+	found := make(map[string]T, len(events))
+	for _, event := range events {
+		var value T
+		if json.Unmarshal(event.Value, &value) == nil {
+			found[event.Key[len(prefix):]] = value
+		}
+	}
+	return found, nil
+}
+
+func (s *Store) put(ctx context.Context, key, value string) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	response, err := s.client.Put(ctx, key, value)
+	if err != nil {
+		return 0, fmt.Errorf("put %s: %w", key, err)
+	}
+	return response.Header.Revision, nil
+}
+
+func (s *Store) remove(ctx context.Context, key string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	response, err := s.client.Delete(ctx, key)
+	if err != nil {
+		return false, fmt.Errorf("delete %s: %w", key, err)
+	}
+	return response.Deleted > 0, nil
+}
+
+func (s *Store) get(ctx context.Context, key string) ([]byte, int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	response, err := s.client.Get(ctx, key)
+	if err != nil {
+		return nil, 0, fmt.Errorf("get %s: %w", key, err)
+	}
+	if len(response.Kvs) == 0 {
+		return nil, 0, fmt.Errorf("get %s: %w", key, nightwatch.ErrNotFound)
+	}
+	return response.Kvs[0].Value, response.Kvs[0].ModRevision, nil
+}
+
+func (s *Store) read(ctx context.Context, key string, into any) (int64, error) {
+	value, revision, err := s.get(ctx, key)
+	if err != nil {
+		return 0, err
+	}
+	if err := json.Unmarshal(value, into); err != nil {
+		return 0, fmt.Errorf("read %s: %w", key, err)
+	}
+	return revision, nil
+}
+
+// errUnknown marks errors after which a write may or may not have happened.
+func errUnknown(err error) error {
+	if err == nil || errors.Is(err, nightwatch.ErrOutcomeUnknown) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", nightwatch.ErrOutcomeUnknown, err)
+}

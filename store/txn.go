@@ -1,0 +1,122 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/nightwatch-go/nightwatch"
+)
+
+// Txn is a guarded write in the making: what it was decided on, and what it does if that still holds.
+type Txn struct {
+	seen map[string]int64
+	ifs  []clientv3.Cmp
+	then []clientv3.Op
+}
+
+// Seen adds that key must still have this ModRevision; 0 means absent.
+func (t *Txn) Seen(key string, modRevision int64) {
+	if t.seen == nil {
+		t.seen = map[string]int64{}
+	}
+	if _, twice := t.seen[key]; twice {
+		return
+	}
+	t.seen[key] = modRevision
+	t.ifs = append(t.ifs, clientv3.Compare(clientv3.ModRevision(key), "=", modRevision))
+}
+
+// Alive adds that key must still be the one created at this revision, whatever was put there since.
+func (t *Txn) Alive(key string, createRevision int64) {
+	t.ifs = append(t.ifs, clientv3.Compare(clientv3.CreateRevision(key), "=", createRevision))
+}
+
+// NoneBelow adds that no key starts with prefix.
+func (t *Txn) NoneBelow(prefix string) {
+	t.ifs = append(t.ifs, clientv3.Compare(clientv3.CreateRevision(prefix).WithPrefix(), "=", 0))
+}
+
+// If adds any other comparison.
+func (t *Txn) If(cmp clientv3.Cmp) { t.ifs = append(t.ifs, cmp) }
+
+// Put writes value; opts may bind it to a lease.
+func (t *Txn) Put(key string, value []byte, opts ...clientv3.OpOption) {
+	t.then = append(t.then, clientv3.OpPut(key, string(value), opts...))
+}
+
+// Delete removes key.
+func (t *Txn) Delete(key string) { t.then = append(t.then, clientv3.OpDelete(key)) }
+
+// Get reads key in the same transaction; answers are in the order of all operations.
+func (t *Txn) Get(key string) { t.then = append(t.then, clientv3.OpGet(key)) }
+
+// Empty tells that there is nothing to do.
+func (t *Txn) Empty() bool { return len(t.then) == 0 }
+
+// Operations is how many comparisons or operations there are, whichever is more: etcd takes at most 128 of each.
+func (t *Txn) Operations() int { return max(len(t.ifs), len(t.then)) }
+
+// Commit does the transaction. The error is nil when it was done, ErrRefused when a comparison failed,
+// ErrOutcomeUnknown when no answer came; with any other error it was not done.
+func (s *Store) Commit(ctx context.Context, t *Txn) (*clientv3.TxnResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	response, err := s.client.Txn(ctx).If(t.ifs...).Then(t.then...).Commit()
+	if err != nil {
+		if certain(err) {
+			return nil, err
+		}
+		return nil, errUnknown(err)
+	}
+	if !response.Succeeded {
+		return response, nightwatch.ErrRefused
+	}
+	return response, nil
+}
+
+// WithLease binds a put to a lease.
+func WithLease(lease clientv3.LeaseID) clientv3.OpOption { return clientv3.WithLease(lease) }
+
+// Hindrance is what keeps a task from being dispatched.
+type Hindrance struct{ Frozen, Locked bool }
+
+// Holds reads what keeps a task from being dispatched at this moment.
+func (s *Store) Holds(ctx context.Context, task string) (Hindrance, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	ops := []clientv3.Op{clientv3.OpGet(s.keys.LocksOf(task), clientv3.WithPrefix(), clientv3.WithCountOnly())}
+	for _, key := range s.keys.Freezes(task) {
+		ops = append(ops, clientv3.OpGet(key, clientv3.WithCountOnly()))
+	}
+	response, err := s.client.Txn(ctx).Then(ops...).Commit()
+	if err != nil {
+		return Hindrance{}, fmt.Errorf("read what holds %s: %w", task, err)
+	}
+	var h Hindrance
+	for i, r := range response.Responses {
+		if there := r.GetResponseRange().Count > 0; i == 0 {
+			h.Locked = there
+		} else {
+			h.Frozen = h.Frozen || there
+		}
+	}
+	return h, nil
+}
+
+// certain tells whether the server itself said no, before anything was written.
+func certain(err error) bool {
+	for _, refusal := range []error{
+		rpctypes.ErrLeaseNotFound, rpctypes.ErrNoSpace, rpctypes.ErrPermissionDenied, rpctypes.ErrTooManyOps,
+		rpctypes.ErrDuplicateKey, rpctypes.ErrRequestTooLarge, rpctypes.ErrUserEmpty, rpctypes.ErrInvalidAuthToken,
+		rpctypes.ErrEmptyKey, rpctypes.ErrCompacted,
+	} {
+		if errors.Is(err, refusal) {
+			return true
+		}
+	}
+	return false
+}

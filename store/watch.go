@@ -1,0 +1,201 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// Batch is what a Follower hands on: all that happened up to a revision.
+type Batch struct {
+	// Revision is what the copy is current to once the batch is applied.
+	Revision int64
+	// Snapshot says that Puts is everything there is; what is not in it is gone.
+	Snapshot bool
+	// Events are in order; for a snapshot every one is a put.
+	Events []Event
+}
+
+// Event is one change of one key.
+type Event struct {
+	Key            string
+	Value          []byte
+	CreateRevision int64
+	// ModRevision of a deletion is the revision of the deletion.
+	ModRevision int64
+	Deleted     bool
+}
+
+// Follower keeps somebody's copy of a prefix current: a list, then a watch from the next revision. A watch is a
+// hint: a closed channel, an error, a compaction or silence lead to a new list, and so does a timer.
+type Follower struct {
+	Client *clientv3.Client
+	// Prefix ends in "/".
+	Prefix string
+	// DeletesOnly leaves out puts, and the list with them: for those who only want to hear of what went away.
+	DeletesOnly bool
+	// Silence is how long the watch may say nothing, progress included, before it is replaced. Default 15 s.
+	Silence time.Duration
+	// Resync is how often everything is listed again. Default 10 min.
+	Resync time.Duration
+	// Problem is told what went wrong, nil once things go well again. Called from Run's goroutine; may be nil.
+	Problem func(error)
+}
+
+const (
+	listPage     = 1000
+	listTimeout  = 10 * time.Second
+	retryDelay   = 250 * time.Millisecond
+	progressEach = 3
+)
+
+// Run hands batches to apply, one at a time and in order, until ctx ends. A batch without events says that the copy
+// is current.
+func (f Follower) Run(ctx context.Context, apply func(Batch)) {
+	if f.Silence == 0 {
+		f.Silence = 15 * time.Second
+	}
+	if f.Resync == 0 {
+		f.Resync = 10 * time.Minute
+	}
+	var from int64
+	for ctx.Err() == nil {
+		next, err := f.follow(ctx, from, apply)
+		from = next
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			if f.Problem != nil {
+				f.Problem(err)
+			}
+			select {
+			case <-time.After(retryDelay):
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
+// follow lists when from is 0, then watches. It returns the revision to go on from, 0 for a new list.
+func (f Follower) follow(ctx context.Context, from int64, apply func(Batch)) (int64, error) {
+	if from == 0 {
+		revision, err := f.list(ctx, apply)
+		if err != nil {
+			return 0, fmt.Errorf("list %s: %w", f.Prefix, err)
+		}
+		from = revision + 1
+	}
+	if f.Problem != nil {
+		f.Problem(nil)
+	}
+	watchCtx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
+	defer cancel()
+	opts := []clientv3.OpOption{clientv3.WithPrefix(), clientv3.WithRev(from), clientv3.WithProgressNotify()}
+	if f.DeletesOnly {
+		opts = append(opts, clientv3.WithFilterPut())
+	}
+	watch := f.Client.Watch(watchCtx, f.Prefix, opts...)
+	ask := time.NewTicker(f.Silence / progressEach)
+	defer ask.Stop()
+	resync := time.NewTimer(f.Resync)
+	defer resync.Stop()
+	heard := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return from, ctx.Err()
+		case <-resync.C:
+			return 0, nil
+		case <-ask.C:
+			if time.Since(heard) > f.Silence {
+				return from, fmt.Errorf("watch %s: silent for %s", f.Prefix, f.Silence)
+			}
+			// An answer comes on the watch's own channel; a failure to ask shows as silence.
+			_ = f.Client.RequestProgress(watchCtx)
+		case response, open := <-watch:
+			if !open {
+				return from, fmt.Errorf("watch %s: closed", f.Prefix)
+			}
+			if err := response.Err(); err != nil {
+				if errors.Is(err, rpctypes.ErrCompacted) || response.CompactRevision > 0 {
+					return 0, nil
+				}
+				return from, fmt.Errorf("watch %s: %w", f.Prefix, err)
+			}
+			heard = time.Now()
+			revision := response.Header.Revision
+			if len(response.Events) > 0 {
+				// The header may be ahead of the events that the response holds.
+				revision = response.Events[len(response.Events)-1].Kv.ModRevision
+			} else if !response.IsProgressNotify() {
+				continue
+			}
+			if revision < from-1 {
+				continue
+			}
+			apply(Batch{Revision: revision, Events: eventsOf(response.Events)})
+			from = revision + 1
+		}
+	}
+}
+
+func eventsOf(raw []*clientv3.Event) []Event {
+	events := make([]Event, len(raw))
+	for i, e := range raw {
+		events[i] = Event{
+			Key: string(e.Kv.Key), Value: e.Kv.Value, CreateRevision: e.Kv.CreateRevision,
+			ModRevision: e.Kv.ModRevision, Deleted: e.Type == clientv3.EventTypeDelete,
+		}
+	}
+	return events
+}
+
+// list hands on everything below the prefix as it stood at one revision.
+func (f Follower) list(ctx context.Context, apply func(Batch)) (int64, error) {
+	if f.DeletesOnly {
+		ctx, cancel := context.WithTimeout(ctx, listTimeout)
+		defer cancel()
+		response, err := f.Client.Get(ctx, f.Prefix, clientv3.WithPrefix(), clientv3.WithCountOnly())
+		if err != nil {
+			return 0, err
+		}
+		apply(Batch{Revision: response.Header.Revision})
+		return response.Header.Revision, nil
+	}
+	events, revision, err := List(ctx, f.Client, f.Prefix)
+	if err != nil {
+		return 0, err
+	}
+	apply(Batch{Snapshot: true, Revision: revision, Events: events})
+	return revision, nil
+}
+
+// List reads every key below prefix as it stood at one revision, which it returns. It reads by pages, so that no
+// answer is too large; should that revision be compacted meanwhile, the error is rpctypes.ErrCompacted.
+func List(ctx context.Context, client *clientv3.Client, prefix string) (events []Event, revision int64, err error) {
+	key, end := prefix, clientv3.GetPrefixRangeEnd(prefix)
+	for {
+		pageCtx, cancel := context.WithTimeout(ctx, listTimeout)
+		response, err := client.Get(pageCtx, key, clientv3.WithRange(end), clientv3.WithLimit(listPage), clientv3.WithRev(revision),
+			clientv3.WithSort(clientv3.SortByKey, clientv3.SortAscend))
+		cancel()
+		if err != nil {
+			return nil, 0, err
+		}
+		if revision == 0 {
+			revision = response.Header.Revision
+		}
+		for _, kv := range response.Kvs {
+			events = append(events, Event{Key: string(kv.Key), Value: kv.Value, CreateRevision: kv.CreateRevision, ModRevision: kv.ModRevision})
+		}
+		if !response.More || len(response.Kvs) == 0 {
+			return events, revision, nil
+		}
+		key = string(response.Kvs[len(response.Kvs)-1].Key) + "\x00"
+	}
+}

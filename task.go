@@ -1,0 +1,215 @@
+package nightwatch
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/nightwatch-go/nightwatch/schedule"
+)
+
+// Task is what a user wants run, and when: the value of a key tasks/<namespace>/<task>, written by users only.
+// ParseTask reads and checks one; the zero value of every field is its default.
+type Task struct {
+	// Name and Namespace are optional in the value; when given they equal the key's.
+	Name      string `json:"name,omitempty"`
+	Namespace string `json:"namespace,omitempty"`
+	// Owner, Description, Labels and Annotations are kept as given and copied to Jobs under our own prefix.
+	Owner       string            `json:"owner,omitempty"`
+	Description string            `json:"description,omitempty"`
+	Labels      map[string]string `json:"labels,omitempty"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+
+	// Image, Command and Args are short for Kubernetes with these fields.
+	Image   string   `json:"image,omitempty"`
+	Command []string `json:"command,omitempty"`
+	Args    []string `json:"args,omitempty"`
+	// Exactly one of these says what runs (Image stands for Kubernetes).
+	Kubernetes *KubernetesSpec `json:"kubernetes,omitempty"`
+	Process    *ProcessSpec    `json:"process,omitempty"`
+	HTTP       *HTTPSpec       `json:"http,omitempty"`
+	Handler    *HandlerSpec    `json:"handler,omitempty"`
+	// Params reach the run whatever runs it: environment, request, handler argument.
+	Params map[string]json.RawMessage `json:"params,omitempty"`
+
+	// Schedule is one cron expression or a list of them, whose union counts. Without Schedule and Every the task
+	// runs once for each time it is put.
+	Schedule Strings `json:"schedule,omitempty"`
+	// Every is an interval anchored to the Unix epoch plus Offset, never to the start of a process.
+	Every  Duration `json:"every,omitempty"`
+	Offset Duration `json:"offset,omitempty"`
+	// TimeZone is the IANA name of the zone that Schedule is read in. Default UTC.
+	TimeZone string `json:"timeZone,omitempty"`
+	// Suspend stops new occurrences while it is true; time spent suspended is not missed time.
+	Suspend bool `json:"suspend,omitempty"`
+	// Overlap says what a new occurrence does while a run of the task is live: OverlapSkip (the default of a
+	// task with a schedule), OverlapQueueAll (the default, for submissions, of one without) or OverlapAllow.
+	Overlap string `json:"overlap,omitempty"`
+	// CatchUp says what becomes of occurrences that nobody was there to start.
+	CatchUp CatchUp `json:"catchUp,omitzero"`
+
+	// Timeout bounds one attempt. Default none.
+	Timeout Duration `json:"timeout,omitempty"`
+	// Delivery says what follows when a node dies in mid-run: AtLeastOnce (default) or AtMostOnce. A Kubernetes Job
+	// is adopted by another node either way.
+	Delivery string `json:"delivery,omitempty"`
+	// RunsOn selects nodes by their labels, in kubectl's grammar: "zone=a, arch in (amd64,arm64), !gpu".
+	RunsOn string `json:"runsOn,omitempty"`
+	// Priority orders waiting runs, higher first; −1000 to 1000. Default 0.
+	Priority int `json:"priority,omitempty"`
+	// History bounds the run records that are kept whole; older ones become ranges of the ledger.
+	History History `json:"history,omitzero"`
+
+	compiled *schedule.Schedule
+	selector Selector
+}
+
+// KubernetesSpec is a Job of one pod with one container.
+type KubernetesSpec struct {
+	Image   string            `json:"image,omitempty"`
+	Command []string          `json:"command,omitempty"`
+	Args    []string          `json:"args,omitempty"`
+	Env     map[string]string `json:"env,omitempty"`
+	// ServiceAccountName is the pod's service account; default the namespace's "default".
+	ServiceAccountName string `json:"serviceAccountName,omitempty"`
+}
+
+// ProcessSpec is an operating-system process on a node that has the process runner turned on.
+type ProcessSpec struct {
+	// Command is the argument vector; Shell is a script for /bin/sh -c; Python one for python3 -c. Exactly one.
+	Command []string `json:"command,omitempty"`
+	Shell   string   `json:"shell,omitempty"`
+	Python  string   `json:"python,omitempty"`
+	// Dir is the absolute working directory; default the node's.
+	Dir   string            `json:"dir,omitempty"`
+	Env   map[string]string `json:"env,omitempty"`
+	Stdin string            `json:"stdin,omitempty"`
+}
+
+// HTTPSpec is one HTTP request.
+type HTTPSpec struct {
+	// Method defaults to GET, or POST when there is a body.
+	Method  string            `json:"method,omitempty"`
+	URL     string            `json:"url,omitempty"`
+	Headers map[string]string `json:"headers,omitempty"`
+	Body    string            `json:"body,omitempty"`
+	// Success lists status codes and ranges ("200-299") that mean success; default 200-299.
+	Success []string `json:"success,omitempty"`
+}
+
+// HandlerSpec names a Go function registered by a program that embeds a node.
+type HandlerSpec struct {
+	Name string `json:"name,omitempty"`
+}
+
+// CatchUp says what becomes of occurrences whose time passed while no scheduler could act.
+type CatchUp struct {
+	// Mode is CatchUpNone, CatchUpLatest (default: the newest of them runs) or CatchUpAll.
+	Mode string `json:"mode,omitempty"`
+	// Window is how old an occurrence may be and still run. Default 1h.
+	Window Duration `json:"window,omitempty"`
+	// Max is how many run at most in one catch-up, the newest. Default 10, at most 1000.
+	Max int `json:"max,omitempty"`
+}
+
+// History is how many finished runs keep a record of their own.
+type History struct {
+	// Succeeded defaults to 3, Failed (with canceled and missed ones) to 3, Skipped to 10; each 0 to 1000.
+	Succeeded *int `json:"succeeded,omitempty"`
+	Failed    *int `json:"failed,omitempty"`
+	Skipped   *int `json:"skipped,omitempty"`
+}
+
+// The runners' names, as in a node's runners and a run's runner.
+const (
+	RunnerKubernetes = "kubernetes"
+	RunnerProcess    = "process"
+	RunnerHTTP       = "http"
+	RunnerHandler    = "handler"
+)
+
+// Values of Task.Overlap, Task.Delivery and CatchUp.Mode.
+const (
+	OverlapSkip     = "skip"
+	OverlapQueueAll = "queue-all"
+	OverlapAllow    = "allow"
+
+	AtLeastOnce = "at-least-once"
+	AtMostOnce  = "at-most-once"
+
+	CatchUpNone   = "none"
+	CatchUpLatest = "latest"
+	CatchUpAll    = "all"
+)
+
+// Runner is the name of what runs the task.
+func (t *Task) Runner() string {
+	switch {
+	case t.Process != nil:
+		return RunnerProcess
+	case t.HTTP != nil:
+		return RunnerHTTP
+	case t.Handler != nil:
+		return RunnerHandler
+	default:
+		return RunnerKubernetes
+	}
+}
+
+// KubernetesJob is the Kubernetes part with the short form folded in.
+func (t *Task) KubernetesJob() KubernetesSpec {
+	if t.Kubernetes != nil {
+		return *t.Kubernetes
+	}
+	return KubernetesSpec{Image: t.Image, Command: t.Command, Args: t.Args}
+}
+
+// Recurring tells whether the task has times of its own, as against running once for each time it is put.
+func (t *Task) Recurring() bool { return len(t.Schedule) > 0 || t.Every > 0 }
+
+// Times is the compiled schedule of a recurring task that ParseTask made, else nil.
+func (t *Task) Times() *schedule.Schedule { return t.compiled }
+
+// Selector is RunsOn compiled by ParseTask; its zero value selects every node.
+func (t *Task) Selector() Selector { return t.selector }
+
+// OverlapPolicy is Overlap with its default.
+func (t *Task) OverlapPolicy() string {
+	switch {
+	case t.Overlap != "":
+		return t.Overlap
+	case t.Recurring():
+		return OverlapSkip
+	default:
+		return OverlapQueueAll
+	}
+}
+
+// CatchUpPolicy is CatchUp with its defaults.
+func (t *Task) CatchUpPolicy() CatchUp {
+	c := t.CatchUp
+	if c.Mode == "" {
+		c.Mode = CatchUpLatest
+	}
+	if c.Window == 0 {
+		c.Window = Duration(time.Hour)
+	}
+	if c.Max == 0 {
+		c.Max = 10
+	}
+	return c
+}
+
+// Keep is how many finished runs of a phase keep their records.
+func (t *Task) Keep(phase Phase) int {
+	limit, n := t.History.Failed, 3
+	switch phase {
+	case PhaseSucceeded:
+		limit = t.History.Succeeded
+	case PhaseSkipped:
+		limit, n = t.History.Skipped, 10
+	}
+	if limit != nil {
+		n = *limit
+	}
+	return n
+}

@@ -1,0 +1,238 @@
+package nightwatch
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// faults collects what is wrong with a value.
+type faults []FieldError
+
+func (f *faults) add(field, format string, args ...any) {
+	*f = append(*f, FieldError{field, fmt.Sprintf(format, args...)})
+}
+
+// check finds everything that is wrong with a decoded task, given the names in its key.
+func (t *Task) check(namespace, name string) []FieldError {
+	var f faults
+	if t.Name != "" && t.Name != name {
+		f.add("name", "%q: the key says %q", clip(t.Name), name)
+	}
+	if t.Namespace != "" && t.Namespace != namespace {
+		f.add("namespace", "%q: the key says %q", clip(t.Namespace), namespace)
+	}
+	f = append(f, CheckLabels("labels", t.Labels)...)
+	t.checkWhat(&f)
+	t.checkWhen(&f)
+	if t.Overlap != "" {
+		switch {
+		case t.Recurring() && t.Overlap != OverlapSkip && t.Overlap != OverlapAllow:
+			f.add("overlap", "%q: want skip or allow", clip(t.Overlap))
+		case !t.Recurring() && t.Overlap != OverlapQueueAll && t.Overlap != OverlapAllow:
+			f.add("overlap", "%q: a task without a schedule wants queue-all or allow", clip(t.Overlap))
+		}
+	}
+	if t.Delivery != "" && t.Delivery != AtLeastOnce && t.Delivery != AtMostOnce {
+		f.add("delivery", "%q: want at-least-once or at-most-once", clip(t.Delivery))
+	}
+	if t.Priority < -1000 || t.Priority > 1000 {
+		f.add("priority", "%d: want -1000 to 1000", t.Priority)
+	}
+	for field, limit := range map[string]*int{"succeeded": t.History.Succeeded, "failed": t.History.Failed, "skipped": t.History.Skipped} {
+		if limit != nil && (*limit < 0 || *limit > 1000) {
+			f.add("history."+field, "%d: want 0 to 1000", *limit)
+		}
+	}
+	f = append(f, t.compile()...)
+	slices.SortStableFunc(f, func(a, b FieldError) int { return strings.Compare(a.Field, b.Field) })
+	return f
+}
+
+func (t *Task) checkWhat(f *faults) {
+	var named []string
+	for _, runner := range []struct {
+		name string
+		set  bool
+	}{
+		{"image", t.Image != ""}, {RunnerKubernetes, t.Kubernetes != nil}, {RunnerProcess, t.Process != nil},
+		{RunnerHTTP, t.HTTP != nil}, {RunnerHandler, t.Handler != nil},
+	} {
+		if runner.set {
+			named = append(named, runner.name)
+		}
+	}
+	switch {
+	case len(named) == 0 && (len(t.Command) > 0 || len(t.Args) > 0):
+		f.add("command", "goes with image; for a process on a node write process.command")
+		return
+	case len(named) == 0:
+		f.add("", "nothing to run: want one of image, kubernetes, process, http, handler")
+		return
+	case len(named) > 1:
+		f.add(named[1], "also %s is set: want one of image, kubernetes, process, http, handler", named[0])
+		return
+	case named[0] != "image" && (len(t.Command) > 0 || len(t.Args) > 0):
+		f.add("command", "command and args at the top go with image; write them under %s", named[0])
+	}
+	f.checkParams(t.Params)
+	switch {
+	case t.Process != nil:
+		t.Process.check(f)
+	case t.HTTP != nil:
+		t.HTTP.check(f)
+	case t.Handler != nil:
+		if t.Handler.Name == "" {
+			f.add("handler.name", "missing")
+		}
+	default:
+		job := t.KubernetesJob()
+		if strings.TrimSpace(job.Image) == "" {
+			f.add("kubernetes.image", "missing")
+		} else if strings.ContainsAny(job.Image, " \t\n\x00") {
+			f.add("image", "%q: an image has no white space", clip(job.Image))
+		}
+		f.checkEnv("kubernetes.env", job.Env)
+		if name := job.ServiceAccountName; name != "" && (len(name) > 253 || !nodeName.MatchString(name) && len(name) <= 63) {
+			f.add("kubernetes.serviceAccountName", "%q: not a name", clip(name))
+		}
+	}
+}
+
+func (p *ProcessSpec) check(f *faults) {
+	given := 0
+	for _, set := range []bool{len(p.Command) > 0, p.Shell != "", p.Python != ""} {
+		if set {
+			given++
+		}
+	}
+	if given != 1 {
+		f.add("process", "want exactly one of command, shell, python")
+	}
+	if len(p.Command) > 0 && p.Command[0] == "" {
+		f.add("process.command[0]", "empty: want a program")
+	}
+	for i, arg := range p.Command {
+		f.noNUL(fmt.Sprintf("process.command[%d]", i), arg)
+	}
+	f.noNUL("process.shell", p.Shell)
+	f.noNUL("process.python", p.Python)
+	f.noNUL("process.dir", p.Dir)
+	if p.Dir != "" && !path.IsAbs(p.Dir) {
+		f.add("process.dir", "%q: want an absolute path", clip(p.Dir))
+	}
+	f.checkEnv("process.env", p.Env)
+}
+
+var successCodes = regexp.MustCompile(`^([1-5][0-9]{2})(-([1-5][0-9]{2}))?$`)
+
+// ParseStatusRange reads "200" or "200-299".
+func ParseStatusRange(text string) (from, to int, err error) {
+	m := successCodes.FindStringSubmatch(text)
+	if m == nil {
+		return 0, 0, fmt.Errorf("%q: want a status code or a range such as 200-299", clip(text))
+	}
+	from, _ = strconv.Atoi(m[1])
+	to = from
+	if m[3] != "" {
+		to, _ = strconv.Atoi(m[3])
+	}
+	if to < from {
+		return 0, 0, fmt.Errorf("%q: the range is empty", text)
+	}
+	return from, to, nil
+}
+
+func (h *HTTPSpec) check(f *faults) {
+	target, err := url.Parse(h.URL)
+	switch {
+	case h.URL == "":
+		f.add("http.url", "missing")
+	case err != nil:
+		f.add("http.url", "%q: not a URL", clip(h.URL))
+	case target.Scheme != "http" && target.Scheme != "https":
+		f.add("http.url", "%q: want http:// or https://", clip(h.URL))
+	case target.Hostname() == "":
+		f.add("http.url", "%q: has no host", clip(h.URL))
+	case target.User != nil:
+		f.add("http.url", "carries a password, which everybody who may read the task could see: use a header")
+	}
+	if h.Method != "" {
+		if _, err := http.NewRequest(h.Method, "http://localhost", nil); err != nil || h.Method != strings.ToUpper(h.Method) {
+			f.add("http.method", "%q: not a method", clip(h.Method))
+		}
+	}
+	for name, value := range h.Headers {
+		if name == "" || strings.ContainsAny(name, " \t\r\n:\x00") {
+			f.add("http.headers", "%q: not a header name", clip(name))
+		} else if strings.ContainsAny(value, "\r\n\x00") {
+			f.add("http.headers."+name, "has a line break")
+		}
+	}
+	for i, text := range h.Success {
+		if _, _, err := ParseStatusRange(text); err != nil {
+			f.add(fmt.Sprintf("http.success[%d]", i), "%v", err)
+		}
+	}
+}
+
+func (t *Task) checkWhen(f *faults) {
+	if len(t.Schedule) > 0 && t.Every > 0 {
+		f.add("every", "schedule is set too: want one of them")
+	}
+	if t.Offset > 0 && t.Every == 0 {
+		f.add("offset", "goes with every")
+	}
+	if !t.Recurring() {
+		for field, set := range map[string]bool{
+			"timeZone": t.TimeZone != "", "catchUp": t.CatchUp != CatchUp{},
+		} {
+			if set {
+				f.add(field, "goes with schedule or every")
+			}
+		}
+	}
+	switch t.CatchUp.Mode {
+	case "", CatchUpNone, CatchUpLatest, CatchUpAll:
+	default:
+		f.add("catchUp.mode", "%q: want none, latest or all", clip(t.CatchUp.Mode))
+	}
+	if t.CatchUp.Max < 0 || t.CatchUp.Max > 1000 {
+		f.add("catchUp.max", "%d: want 1 to 1000", t.CatchUp.Max)
+	}
+}
+
+var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
+
+func (f *faults) checkEnv(field string, env map[string]string) {
+	for name, value := range env {
+		if !envName.MatchString(name) {
+			f.add(field, "%q: not a variable's name", clip(name))
+			continue
+		}
+		if strings.HasPrefix(name, "NIGHTWATCH_") {
+			f.add(field+"."+name, "NIGHTWATCH_ names are set by the system")
+		}
+		f.noNUL(field+"."+name, value)
+	}
+}
+
+func (f *faults) checkParams(params map[string]json.RawMessage) {
+	for name := range params {
+		if !envName.MatchString(name) {
+			f.add("params", "%q: want letters, digits, '_', '-' and '.'", clip(name))
+		}
+	}
+}
+
+func (f *faults) noNUL(field, text string) {
+	if strings.ContainsRune(text, 0) {
+		f.add(field, "has a NUL byte")
+	}
+}
