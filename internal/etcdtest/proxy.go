@@ -1,0 +1,221 @@
+package etcdtest
+
+import (
+	"net"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Proxy is a TCP proxy that can break the network between a client and a server. It starts out faithful.
+//
+// Each direction is in one of three states. Open passes bytes on. Held keeps them and passes them on once it is open
+// again: a network that stalls. Dropped loses them: a network that eats packets for ever; since a TCP stream does not
+// survive a gap, a connection that lost bytes is cut when the direction opens again. Connections made meanwhile are
+// accepted and suffer the same: to the client, the server is there and silent.
+//
+// The methods are safe for concurrent use.
+type Proxy struct {
+	target   string
+	listener net.Listener
+	workers  sync.WaitGroup
+
+	mu      sync.Mutex
+	changed chan struct{}  // closed and replaced at each change of state
+	state   [2]flow        // by direction
+	refuse  bool           // close what connects
+	pairs   map[*pair]bool // open connections
+	closed  bool
+	dropped map[*pair][2]bool // by connection: the directions that lost bytes
+}
+
+type flow int
+
+const (
+	flowOpen flow = iota
+	flowHeld
+	flowDropped
+)
+
+const (
+	requests  = 0
+	responses = 1
+)
+
+// pair is one proxied connection.
+type pair struct{ client, server net.Conn }
+
+func (p *pair) close() {
+	_ = p.client.Close()
+	_ = p.server.Close()
+}
+
+// StartProxy listens on a free loopback port and forwards to the target, host:port. It ends with the test.
+func StartProxy(t testing.TB, target string) *Proxy {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("start proxy: %v", err)
+	}
+	p := &Proxy{
+		target:   target,
+		listener: listener,
+		changed:  make(chan struct{}),
+		pairs:    map[*pair]bool{},
+		dropped:  map[*pair][2]bool{},
+	}
+	p.workers.Go(p.accept)
+	t.Cleanup(p.close)
+	return p
+}
+
+// Proxy starts a proxy in front of the server; clients made with NewClient(t, proxy.Endpoint()) go through it.
+func (s *Server) Proxy(t testing.TB) *Proxy {
+	t.Helper()
+	return StartProxy(t, s.Endpoint())
+}
+
+// Endpoint is where clients of the proxy connect, host:port.
+func (p *Proxy) Endpoint() string { return p.listener.Addr().String() }
+
+// Pause holds both directions: a partition, seen by neither side until its timeouts.
+func (p *Proxy) Pause() { p.set(flowHeld, requests, responses) }
+
+// HoldRequests stalls what the client sends.
+func (p *Proxy) HoldRequests() { p.set(flowHeld, requests) }
+
+// HoldResponses stalls what the server sends: requests arrive and commit, their answers come late.
+func (p *Proxy) HoldResponses() { p.set(flowHeld, responses) }
+
+// DropRequests loses what the client sends.
+func (p *Proxy) DropRequests() { p.set(flowDropped, requests) }
+
+// DropResponses loses what the server sends: requests arrive and commit, nobody ever hears of it.
+func (p *Proxy) DropResponses() { p.set(flowDropped, responses) }
+
+// Resume opens both directions and accepts connections again: held bytes flow on, connections that lost bytes are cut.
+func (p *Proxy) Resume() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refuse = false
+	p.change(flowOpen, requests, responses)
+	for pair := range p.dropped {
+		pair.close()
+	}
+}
+
+// Refuse cuts every connection and closes new ones at once: a server that is down. Resume ends it.
+func (p *Proxy) Refuse() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refuse = true
+	p.cut()
+}
+
+// Cut closes the connections that are open now; new ones are served.
+func (p *Proxy) Cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cut()
+}
+
+func (p *Proxy) cut() {
+	for pair := range p.pairs {
+		pair.close()
+	}
+}
+
+func (p *Proxy) set(state flow, directions ...int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.change(state, directions...)
+}
+
+// change is called with mu held.
+func (p *Proxy) change(state flow, directions ...int) {
+	for _, direction := range directions {
+		p.state[direction] = state
+	}
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+func (p *Proxy) close() {
+	p.mu.Lock()
+	p.closed = true
+	p.change(flowOpen, requests, responses)
+	p.cut()
+	p.mu.Unlock()
+	_ = p.listener.Close()
+	p.workers.Wait()
+}
+
+func (p *Proxy) accept() {
+	for {
+		client, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		p.workers.Go(func() { p.serve(client) })
+	}
+}
+
+func (p *Proxy) serve(client net.Conn) {
+	server, err := net.DialTimeout("tcp", p.target, 5*time.Second)
+	if err != nil {
+		_ = client.Close()
+		return
+	}
+	connection := &pair{client: client, server: server}
+	p.mu.Lock()
+	if p.closed || p.refuse {
+		p.mu.Unlock()
+		connection.close()
+		return
+	}
+	p.pairs[connection] = true
+	p.mu.Unlock()
+	var both sync.WaitGroup
+	both.Go(func() { p.pump(connection, requests, server, client) })
+	both.Go(func() { p.pump(connection, responses, client, server) })
+	both.Wait()
+	p.mu.Lock()
+	delete(p.pairs, connection)
+	delete(p.dropped, connection)
+	p.mu.Unlock()
+}
+
+// pump copies one direction until either side closes.
+func (p *Proxy) pump(connection *pair, direction int, to, from net.Conn) {
+	defer connection.close()
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buffer)
+		if n > 0 && p.pass(connection, direction) {
+			if _, err := to.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// pass waits while the direction is held, then says whether bytes that were read go on.
+func (p *Proxy) pass(connection *pair, direction int) bool {
+	for {
+		p.mu.Lock()
+		state, changed := p.state[direction], p.changed
+		lost := p.dropped[connection]
+		if state == flowDropped {
+			lost[direction] = true
+			p.dropped[connection] = lost
+		}
+		p.mu.Unlock()
+		if state != flowHeld {
+			return !lost[direction]
+		}
+		<-changed
+	}
+}
