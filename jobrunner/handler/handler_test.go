@@ -1,0 +1,227 @@
+package handler_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/jobrunner"
+	"github.com/nightwatch-go/nightwatch/jobrunner/handler"
+	"github.com/nightwatch-go/nightwatch/jobrunner/runnertest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func task(name string) *nightwatch.Task {
+	return &nightwatch.Task{Handler: &nightwatch.HandlerSpec{Name: name}}
+}
+
+func TestConformance(t *testing.T) {
+	var mu sync.Mutex
+	started, live := map[string]int{}, map[string]bool{}
+	begin := func(run jobrunner.Run) (end func()) {
+		mu.Lock()
+		defer mu.Unlock()
+		started[run.ID]++
+		live[run.ID] = true
+		return func() {
+			mu.Lock()
+			defer mu.Unlock()
+			live[run.ID] = false
+		}
+	}
+	runnertest.Run(t, runnertest.Subject{
+		New: func(tb testing.TB) jobrunner.Runner {
+			r := handler.New()
+			for kind, work := range map[runnertest.Kind]func(ctx context.Context) error{
+				runnertest.Succeed: func(context.Context) error { return nil },
+				runnertest.Fail:    func(context.Context) error { return errors.New("no paper") },
+				runnertest.Live:    func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+			} {
+				if _, err := r.Handle(string(kind), func(ctx context.Context, run jobrunner.Run) error {
+					defer begin(run)()
+					return work(ctx)
+				}); err != nil {
+					tb.Fatal(err)
+				}
+			}
+			return r
+		},
+		Task:    func(_ testing.TB, kind runnertest.Kind) *nightwatch.Task { return task(string(kind)) },
+		Started: func(run jobrunner.Run) int { mu.Lock(); defer mu.Unlock(); return started[run.ID] },
+		Live:    func(run jobrunner.Run) bool { mu.Lock(); defer mu.Unlock(); return live[run.ID] },
+	})
+}
+
+func handle(t *testing.T, fn func(context.Context, jobrunner.Run) error) *handler.Runner {
+	t.Helper()
+	r := handler.New()
+	if _, err := r.Handle("work", fn); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestOutcomes(t *testing.T) {
+	for _, tt := range []struct {
+		name            string
+		fn              func(context.Context, jobrunner.Run) error
+		phase           nightwatch.Phase
+		reason, message string
+		output          string
+	}{
+		{"success", func(context.Context, jobrunner.Run) error { return nil }, nightwatch.PhaseSucceeded, "", "", ""},
+		{"error", func(context.Context, jobrunner.Run) error { return errors.New("no paper") }, nightwatch.PhaseFailed, nightwatch.ReasonHandlerError, "no paper", ""},
+		{"panic", func(context.Context, jobrunner.Run) error { panic("out of ideas") }, nightwatch.PhaseFailed, nightwatch.ReasonPanic, "out of ideas", "handler_test.go"},
+		{"panic with nil", func(context.Context, jobrunner.Run) error { panic(nil) }, nightwatch.PhaseFailed, nightwatch.ReasonPanic, "nil", "handler_test.go"},
+		{"goexit", func(context.Context, jobrunner.Run) error { runtime.Goexit(); return nil }, nightwatch.PhaseFailed, nightwatch.ReasonPanic, "Goexit", ""},
+		{"long error", func(context.Context, jobrunner.Run) error { return errors.New(strings.Repeat("é", 10_000)) }, nightwatch.PhaseFailed, nightwatch.ReasonHandlerError, "é…", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a, _ := runnertest.Attempt(t, task("work"))
+			out := handle(t, tt.fn).Run(t.Context(), a)
+			if out.Phase != tt.phase || out.Reason != tt.reason || !strings.Contains(out.Message, tt.message) || !strings.Contains(out.Output, tt.output) {
+				t.Errorf("outcome %+v: want %s %s, message %q, output with %q", out, tt.phase, tt.reason, tt.message, tt.output)
+			}
+			if len(out.Message) > 600 || len(out.Output) > nightwatch.MaxOutput {
+				t.Errorf("message of %d bytes, output of %d", len(out.Message), len(out.Output))
+			}
+		})
+	}
+}
+
+func TestTold(t *testing.T) {
+	var got jobrunner.Run
+	r := handle(t, func(_ context.Context, run jobrunner.Run) error { got = run; return nil })
+	w := task("work")
+	w.Params = map[string]json.RawMessage{"n": json.RawMessage(`1`)}
+	a, _ := runnertest.Attempt(t, w)
+	if out := r.Run(t.Context(), a); out.Phase != nightwatch.PhaseSucceeded {
+		t.Fatalf("%+v", out)
+	}
+	if got.ID != a.Run.ID || got.Fence != a.Run.Fence || string(got.Params["n"]) != "1" {
+		t.Errorf("told %+v: want %+v", got, a.Run)
+	}
+}
+
+func TestUnknown(t *testing.T) {
+	for _, w := range []*nightwatch.Task{task("nobody"), {}} {
+		a, _ := runnertest.Attempt(t, w)
+		out := handler.New().Run(t.Context(), a)
+		if out.Phase != nightwatch.PhaseFailed || out.Reason != nightwatch.ReasonStartRefused || out.Message == "" {
+			t.Errorf("%+v: want Failed, StartRefused", out)
+		}
+	}
+}
+
+// TestIgnoresContext has functions that do not return when they should.
+func TestIgnoresContext(t *testing.T) {
+	for _, tt := range []struct {
+		cause error
+		phase nightwatch.Phase
+	}{{jobrunner.ErrCancel, nightwatch.PhaseCanceled}, {jobrunner.ErrSessionLost, ""}, {jobrunner.ErrTimeout, nightwatch.PhaseFailed}} {
+		release, called, gone := make(chan struct{}), make(chan struct{}), make(chan struct{})
+		r := handle(t, func(context.Context, jobrunner.Run) error {
+			defer close(gone)
+			close(called)
+			<-release
+			return nil
+		})
+		r.Grace = 20 * time.Millisecond
+		ctx, cancel := context.WithCancelCause(t.Context())
+		a, _ := runnertest.Attempt(t, task("work"))
+		go func() {
+			<-called
+			cancel(tt.cause)
+		}()
+		out := r.Run(ctx, a)
+		if out.Phase != tt.phase || (tt.phase != "") != strings.Contains(out.Message, "left behind") {
+			t.Errorf("%v: %+v: want %q", tt.cause, out, tt.phase)
+		}
+		close(release)
+		<-gone
+	}
+}
+
+func TestRegister(t *testing.T) {
+	r := handler.New()
+	nop := func(context.Context, jobrunner.Run) error { return nil }
+	changed := func() bool {
+		select {
+		case <-r.Changed():
+			return true
+		default:
+			return false
+		}
+	}
+	if changed() {
+		t.Error("changed before anything did")
+	}
+	removeB, err := r.Handle("b", nop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Handle("a", nop); err != nil {
+		t.Fatal(err)
+	}
+	if !changed() || changed() {
+		t.Error("want two changes told once")
+	}
+	for name, fn := range map[string]handler.Func{"b": nop, "": nop, "c": nil} {
+		if _, err := r.Handle(name, fn); err == nil {
+			t.Errorf("register %q: no error", name)
+		}
+	}
+	if got := r.Names(); !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("names %q", got)
+	}
+	removeB()
+	if !changed() {
+		t.Error("removal was not told")
+	}
+	if _, err := r.Handle("b", nop); err != nil {
+		t.Errorf("register again: %v", err)
+	}
+	changed()
+	removeB()
+	if changed() || !slices.Equal(r.Names(), []string{"a", "b"}) {
+		t.Errorf("a second removal took a later registration away: %q", r.Names())
+	}
+}
+
+// TestRegisterAndRun registers and removes while runs go on.
+func TestRegisterAndRun(t *testing.T) {
+	r := handler.New()
+	var wg sync.WaitGroup
+	for i := range 8 {
+		name := fmt.Sprint("h", i)
+		wg.Go(func() {
+			for range 50 {
+				remove, err := r.Handle(name, func(context.Context, jobrunner.Run) error { return nil })
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				a, _ := runnertest.Attempt(t, task(name))
+				if out := r.Run(t.Context(), a); out.Phase != nightwatch.PhaseSucceeded {
+					t.Errorf("%+v", out)
+				}
+				remove()
+			}
+		})
+	}
+	wg.Wait()
+	if names := r.Names(); len(names) != 0 {
+		t.Errorf("names %q are left", names)
+	}
+}

@@ -1,0 +1,119 @@
+package handler
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/jobrunner"
+)
+
+// settle is how long a function runs before its start is recorded: one that returns sooner frees the task's mutex as it
+// finishes.
+const settle = 100 * time.Millisecond
+
+// Func is a handler. It returns when its work is done or its context has ended, soon.
+type Func = func(ctx context.Context, run jobrunner.Run) error
+
+// Run implements jobrunner.Runner. It returns when the function has, or Grace after its context ended.
+func (r *Runner) Run(ctx context.Context, a *jobrunner.Attempt) jobrunner.Outcome {
+	timed, cancelTimeout := jobrunner.WithTimeout(ctx, a)
+	defer cancelTimeout()
+	working, giveUp := context.WithCancelCause(timed)
+	defer giveUp(nil)
+
+	if a.Task.Handler == nil {
+		return failed(nightwatch.ReasonStartRefused, "the task has no handler to call")
+	}
+	fn := r.handler(a.Task.Handler.Name)
+	switch {
+	case fn == nil:
+		return failed(nightwatch.ReasonStartRefused, fmt.Sprintf("no handler %q is registered on this node", a.Task.Handler.Name))
+	case working.Err() != nil:
+		return jobrunner.Stopped(working)
+	case !time.Now().Before(a.Deadline()):
+		return jobrunner.Interrupted
+	}
+	returned := make(chan jobrunner.Outcome, 1)
+	// If the node dies from here on, so does the function.
+	go call(working, fn, a.Run, returned)
+
+	settled := time.NewTimer(settle)
+	defer settled.Stop()
+	for {
+		select {
+		case out := <-returned:
+			// What a function says once its context has ended is mostly that.
+			if working.Err() != nil && out.Reason == nightwatch.ReasonHandlerError {
+				return jobrunner.Stopped(working)
+			}
+			return out
+		case <-working.Done():
+			return r.stop(working, returned)
+		case <-settled.C:
+			if err := a.Save(working, func(*nightwatch.Run) {}); err != nil && working.Err() == nil {
+				giveUp(jobrunner.ErrSessionLost)
+			}
+		}
+	}
+}
+
+// stop waits for a function whose context has ended.
+func (r *Runner) stop(ctx context.Context, returned <-chan jobrunner.Outcome) jobrunner.Outcome {
+	grace := time.NewTimer(r.Grace)
+	defer grace.Stop()
+	select {
+	case out := <-returned:
+		stopped := jobrunner.Stopped(ctx)
+		if stopped.Phase != "" && out.Reason == nightwatch.ReasonPanic {
+			stopped.Output = out.Output
+		}
+		return stopped
+	case <-grace.C:
+		stopped := jobrunner.Stopped(ctx)
+		if stopped.Phase != "" {
+			stopped.Message = fmt.Sprintf("the handler was left behind: it did not return within %v of its context's end", r.Grace)
+		}
+		return stopped
+	}
+}
+
+// call runs fn and says how it ended, also when it does not return.
+func call(ctx context.Context, fn Func, run jobrunner.Run, returned chan<- jobrunner.Outcome) {
+	out := failed(nightwatch.ReasonPanic, "the handler ended its goroutine (runtime.Goexit)")
+	defer func() {
+		if value := recover(); value != nil {
+			out = failed(nightwatch.ReasonPanic, fmt.Sprint(value))
+			out.Output = stack()
+		}
+		returned <- out
+	}()
+	if err := fn(ctx, run); err != nil {
+		out = failed(nightwatch.ReasonHandlerError, err.Error())
+		return
+	}
+	out = jobrunner.Outcome{Phase: nightwatch.PhaseSucceeded}
+}
+
+// stack is the beginning of the panicking goroutine's stack: the innermost calls are what a reader needs.
+func stack() string {
+	text := debug.Stack()
+	if len(text) > nightwatch.MaxOutput {
+		text = text[:nightwatch.MaxOutput]
+	}
+	var tail jobrunner.Tail
+	_, _ = tail.Write(text)
+	return tail.String()
+}
+
+func failed(reason, message string) jobrunner.Outcome {
+	const most = 512
+	if len(message) > most {
+		message = message[:most] + "…"
+	}
+	message = strings.ToValidUTF8(message, "\uFFFD")
+	return jobrunner.Outcome{Phase: nightwatch.PhaseFailed, Reason: reason, Message: message}
+}

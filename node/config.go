@@ -1,0 +1,108 @@
+package node
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/jobrunner"
+	"github.com/nightwatch-go/nightwatch/store"
+)
+
+// Config says what a node is. Its zero value is a node that can run Go handlers and be the scheduler.
+type Config struct {
+	// Prefix is where the cluster's keys live. Default "/nightwatch/".
+	Prefix string
+	// Name is unique in the cluster. Default the host name.
+	Name string
+	// Labels are what tasks select nodes by (runsOn).
+	Labels map[string]string
+	// Capacity is how many runs the node takes at once. Default 64.
+	Capacity int
+	// Runners are the ways to run things, beside Go handlers, which every node has.
+	Runners []jobrunner.Runner
+	// Logger is told what happens. Nil is silence.
+	Logger hclog.Logger
+	// Registerer takes the node's metrics. Nil means none.
+	Registerer prometheus.Registerer
+	// LeaseTTL is how long the cluster waits for a silent node before its runs go to another: 2 s to 1 min, whole
+	// seconds. Default 5 s.
+	LeaseTTL time.Duration
+	// DrainTimeout is how long a stopping node waits for processes, requests and handlers that run. Kubernetes Jobs
+	// are handed to another node at once. Default 30 s.
+	DrainTimeout time.Duration
+	// NoScheduler keeps the node from campaigning for the scheduler role.
+	NoScheduler bool
+	// Address is host:port of the node's HTTP listener as others reach it, for people and peers to find; the node
+	// itself opens none. Default empty.
+	Address string
+	// Version is the version that the node announces. Default "embedded".
+	Version string
+}
+
+// Limits and defaults of Config.
+const (
+	DefaultCapacity     = 64
+	DefaultLeaseTTL     = 5 * time.Second
+	DefaultDrainTimeout = 30 * time.Second
+
+	minLeaseTTL = 2 * time.Second
+	maxLeaseTTL = time.Minute
+	maxCapacity = 1_000_000
+)
+
+// withDefaults checks c and fills it in.
+func (c Config) withDefaults() (Config, error) {
+	c.Prefix = store.NewKeys(c.Prefix).Prefix()
+	if c.Name == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			return c, fmt.Errorf("name: the host has none: %w", err)
+		}
+		c.Name = host
+	}
+	if err := nightwatch.CheckNodeName(c.Name); err != nil {
+		return c, err
+	}
+	if faults := nightwatch.CheckLabels("labels", c.Labels); len(faults) > 0 {
+		return c, faults[0]
+	}
+	if c.Capacity == 0 {
+		c.Capacity = DefaultCapacity
+	}
+	if c.Capacity < 0 || c.Capacity > maxCapacity {
+		return c, fmt.Errorf("capacity: %d: want 1 to %d", c.Capacity, maxCapacity)
+	}
+	if c.LeaseTTL == 0 {
+		c.LeaseTTL = DefaultLeaseTTL
+	}
+	if c.LeaseTTL < minLeaseTTL || c.LeaseTTL > maxLeaseTTL || c.LeaseTTL%time.Second != 0 {
+		return c, fmt.Errorf("lease TTL: %s: want whole seconds, %s to %s", c.LeaseTTL, minLeaseTTL, maxLeaseTTL)
+	}
+	if c.DrainTimeout == 0 {
+		c.DrainTimeout = DefaultDrainTimeout
+	}
+	if c.DrainTimeout < 0 {
+		return c, fmt.Errorf("drain timeout: %s: want 0 or more", c.DrainTimeout)
+	}
+	var names []string
+	for _, runner := range c.Runners {
+		name := runner.Name()
+		if slices.Contains(names, name) || name == nightwatch.RunnerHandler {
+			return c, fmt.Errorf("runners: %s is there twice", name)
+		}
+		names = append(names, name)
+	}
+	if c.Logger == nil {
+		c.Logger = hclog.NewNullLogger()
+	}
+	if c.Version == "" {
+		c.Version = "embedded"
+	}
+	return c, nil
+}

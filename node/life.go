@@ -1,0 +1,250 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/election"
+	"github.com/nightwatch-go/nightwatch/jobrunner"
+	"github.com/nightwatch-go/nightwatch/registry"
+	"github.com/nightwatch-go/nightwatch/store"
+)
+
+const (
+	// goodbye bounds what a stopping node still asks of etcd.
+	goodbye = 2 * time.Second
+	// announceEvery is how often a node looks whether what it says of itself is still true.
+	announceEvery = time.Second
+)
+
+var errUnregistered = errors.New("the node's key was deleted")
+
+// live is one life: from a new session to its loss, or to the end of ctx and the drain. An error is incurable.
+func (n *Node) live(ctx context.Context, clusterID string) error {
+	session, err := registry.NewSession(ctx, n.client, registry.SessionConfig{TTL: n.cfg.LeaseTTL, Logger: n.log.Named("session")})
+	if err != nil {
+		return n.excuse(ctx, fmt.Errorf("open a session: %w", err))
+	}
+	defer func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
+		defer cancel()
+		if err := session.Close(closing); err != nil && !errors.Is(err, registry.ErrSessionLost) {
+			n.log.Debug("close the session", "error", err)
+		}
+	}()
+	keys := n.store.Keys()
+	registration, err := registry.WaitRegister(ctx, n.client, session, keys.Of(store.Nodes), n.announcement(session), 2*session.TTL())
+	if err != nil {
+		return n.excuse(ctx, err)
+	}
+	peers, err := registry.NewView(n.client, registry.ViewConfig{Prefix: keys.Of(store.Nodes), Logger: n.log.Named("registry")})
+	if err != nil {
+		return err
+	}
+	n.begin(session, peers)
+	n.log.Info("registered", "session", session.ID(), "cluster", clusterID)
+
+	// Three things go on side by side: standing for the scheduler role, keeping the announcement true, and doing
+	// runs. They stop in this order; each is waited for before the next is told.
+	life, endLife := context.WithCancelCause(session.Context())
+	defer endLife(nil)
+	var peersDone sync.WaitGroup
+	peersDone.Go(func() {
+		if err := peers.Run(life); err != nil && life.Err() == nil {
+			n.log.Warn("follow the nodes", "error", err)
+		}
+	})
+	leading, stopLeading := context.WithCancel(life)
+	defer stopLeading()
+	var led sync.WaitGroup
+	if !n.cfg.NoScheduler {
+		led.Go(func() { n.campaign(leading, session) })
+	}
+	announcing, stopAnnouncing := context.WithCancel(life)
+	defer stopAnnouncing()
+	var announced sync.WaitGroup
+	announced.Go(func() { n.keepAnnounced(announcing, session, registration, peers, endLife) })
+
+	working, stopWorking := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWorking()
+	worker := jobrunner.NewWorker(jobrunner.Config{
+		Store: n.store, ClusterID: clusterID, Node: n.cfg.Name, Session: session.ID(), Lease: session.Lease(), Life: life,
+		Deadline: session.Deadline, Runners: n.runners, DrainTimeout: n.cfg.DrainTimeout, Logger: n.log.Named("jobrunner"), Metrics: n.metrics,
+	})
+	var worked sync.WaitGroup
+	worked.Go(func() { worker.Run(working) })
+
+	select {
+	case <-ctx.Done():
+		n.stopping.Store(true)
+		n.log.Info("stopping")
+	case <-life.Done():
+		n.log.Warn("this life is over: starting another", "cause", context.Cause(life))
+	}
+	stopLeading()
+	led.Wait()
+	stopAnnouncing()
+	announced.Wait()
+	if life.Err() == nil {
+		n.sayDraining(ctx, registration)
+	}
+	stopWorking()
+	worked.Wait()
+	if life.Err() == nil {
+		leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
+		if err := registration.Deregister(leaving); err != nil {
+			n.log.Debug("deregister", "error", err)
+		}
+		cancel()
+	}
+	endLife(nil)
+	peersDone.Wait()
+	n.begin(nil, nil)
+	return nil
+}
+
+// excuse turns an error that waiting cures into a pause.
+func (n *Node) excuse(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	if incurable(err) {
+		return err
+	}
+	n.setErr(err)
+	n.log.Warn("begin a life", "error", err)
+	n.pause(ctx)
+	return nil
+}
+
+func (n *Node) begin(session *registry.Session, peers *registry.View) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.session, n.peers, n.lastErr = session, peers, nil
+}
+
+// announcement is what the node says of itself at this moment.
+func (n *Node) announcement(session *registry.Session) nightwatch.Node {
+	node := nightwatch.Node{
+		Name: n.cfg.Name, Session: session.ID(), Address: n.cfg.Address, Version: n.cfg.Version, Labels: n.cfg.Labels,
+		Runners: slices.Sorted(maps.Keys(n.runners)), Handlers: n.handlers.Names(), Capacity: n.cfg.Capacity,
+		StartTime: time.Now().UTC().Truncate(time.Second),
+	}
+	n.fillIn(&node)
+	return node
+}
+
+// fillIn sets what changes while a node lives.
+func (n *Node) fillIn(node *nightwatch.Node) {
+	node.Handlers = n.handlers.Names()
+	node.Clusters = map[string]string{}
+	for _, runner := range n.runners {
+		if c, ok := runner.(jobrunner.Clusterer); ok {
+			maps.Copy(node.Clusters, c.Clusters())
+		}
+	}
+}
+
+// keepAnnounced writes what the node says of itself anew when it has changed, and ends the life when somebody deleted
+// the key: the cluster takes the runs of such a session for lost.
+func (n *Node) keepAnnounced(ctx context.Context, session *registry.Session, r *registry.Registration, peers *registry.View, end context.CancelCauseFunc) {
+	if peers.WaitRevision(ctx, r.Revision()) != nil {
+		return
+	}
+	ticker := time.NewTicker(announceEvery)
+	defer ticker.Stop()
+	for {
+		there := slices.ContainsFunc(peers.Nodes(), func(e registry.NodeEntry) bool {
+			return e.Name == n.cfg.Name && e.CreateRevision == r.Revision()
+		})
+		if !there {
+			end(errUnregistered)
+			return
+		}
+		now, said := r.Node(), r.Node()
+		n.fillIn(&now)
+		if !slices.Equal(now.Handlers, said.Handlers) || !maps.Equal(now.Clusters, said.Clusters) {
+			if err := r.Update(ctx, n.fillIn); err != nil && ctx.Err() == nil {
+				n.log.Warn("announce", "error", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-n.handlers.Changed():
+		case <-peers.Changed():
+		case <-ticker.C:
+		}
+	}
+}
+
+// sayDraining has the scheduler give nothing more to this node. Not worth waiting for: whatever comes is handed back.
+func (n *Node) sayDraining(ctx context.Context, r *registry.Registration) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
+	defer cancel()
+	if err := r.Update(ctx, func(node *nightwatch.Node) { node.Draining = true }); err != nil {
+		n.log.Debug("say draining", "error", err)
+	}
+}
+
+// campaign stands for the scheduler role and acts in it, term after term, until ctx ends.
+func (n *Node) campaign(ctx context.Context, session *registry.Session) {
+	candidate, err := election.New(n.client, election.Config{
+		Session: session.Concurrency(), Context: session.Context(), Prefix: n.store.Keys().Election(), Value: n.cfg.Name,
+		Logger: n.log.Named("election"),
+	})
+	if err != nil {
+		n.log.Error("stand for scheduler", "error", err)
+		return
+	}
+	for ctx.Err() == nil {
+		if err := n.scheduler.Clock(); err != nil {
+			n.log.Warn("not standing for scheduler", "error", err)
+			n.pause(ctx)
+			continue
+		}
+		term, err := candidate.Campaign(ctx)
+		if err != nil {
+			if ctx.Err() == nil {
+				n.log.Warn("campaign", "error", err)
+				n.pause(ctx)
+			}
+			continue
+		}
+		n.lead(ctx, term)
+	}
+}
+
+// lead is one term: the scheduler's work and the periodic functions, both over before the role is resigned.
+func (n *Node) lead(ctx context.Context, term *election.Term) {
+	held, release := context.WithCancel(term.Context())
+	defer release()
+	stop := context.AfterFunc(ctx, release)
+	defer stop()
+	var functions sync.WaitGroup
+	functions.Go(func() { n.periodic.run(held, n.log.Named("every")) })
+	if err := n.scheduler.Lead(held, heldTerm{term, held}); err != nil && held.Err() == nil {
+		n.log.Warn("lead", "error", err)
+	}
+	release()
+	functions.Wait()
+	resigning, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
+	defer cancel()
+	if err := term.Resign(resigning); err != nil {
+		n.log.Debug("resign", "error", err)
+	}
+}
+
+// heldTerm is a term that ends as well when the node stops.
+type heldTerm struct {
+	*election.Term
+	ctx context.Context
+}
+
+func (t heldTerm) Context() context.Context { return t.ctx }

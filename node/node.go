@@ -1,0 +1,204 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/jobrunner"
+	"github.com/nightwatch-go/nightwatch/jobrunner/handler"
+	"github.com/nightwatch-go/nightwatch/registry"
+	"github.com/nightwatch-go/nightwatch/scheduler"
+	"github.com/nightwatch-go/nightwatch/store"
+)
+
+// Node is one peer. Its methods are safe for concurrent use.
+type Node struct {
+	cfg      Config
+	client   *clientv3.Client
+	store    *store.Store
+	log      hclog.Logger
+	handlers *handler.Runner
+	runners  map[string]jobrunner.Runner
+	metrics  *jobrunner.Metrics
+	periodic periodic
+
+	started   atomic.Bool
+	stopping  atomic.Bool
+	mu        sync.Mutex
+	session   *registry.Session
+	peers     *registry.View
+	scheduler *scheduler.Scheduler
+	lastErr   error // why there is no session
+}
+
+// retryPause is between two tries against an etcd that is away.
+const retryPause = time.Second
+
+// New checks cfg and makes a node on client, which stays the caller's. It does no I/O and starts nothing.
+func New(client *clientv3.Client, cfg Config) (*Node, error) {
+	if client == nil {
+		return nil, errors.New("new node: no etcd client")
+	}
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("new node: %w", err)
+	}
+	n := &Node{
+		cfg: cfg, client: client, store: store.New(client, cfg.Prefix), log: cfg.Logger.With("node", cfg.Name),
+		handlers: handler.New(), runners: map[string]jobrunner.Runner{}, metrics: jobrunner.NewMetrics(cfg.Registerer),
+	}
+	n.runners[n.handlers.Name()] = n.handlers
+	for _, runner := range cfg.Runners {
+		n.runners[runner.Name()] = runner
+	}
+	return n, nil
+}
+
+// Handle registers fn for tasks with handler: {name: name}. Handlers may come and go while the node runs; the cluster
+// follows. The function that it returns takes fn away: nothing new starts, what runs goes on.
+func (n *Node) Handle(name string, fn func(ctx context.Context, run jobrunner.Run) error) (remove func(), err error) {
+	return n.handlers.Handle(name, fn)
+}
+
+// Store reads and writes the keys of the node's cluster.
+func (n *Node) Store() *store.Store { return n.store }
+
+// Run is the node's life. It blocks until ctx has ended and the drain is done, and returns nil then. An error is
+// something that waiting cannot cure: the name is held by another node that lives (registry.ErrNameHeld), the keys
+// are of an unknown schema (nightwatch.ErrUnknownSchema), or etcd refuses this user (permission denied). It is never
+// that etcd is away. Run may be called once.
+func (n *Node) Run(ctx context.Context) error {
+	if n.started.Swap(true) {
+		return errors.New("run node: it has run already")
+	}
+	clusterID, err := n.bootstrap(ctx)
+	if err != nil || ctx.Err() != nil {
+		return err
+	}
+	// What serves every life outlives the drain, and ends when this function does.
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var work sync.WaitGroup
+	defer work.Wait()
+	defer stop()
+	n.serveRunners(background, clusterID, &work)
+	if !n.cfg.NoScheduler {
+		s := scheduler.New(n.store, scheduler.Config{ClusterID: clusterID, Logger: n.log.Named("scheduler"), Registerer: n.cfg.Registerer})
+		n.mu.Lock()
+		n.scheduler = s
+		n.mu.Unlock()
+		work.Go(func() { s.Run(background) })
+	}
+	for ctx.Err() == nil {
+		if err := n.live(ctx, clusterID); err != nil {
+			return fmt.Errorf("node %q: %w", n.cfg.Name, err)
+		}
+	}
+	return nil
+}
+
+// bootstrap waits for etcd, for ever, and for the cluster's id.
+func (n *Node) bootstrap(ctx context.Context) (clusterID string, err error) {
+	told := false
+	for {
+		clusterID, err = n.store.Bootstrap(ctx)
+		if err == nil {
+			return clusterID, nil
+		}
+		if ctx.Err() != nil {
+			return "", nil
+		}
+		if incurable(err) {
+			return "", fmt.Errorf("node %q: %w", n.cfg.Name, err)
+		}
+		n.setErr(err)
+		if !told {
+			n.log.Warn("waiting for etcd", "endpoints", n.client.Endpoints(), "error", err)
+			told = true
+		}
+		n.pause(ctx)
+	}
+}
+
+// serveRunners starts the work of runners that have some beside their attempts.
+func (n *Node) serveRunners(ctx context.Context, clusterID string, work *sync.WaitGroup) {
+	var listeners []chan jobrunner.RunName
+	for name, runner := range n.runners {
+		service, ok := runner.(jobrunner.Service)
+		if !ok {
+			continue
+		}
+		gone := make(chan jobrunner.RunName, 64)
+		listeners = append(listeners, gone)
+		env := jobrunner.Env{
+			ClusterID: clusterID, Node: n.cfg.Name, Logger: n.log.Named(name), Gone: gone,
+			Lookup: func(ctx context.Context, task, id string) (*nightwatch.Run, error) {
+				run, _, err := n.store.Run(ctx, task, id)
+				if err != nil {
+					return nil, err
+				}
+				return &run, nil
+			},
+		}
+		work.Go(func() { service.Serve(ctx, env) })
+	}
+	if len(listeners) > 0 {
+		work.Go(func() { n.tellGone(ctx, listeners) })
+	}
+}
+
+// tellGone tells runners which run records were deleted. Who does not listen misses it: they sweep on a timer too.
+func (n *Node) tellGone(ctx context.Context, listeners []chan jobrunner.RunName) {
+	keys := n.store.Keys()
+	follow := store.Follower{Client: n.client, Prefix: keys.Of(store.Runs), DeletesOnly: true}
+	follow.Run(ctx, func(b store.Batch) {
+		for _, e := range b.Events {
+			_, tail, ok := keys.Parse(e.Key)
+			if !ok || !e.Deleted {
+				continue
+			}
+			task, id, _ := store.SplitLast(tail)
+			for _, listener := range listeners {
+				select {
+				case listener <- jobrunner.RunName{Task: task, Run: id}:
+				default:
+				}
+			}
+		}
+	})
+}
+
+// incurable tells whether waiting cannot help.
+func incurable(err error) bool {
+	for _, cause := range []error{
+		registry.ErrNameHeld, nightwatch.ErrUnknownSchema, rpctypes.ErrPermissionDenied, rpctypes.ErrAuthFailed, rpctypes.ErrUserEmpty,
+	} {
+		if errors.Is(err, cause) {
+			return true
+		}
+	}
+	return false
+}
+
+func (n *Node) pause(ctx context.Context) {
+	timer := time.NewTimer(retryPause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+func (n *Node) setErr(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.lastErr = err
+}
