@@ -23,7 +23,7 @@ func (c *Candidate) campaign(ctx context.Context) (int64, error) {
 	lastCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() {
-		if errors.Is(context.Cause(ctx), ErrSessionLost) {
+		if cause := context.Cause(ctx); errors.Is(cause, ErrSessionLost) || errors.Is(cause, ErrClientClosed) {
 			cancel() // nothing to remove: the key goes with the lease
 			return
 		}
@@ -85,9 +85,6 @@ func (unrenewed) KeepAlive(ctx context.Context, _ clientv3.LeaseID) (<-chan *cli
 // curable says whether an error of etcd's may go away by waiting. What is known not to: no lease, no permission, a bad
 // request, a closed client. The loss of a watch and anything unknown may.
 func curable(err error) bool {
-	if errors.Is(err, context.Canceled) { // by the client, which was closed
-		return false
-	}
 	code := status.Code(err)
 	var fromEtcd rpctypes.EtcdError
 	if errors.As(err, &fromEtcd) {

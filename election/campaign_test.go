@@ -233,8 +233,8 @@ func TestCampaignReturnsWhatWaitingCannotCure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := other.Campaign(t.Context()); err == nil {
-		t.Error("no error with a closed client")
+	if _, err := other.Campaign(t.Context()); !errors.Is(err, election.ErrClientClosed) {
+		t.Errorf("%v, want ErrClientClosed", err)
 	}
 	campaign(t, c)
 }

@@ -14,7 +14,7 @@ import (
 	"go.etcd.io/etcd/client/v3/concurrency"
 )
 
-// Errors of campaigns and terms; the latter three are causes of a term's end.
+// Errors of campaigns and terms; the latter four are causes of a term's end.
 var (
 	// ErrNoLeader: nobody holds the role.
 	ErrNoLeader = errors.New("no leader")
@@ -22,6 +22,8 @@ var (
 	ErrBusy = errors.New("candidate campaigns or leads already")
 	// ErrSessionLost: the session ended, and with it the lease of the key.
 	ErrSessionLost = errors.New("session of the candidate ended")
+	// ErrClientClosed: the etcd client was closed.
+	ErrClientClosed = errors.New("etcd client closed")
 	// ErrTermLost: the term's key is gone or not under the session's lease any more.
 	ErrTermLost = errors.New("key of the term lost")
 	// ErrResigned: Resign was called.
@@ -97,18 +99,22 @@ func New(client *clientv3.Client, cfg Config) (*Candidate, error) {
 	}, nil
 }
 
-// life returns a context that ends with the given one or, with the cause ErrSessionLost, with the session.
+// life returns a context that ends with the given one, with the session (cause ErrSessionLost) or with the client
+// (ErrClientClosed).
 func (c *Candidate) life(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	lost := func() { cancel(ErrSessionLost) }
 	stopLife := context.AfterFunc(c.cfg.Context, lost)
 	stopSession := context.AfterFunc(c.cfg.Session.Ctx(), lost)
+	// A closed client answers a call only when the call's own time is up.
+	stopClient := context.AfterFunc(c.client.Ctx(), func() { cancel(ErrClientClosed) })
 	if c.cfg.Context.Err() != nil || c.cfg.Session.Ctx().Err() != nil {
 		lost() // now, not when the scheduler gets round to it
 	}
 	return ctx, func() {
 		stopLife()
 		stopSession()
+		stopClient()
 		cancel(nil)
 	}
 }
@@ -141,7 +147,7 @@ func (c *Candidate) Campaign(ctx context.Context) (*Term, error) {
 		if errors.Is(err, rpctypes.ErrLeaseNotFound) {
 			err = fmt.Errorf("%w: %w", ErrSessionLost, err)
 		}
-		if errors.Is(err, ErrSessionLost) {
+		if errors.Is(err, ErrSessionLost) || errors.Is(err, ErrClientClosed) {
 			return nil, fmt.Errorf("campaign for %s: %w", c.cfg.Prefix, err) // the key goes with the lease
 		}
 		// If we die here, the key goes with the lease as well.

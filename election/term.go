@@ -51,7 +51,8 @@ func (t *Term) Guard() clientv3.Cmp {
 }
 
 // Context lasts until the session is lost, the key is gone or not under the session's lease any more, or Resign was
-// called; context.Cause then is ErrSessionLost, ErrTermLost or ErrResigned. It is late by what a watch takes: see Guard.
+// called; context.Cause then is ErrSessionLost, ErrTermLost or
+// ErrResigned (or ErrClientClosed). It is late by what a watch takes: see Guard.
 func (t *Term) Context() context.Context { return t.ctx }
 
 // Resign ends the term and deletes its key under its guard, so that the next candidate leads at once. Stop the leader's

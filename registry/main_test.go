@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"context"
+	"os"
 	"testing"
 	"time"
 
@@ -15,7 +16,12 @@ import (
 
 const prefix = "/nightwatch/nodes/"
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, etcdtest.LeakOptions()...) }
+func TestMain(m *testing.M) {
+	if endpoint := os.Getenv(stoppedEndpoint); endpoint != "" {
+		os.Exit(holdSession(endpoint))
+	}
+	goleak.VerifyTestMain(m, etcdtest.LeakOptions()...)
+}
 
 // newSession starts a session that is closed, as far as that goes, when the test ends.
 func newSession(t *testing.T, client *clientv3.Client, ttl time.Duration) *registry.Session {

@@ -22,6 +22,8 @@ func commit(ctx context.Context, s *Session, client *clientv3.Client, when []cli
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(s.Context(), func() { cancel(context.Cause(s.Context())) })()
+	// A closed client answers a call only when the call's own time is up.
+	defer context.AfterFunc(client.Ctx(), func() { cancel(errors.New("the etcd client was closed")) })()
 	for {
 		callCtx, cancelCall := context.WithTimeout(ctx, s.TTL())
 		resp, err := client.Txn(callCtx).If(when...).Then(then...).Else(otherwise...).Commit()

@@ -1,0 +1,11 @@
+package kubetest
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(TestingM{M: m})
+}
