@@ -168,7 +168,7 @@ func (j *job) claimTxn() (*store.Txn, nightwatch.Run) {
 	record := j.run
 	record.Phase, record.Reason, record.Message = nightwatch.PhaseRunning, "", ""
 	if record.StartTime.IsZero() {
-		record.StartTime = time.Now().UTC()
+		record.StartTime = time.Now().UTC().Truncate(time.Millisecond)
 	}
 	if preparer, ok := j.runner.(Preparer); ok {
 		preparer.Prepare(&record, j.w.cfg.ClusterID)

@@ -29,7 +29,7 @@ func (j *job) finish(outcome Outcome) {
 	defer cancel()
 	err := j.write(ctx, func(r *nightwatch.Run) {
 		r.Phase, r.Reason, r.Message = outcome.Phase, outcome.Reason, outcome.Message
-		r.ExitCode, r.EndTime = outcome.ExitCode, time.Now().UTC()
+		r.ExitCode, r.EndTime = outcome.ExitCode, time.Now().UTC().Truncate(time.Millisecond)
 		var tail Tail
 		_, _ = tail.Write([]byte(outcome.Output))
 		r.Output = tail.String()

@@ -298,7 +298,7 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 		s.view.nodesChanged, s.view.roomChanged = false, false
 	}
 	w := &world{
-		now: now.UTC(), keys: s.store.Keys(), view: s.view, term: s.lease.term.Revision(), clusterID: s.cfg.ClusterID, reserved: s.reserved,
+		now: now.UTC().Truncate(time.Millisecond), keys: s.store.Keys(), view: s.view, term: s.lease.term.Revision(), clusterID: s.cfg.ClusterID, reserved: s.reserved,
 	}
 	for _, t := range s.agenda.take() {
 		switch {

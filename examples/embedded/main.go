@@ -1,0 +1,115 @@
+// Embedded is a platform with an etcd client of its own that runs a nightwatch node inside its own process: it
+// registers a Go handler, puts a task that names it, and prints what ran.
+//
+//	go run ./examples/embedded -name thumbs -handler resize &
+//	go run ./examples/embedded -name post -handler mail
+//
+// Two of them with different handlers are one cluster: each task runs where its handler is. "nightwatch dev" gives
+// them an etcd to meet at.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/jobrunner"
+	"github.com/nightwatch-go/nightwatch/node"
+)
+
+func main() {
+	endpoint := flag.String("endpoint", "127.0.0.1:2379", "etcd's address")
+	prefix := flag.String("prefix", "/platform/nightwatch/", "where the platform's tasks live in etcd")
+	name := flag.String("name", "platform", "this program's name as a node")
+	handler := flag.String("handler", "resize", "the handler that this program has")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *endpoint, *prefix, *name, *handler); err != nil {
+		fmt.Fprintln(os.Stderr, "embedded:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, endpoint, prefix, name, handler string) error {
+	// The platform's own client; nightwatch never closes it.
+	client, err := clientv3.New(clientv3.Config{
+		Endpoints: []string{endpoint}, DialTimeout: 5 * time.Second, DialKeepAliveTime: 3 * time.Second, DialKeepAliveTimeout: 2 * time.Second,
+	})
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+
+	n, err := node.New(client, node.Config{
+		Prefix: prefix,
+		Name:   name,
+		Logger: hclog.New(&hclog.LoggerOptions{Name: "nightwatch", Level: hclog.Warn}),
+	})
+	if err != nil {
+		return err
+	}
+	remove, err := n.Handle(handler, func(_ context.Context, run jobrunner.Run) error {
+		fmt.Printf("%s: ran %s/%s, run %s, attempt %d, file %s\n", name, run.Namespace, run.Task, run.ID, run.Attempt, run.Params["file"])
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	defer remove()
+
+	// Leader-only work: on one node of the cluster at a time.
+	if _, err := n.Every("@every 10s", "watcher", func(context.Context) error {
+		fmt.Printf("%s: watching, as the one that leads\n", name)
+		return nil
+	}); err != nil {
+		return err
+	}
+
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() {
+		defer cancel()
+		ended <- n.Run(ctx)
+	}()
+	if err := submit(ctx, n, handler); err != nil && !errors.Is(err, context.Canceled) {
+		cancel()
+		return errors.Join(err, <-ended)
+	}
+	return <-ended
+}
+
+// submit puts a task for the handler and prints what became of it.
+func submit(ctx context.Context, n *node.Node, handler string) error {
+	value, err := json.Marshal(nightwatch.Task{
+		Handler: &nightwatch.HandlerSpec{Name: handler},
+		Params:  map[string]json.RawMessage{"file": json.RawMessage(`"cat.jpg"`)},
+	})
+	if err != nil {
+		return err
+	}
+	task := "default/" + handler
+	revision, err := n.Store().Put(ctx, task, value)
+	if err != nil {
+		return err
+	}
+	status, err := n.Store().Wait(ctx, task, func(s *nightwatch.Status) bool {
+		return s != nil && s.SubmittedRevision >= revision && s.Phase.Terminal()
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s is %s, run %s on node %s\n", task, status.Phase, status.LastRun.ID, status.LastRun.Node)
+	return nil
+}
