@@ -1,0 +1,86 @@
+package httpcall
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/nightwatch-go/nightwatch/jobrunner"
+)
+
+// maxParams is how large params may be to go into a header.
+const maxParams = 4 << 10
+
+// request is what an attempt sends.
+func request(ctx context.Context, a *jobrunner.Attempt) (*http.Request, error) {
+	spec := a.Task.HTTP
+	if spec == nil {
+		return nil, errors.New("the task has no request to send")
+	}
+	method := spec.Method
+	if method == "" {
+		method = http.MethodGet
+		if spec.Body != "" {
+			method = http.MethodPost
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, method, spec.URL, strings.NewReader(spec.Body))
+	if err != nil {
+		return nil, fmt.Errorf("make request: %w", err)
+	}
+	req.Header.Set("User-Agent", "nightwatch")
+	for name, value := range spec.Headers {
+		if http.CanonicalHeaderKey(name) == "Host" {
+			req.Host = value
+			continue
+		}
+		req.Header.Set(name, value)
+	}
+	for name, value := range identity(a.Run) {
+		req.Header.Set(name, value)
+	}
+	return req, nil
+}
+
+// identity is what a server is told of the attempt.
+func identity(run jobrunner.Run) map[string]string {
+	headers := map[string]string{
+		"Idempotency-Key":         run.IdempotencyKey,
+		"Nightwatch-Namespace":    run.Namespace,
+		"Nightwatch-Task":         run.Task,
+		"Nightwatch-Run":          run.ID,
+		"Nightwatch-Attempt":      strconv.Itoa(run.Attempt),
+		"Nightwatch-Nominal-Time": run.NominalTime.UTC().Format(time.RFC3339Nano),
+		"Nightwatch-Fence":        strconv.FormatInt(run.Fence, 10),
+	}
+	if len(run.Params) > 0 {
+		if params, err := json.Marshal(run.Params); err == nil {
+			if text := ascii(params); len(text) <= maxParams {
+				headers["Nightwatch-Params"] = text
+			}
+		}
+	}
+	return headers
+}
+
+// ascii is the same JSON with every other character written as \uXXXX: headers have no agreed encoding.
+func ascii(document []byte) string {
+	var b strings.Builder
+	for _, r := range string(document) {
+		if r < utf8.RuneSelf {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,128 @@
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/jobrunner"
+)
+
+// roleGrace is for how long a refusal for want of rights is doubted. See unauthorized.
+const roleGrace = 5 * time.Second
+
+// start makes or finds the attempt's Job and puts its uid on record.
+func (at *attempt) start() (*batchv1.Job, error) {
+	if at.job.UID != "" {
+		// The attempt's one Job has been made. Whatever became of it, there will be no other.
+		job, err := at.get(at.ctx)
+		if errors.Is(err, errGone) {
+			return nil, refused{at.gone()}
+		}
+		if err != nil {
+			return nil, err
+		}
+		return job, at.record(job)
+	}
+	job, _, err := at.occupy(at.ctx, func(namespace, name string) *batchv1.Job { return newJob(at.Attempt, namespace, name) })
+	if err != nil {
+		return nil, err
+	}
+	// If we die here, the Job runs and the record has its name without its uid: the next owner creates the same name,
+	// is told AlreadyExists, knows the Job by its labels and annotations and goes on from here.
+	return job, at.record(job)
+}
+
+// record puts the Job's uid on record. It is called even if it is there: the call frees the task's mutex.
+func (at *attempt) record(job *batchv1.Job) error {
+	return at.save(func(j *nightwatch.Job) { j.UID = string(job.UID) })
+}
+
+// occupy creates the Job that build makes, under the name on record, or finds the attempt's Job there. If the name is
+// taken by anything else it does the same with the hashed name. created says that build's Job was made by this call.
+func (at *attempt) occupy(ctx context.Context, build func(namespace, name string) *batchv1.Job) (job *batchv1.Job, created bool, err error) {
+	for {
+		job, created, err = at.createOrGet(ctx, build(at.job.Namespace, at.job.Name))
+		if err != nil {
+			return nil, false, err
+		}
+		if id, ok := identify(job); created || ok && id == at.id {
+			return job, created, nil
+		}
+		_, task, _ := strings.Cut(at.Record.Task, "/")
+		hashed := nightwatch.JobName(at.ClusterID, task, &at.Record, true)
+		if at.job.Name == hashed {
+			return nil, false, refused{jobrunner.Outcome{
+				Phase: nightwatch.PhaseFailed, Reason: nightwatch.ReasonJobNameTaken,
+				Message: fmt.Sprintf("Job %s/%s exists and is not this attempt's, and so does a Job with the task's plain name: delete or rename them",
+					at.job.Namespace, at.job.Name),
+			}}
+		}
+		at.log.Info("Job name is taken", "job", at.job.Namespace+"/"+at.job.Name, "instead", hashed)
+		// If we die here, nothing of this attempt exists under either name. A process that still holds the old record
+		// finds the old name taken, as we did, and cannot record the new one.
+		if err := at.save(func(j *nightwatch.Job) { j.Name = hashed }); err != nil {
+			return nil, false, err
+		}
+		// If we die here, the next owner creates the new name.
+	}
+}
+
+// createOrGet creates the Job, or returns whatever has its name. Before a create is repeated it looks for what the one
+// before may have made.
+func (at *attempt) createOrGet(ctx context.Context, want *batchv1.Job) (job *batchv1.Job, created bool, err error) {
+	jobs := at.runner.client.BatchV1().Jobs(want.Namespace)
+	began, repeated := time.Now(), false
+	// The node's stop does not cut off a create: its answer would be unknown, where a moment later it is on record.
+	err = at.retryOn(ctx, at.firm, "create Job", func(ctx context.Context) error {
+		if at.unsure || repeated {
+			found, err := jobs.Get(ctx, want.Name, metav1.GetOptions{})
+			if !apierrors.IsNotFound(err) {
+				job = found
+				return err
+			}
+		}
+		repeated = true
+		made, err := jobs.Create(ctx, want, metav1.CreateOptions{})
+		if err == nil {
+			job, created = made, true
+			return nil
+		}
+		if !answered(err) {
+			at.unsure = true
+			return err
+		}
+		if !final(err) {
+			return err
+		}
+		// The name may be taken though the refusal is about something else: admission comes first, and a quota may be
+		// used up by the very Job that is to be adopted.
+		found, getErr := jobs.Get(ctx, want.Name, metav1.GetOptions{})
+		switch {
+		case getErr == nil:
+			job = found
+			return nil
+		case apierrors.IsAlreadyExists(err): // and deleted since, or not to be read for the moment
+			return passing{getErr}
+		case !final(getErr):
+			return getErr
+		case unauthorized(err) && time.Since(began) < roleGrace:
+			return passing{err}
+		}
+		return err
+	})
+	if final(err) {
+		return nil, false, refused{jobrunner.Outcome{
+			Phase: nightwatch.PhaseFailed, Reason: nightwatch.ReasonStartRefused,
+			Message: fmt.Sprintf("create Job %s/%s: %v", want.Namespace, want.Name, err),
+		}}
+	}
+	return job, created, err
+}

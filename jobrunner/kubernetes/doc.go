@@ -1,0 +1,62 @@
+// Package kubernetes runs attempts as Kubernetes Jobs: one Job an attempt, at most one at a time, whatever dies. It is
+// the only package that imports client-go.
+//
+// # Parties
+//
+// The node that holds the claim on an attempt is its owner: it creates the Job, follows it and reports how it ended.
+// The run's record in etcd is the truth about who that is, and each change of it (Attempt.Save) fails for any other. The
+// API server is the truth about the Job. Everything else (the watch of Jobs, the clock) only says when to look again.
+//
+// # From the claim to the end
+//
+//	claim      the record has the Job's namespace and name, without uid       (the transaction of the claim)
+//	create     the Job exists                                                 (one request, never repeated blindly)
+//	save       the record has the Job's cluster and uid                       (frees the task's mutex)
+//	follow     until the Job is Complete or Failed, or is confirmed to be gone
+//	outcome    the Job and its pods are read; the caller writes the end
+//
+// The name is fixed before the create, and it is all that makes the create idempotent. Whoever dies between claim and
+// save leaves a name on record, and whoever comes next creates the same name: it either makes the Job or finds the one
+// that was made and knows it by its labels and annotations. If the name belongs to something else, the hashed name is
+// put on record first and then created; a process that wakes up after that finds its record changed and stops.
+//
+// A Job is created only while the record has no uid. With one on record its absence, confirmed by a direct GET, is
+// the end of the attempt (JobGone), never a reason to create another one. Absence in the watch means nothing.
+//
+// Local time is used for one thing: a create is not sent after Attempt.Deadline, and its context ends there.
+//
+// # Ends that are asked for
+//
+// The first owner of an attempt deletes its Job in the foreground under the uid and the version that it saw unfinished,
+// and reports Canceled when a GET says that the Job is gone, with its pods.
+//
+// An owner that adopted the attempt deletes nothing: its predecessor may be frozen in front of its create, and would
+// make the Job anew after a deletion. It occupies the name with a Job that is suspended (a tombstone), or suspends
+// the one that is there and waits until that has no pods. The tombstone is kept for an hour. The same is done by a
+// first owner that does not know what became of a create that it sent.
+//
+// # Failures
+//
+//   - The API server is away, slow, or refuses for now (timeouts, 5xx, 429, 401): the request is repeated with backoff
+//     while the session lives. After a create whose answer is unknown comes a GET by name before anything else.
+//   - The API server refuses for good (403, missing namespace, invalid, admission): Failed, StartRefused.
+//   - The session is lost or the node stops: the Job is left alone, the next owner adopts it.
+//   - The watch is silent, closed or compacted: it is listed and watched anew, and in any case every few minutes. An
+//     attempt whose Job is not in the watch polls with GET.
+//
+// # What is left over
+//
+// Every runner sweeps: a Job of this cluster whose run has no record any more, or that lives although its attempt is
+// over, is deleted under its uid, after a linearizable read of the record that was made after the Job was seen.
+//
+// # Rights
+//
+// In the API group batch: jobs get, list, watch, create, patch, delete. In the core group: pods list; namespaces get. All
+// of them in every namespace, as the watch is one for all.
+//
+// # Not promised
+//
+// Kubernetes itself may start the program of one pod twice in rare cases, and pods that were evicted are replaced: the
+// program is told its fence, and has to hand it on to whatever must not be written twice. A Job that somebody else
+// creates under our labels and annotations is taken for ours.
+package kubernetes

@@ -1,0 +1,87 @@
+package kubernetes
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/jobrunner"
+)
+
+// An attempt whose Job is not in the view is looked for by GET: soon at first, as the watch lags behind a create by
+// little, then ever more seldom.
+const (
+	lookFirst = time.Second
+	lookLast  = 30 * time.Second
+)
+
+// follow waits until the Job has ended and reports how.
+func (at *attempt) follow(job *batchv1.Job) (jobrunner.Outcome, error) {
+	wake, forget := at.subscribe()
+	defer forget()
+	seen := func() *batchv1.Job {
+		if seen := at.runner.jobs.get(key(at.job)); seen != nil && seen.UID == job.UID {
+			return seen
+		}
+		return nil
+	}
+	look := lookFirst
+	for {
+		if condition := finished(job); condition != nil {
+			return at.outcome(job, condition)
+		}
+		now := seen()
+		if now == nil && look > 0 {
+			if err := at.pause(at.ctx, look, wake); err != nil {
+				return jobrunner.Outcome{}, err
+			}
+			now = seen()
+		}
+		if now != nil {
+			if finished(now) == nil {
+				// The view is listed anew from time to time: what a watch has missed shows then.
+				if err := at.pause(at.ctx, lookLast, wake); err != nil {
+					return jobrunner.Outcome{}, err
+				}
+				look = 0 // should it be missing now, it is because it has been there
+			} else {
+				job = now
+			}
+			continue
+		}
+		// That it is not in the view proves nothing.
+		look = min(max(2*look, lookFirst), lookLast)
+		now, err := at.get(at.ctx)
+		if errors.Is(err, errGone) {
+			return at.gone(), nil
+		}
+		if err != nil {
+			return jobrunner.Outcome{}, err
+		}
+		job = now
+	}
+}
+
+// finished is the condition that ended the Job, nil while it has not. FailureTarget and SuccessCriteriaMet are only
+// announcements: pods may still run.
+func finished(job *batchv1.Job) *batchv1.JobCondition {
+	for i := range job.Status.Conditions {
+		c := &job.Status.Conditions[i]
+		if (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed) && c.Status == corev1.ConditionTrue {
+			return c
+		}
+	}
+	return nil
+}
+
+// gone is the end of an attempt whose Job somebody has deleted.
+func (at *attempt) gone() jobrunner.Outcome {
+	return jobrunner.Outcome{
+		Phase: nightwatch.PhaseFailed, Reason: nightwatch.ReasonJobGone,
+		Message: fmt.Sprintf("Job %s/%s (uid %s) was deleted before it had ended, and not by nightwatch", at.job.Namespace, at.job.Name, at.job.UID),
+	}
+}

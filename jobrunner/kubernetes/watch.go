@@ -1,0 +1,190 @@
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	batchv1 "k8s.io/api/batch/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+)
+
+// watcher keeps the view true: it lists, watches from there, and lists anew on a timer and whenever the watch cannot be
+// trusted. It does what client-go's informer does, but each page of a list is stripped as it comes, lists are repeated
+// on a timer, what the API server last said is on record, and it ends at once when it is told to, also while the API
+// server is away.
+type watcher struct {
+	runner   *Runner
+	selector string
+	log      hclog.Logger
+}
+
+// pageSize is how many Jobs are asked for at once.
+const pageSize = 500
+
+func (w *watcher) run(ctx context.Context) {
+	for pace := (backoff{}); ctx.Err() == nil; {
+		began := time.Now()
+		err := w.round(ctx)
+		if time.Since(began) > backoffLast {
+			pace = backoff{}
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			continue
+		}
+		w.runner.jobs.fail(err)
+		delay := pace.after(err)
+		if pace.tries == loudAfter {
+			w.log.Warn("Jobs are not watched", "error", err)
+		} else {
+			w.log.Debug("watch of Jobs ended", "error", err)
+		}
+		sleep(ctx, delay)
+	}
+}
+
+// round lists once and then watches. It returns nil when it is time to list anew.
+func (w *watcher) round(ctx context.Context) error {
+	relist := time.NewTimer(jittered(w.runner.config.Relist))
+	defer relist.Stop()
+	revision, err := w.list(ctx)
+	if err != nil {
+		return fmt.Errorf("list: %w", err)
+	}
+	for pace := (backoff{}); ; {
+		began := time.Now()
+		due, err := w.watch(ctx, &revision, relist.C)
+		if due || ctx.Err() != nil {
+			return nil
+		}
+		if apierrors.IsResourceExpired(err) || apierrors.IsGone(err) || errors.Is(err, errSilent) || final(err) {
+			return fmt.Errorf("watch: %w", err)
+		}
+		if time.Since(began) > backoffLast {
+			pace = backoff{}
+		}
+		// The connection ended, or was not made: go on from the same revision.
+		if err != nil {
+			w.runner.jobs.fail(err)
+			w.log.Debug("watch of Jobs interrupted", "error", err)
+		}
+		select {
+		case <-relist.C:
+			return nil
+		default:
+			sleep(ctx, pace.after(err))
+		}
+	}
+}
+
+// list reads all Jobs into the view and returns the revision to watch from, which is that of the first page: all pages
+// are of one.
+func (w *watcher) list(ctx context.Context) (revision string, err error) {
+	jobs := map[types.NamespacedName]*batchv1.Job{}
+	for next := ""; ; {
+		list, err := w.page(ctx, next)
+		if err != nil {
+			return "", err
+		}
+		for i := range list.Items {
+			job := &list.Items[i]
+			jobs[types.NamespacedName{Namespace: job.Namespace, Name: job.Name}] = strip(job)
+		}
+		if next = list.Continue; next == "" {
+			w.runner.jobs.replace(jobs, time.Now())
+			return list.ResourceVersion, nil
+		}
+	}
+}
+
+func (w *watcher) page(ctx context.Context, next string) (*batchv1.JobList, error) {
+	ctx, cancel := context.WithTimeout(ctx, w.runner.config.RequestTimeout)
+	defer cancel()
+	return w.runner.client.BatchV1().Jobs(metav1.NamespaceAll).List(ctx, metav1.ListOptions{
+		LabelSelector: w.selector, Limit: pageSize, Continue: next,
+	})
+}
+
+var errSilent = fmt.Errorf("nothing heard for %s", silence)
+
+// watch takes in changes after revision, and moves it, until the stream ends. due says that it is time to list anew.
+func (w *watcher) watch(ctx context.Context, revision *string, relist <-chan time.Time) (due bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := w.open(ctx, *revision)
+	if err != nil {
+		return false, err
+	}
+	defer stream.Stop()
+	w.runner.jobs.hear(time.Now())
+	quiet := time.NewTimer(silence)
+	defer quiet.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-relist:
+			return true, nil
+		case <-quiet.C:
+			return false, errSilent
+		case event, ok := <-stream.ResultChan():
+			if !ok {
+				return false, nil
+			}
+			if event.Type == watch.Error {
+				return false, apierrors.FromObject(event.Object)
+			}
+			job, ok := event.Object.(*batchv1.Job)
+			if !ok {
+				return false, fmt.Errorf("unexpected %T", event.Object)
+			}
+			switch event.Type {
+			case watch.Added, watch.Modified:
+				w.runner.jobs.put(strip(job))
+			case watch.Deleted:
+				w.runner.jobs.remove(types.NamespacedName{Namespace: job.Namespace, Name: job.Name})
+			}
+			*revision = job.ResourceVersion
+			w.runner.jobs.hear(time.Now())
+			quiet.Reset(silence)
+		}
+	}
+}
+
+// open starts a watch; that the API server takes its time to accept it must not hold up the end of ctx or the next list.
+func (w *watcher) open(ctx context.Context, revision string) (watch.Interface, error) {
+	seconds := int64((w.runner.config.Relist + silence) / time.Second)
+	ctx, cancel := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(w.runner.config.RequestTimeout, func() { cancel(context.DeadlineExceeded) })
+	stream, err := w.runner.client.BatchV1().Jobs(metav1.NamespaceAll).Watch(ctx, metav1.ListOptions{
+		LabelSelector: w.selector, ResourceVersion: revision, AllowWatchBookmarks: true, TimeoutSeconds: &seconds,
+	})
+	if err != nil {
+		timer.Stop()
+		cancel(nil)
+		return nil, err
+	}
+	if !timer.Stop() {
+		stream.Stop()
+		return nil, context.Cause(ctx)
+	}
+	return stream, nil // ctx ends with its parent
+}
+
+// sleep waits for d or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

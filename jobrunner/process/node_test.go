@@ -1,0 +1,152 @@
+package process_test
+
+import (
+	"bytes"
+	"os/exec"
+	"slices"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// startNode starts a node of its own process that runs script with a deadline that stays lead ahead.
+func startNode(t *testing.T, script string, lead time.Duration) (*exec.Cmd, *bytes.Buffer) {
+	t.Helper()
+	var out bytes.Buffer
+	cmd := exec.Command(self[0], slices.Concat(self[1:], []string{"node", script, lead.String()})...)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if cmd.ProcessState == nil {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		}
+	})
+	return cmd, &out
+}
+
+// guardOf is the guard of a node: its only child.
+func guardOf(t *testing.T, node int) int {
+	t.Helper()
+	out, err := exec.Command("ps", "--ppid", itoa(node), "-o", "pid=").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(string(bytes.TrimSpace(out)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pid
+}
+
+// TestNodeKilled kills a node with -9, whose attempt had an hour left.
+func TestNodeKilled(t *testing.T) {
+	dir := t.TempDir()
+	node, _ := startNode(t, family(dir, true), time.Hour)
+	ids := append(pids(t, dir, 3), guardOf(t, node.Process.Pid))
+	if err := node.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	eventually(t, "the end of all processes", func() bool {
+		for _, pid := range ids {
+			if alive(pid) {
+				return false
+			}
+		}
+		return true
+	})
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
+// TestNodeStopped stops a node: nothing runs past the deadline it last told, and when it wakes it finds out.
+func TestNodeStopped(t *testing.T) {
+	const lead = 1500 * time.Millisecond
+	dir := t.TempDir()
+	node, out := startNode(t, family(dir, true), lead)
+	ids := pids(t, dir, 3)
+	if err := node.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	stopped := time.Now()
+	eventually(t, "the end of all processes", func() bool {
+		for _, pid := range ids {
+			if alive(pid) {
+				return false
+			}
+		}
+		return true
+	})
+	if took := time.Since(stopped); took > lead+500*time.Millisecond {
+		t.Errorf("processes of a stopped node ran for %v: its deadline was %v ahead", took, lead)
+	}
+	if err := node.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	if err := node.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); got != `"" ` {
+		t.Errorf("the node said %q: want Interrupted", got)
+	}
+}
+
+// TestNodeRenews has an attempt outlive many times the deadline it was started with.
+func TestNodeRenews(t *testing.T) {
+	node, out := startNode(t, "sleep 2", 250*time.Millisecond)
+	if err := node.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); got != `"Succeeded" ` {
+		t.Errorf("the node said %q: want Succeeded", got)
+	}
+}
+
+// TestNodeInterrupted sends a node what Ctrl-C sends to its whole process group: its processes are for it to drain.
+func TestNodeInterrupted(t *testing.T) {
+	dir := t.TempDir()
+	node, out := startNode(t, "echo $$ >"+dir+"/1.pid; sleep 0.5", time.Hour)
+	guard := parent(t, pids(t, dir, 1)[0])
+	for _, pid := range []int{node.Process.Pid, guard} {
+		if err := syscall.Kill(pid, syscall.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := node.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); got != `"Succeeded" ` {
+		t.Errorf("the node said %q: want Succeeded", got)
+	}
+}
+
+// TestGuardKilledWithNodeStopped leaves nobody to clean up: the kernel kills the first process.
+func TestGuardKilledWithNodeStopped(t *testing.T) {
+	dir := t.TempDir()
+	node, out := startNode(t, "trap '' TERM; echo $$ >"+dir+"/1.pid; while :; do sleep 60; done", time.Hour)
+	first := pids(t, dir, 1)[0]
+	guard := parent(t, first)
+	if err := node.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(guard, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the end of the first process", func() bool { return !alive(first) })
+	if err := node.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	if err := node.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); got != `"Failed" GuardLost` {
+		t.Errorf("the node said %q: want GuardLost", got)
+	}
+}

@@ -1,0 +1,72 @@
+package process
+
+import "time"
+
+// protocol is what the guard calls itself when it is ready: a program that is not a guard is noticed by it.
+const protocol = "nightwatch-guard/1"
+
+// request is a line from the node to the guard; exactly one field is set.
+type request struct {
+	Start *startRequest `json:"start,omitempty"`
+	End   *endRequest   `json:"end,omitempty"`
+	Beat  *beat         `json:"beat,omitempty"`
+}
+
+// startRequest starts an attempt. Deadline is a time of the boot clock, in nanoseconds.
+type startRequest struct {
+	ID       int64         `json:"id"`
+	Path     string        `json:"path"`
+	Args     []string      `json:"args"`
+	Env      []string      `json:"env"`
+	Dir      string        `json:"dir,omitempty"`
+	Stdin    []byte        `json:"stdin,omitempty"`
+	Grace    time.Duration `json:"grace"`
+	Deadline int64         `json:"deadline"`
+}
+
+// endRequest ends an attempt: SIGTERM, grace, SIGKILL; with no grace SIGKILL at once. A later one can only shorten.
+type endRequest struct {
+	ID    int64         `json:"id"`
+	Grace time.Duration `json:"grace"`
+}
+
+// beat carries the newest deadlines of attempts; each is answered by a pong.
+type beat struct {
+	Deadlines map[int64]int64 `json:"deadlines"`
+}
+
+// event is a line from the guard to the node. An attempt gets one of Refused and Late, or Started and then Exited.
+type event struct {
+	Ready   string `json:"ready,omitempty"`
+	Pong    bool   `json:"pong,omitempty"`
+	ID      int64  `json:"id,omitempty"`
+	Started int    `json:"started,omitempty"`
+	Refused string `json:"refused,omitempty"`
+	// Late says that the deadline had passed, or the pipe was closed, before the start.
+	Late   bool  `json:"late,omitempty"`
+	Exited *exit `json:"exited,omitempty"`
+}
+
+// exit says how the first process of an attempt ended, once nothing of its tree is left.
+type exit struct {
+	Code   int    `json:"code"`
+	Signal int    `json:"signal,omitempty"`
+	Output string `json:"output,omitempty"`
+	By     string `json:"by"`
+}
+
+// Values of exit.By: what ended the first process.
+const (
+	byItself   = "itself"
+	byRequest  = "request"
+	byDeadline = "deadline"
+	byClose    = "close"
+)
+
+// bootDeadline is deadline on the boot clock. The clock is read before the time that is left: whatever delays this
+// in between makes the answer too early, never too late.
+func bootDeadline(deadline time.Time) int64 {
+	now := bootNow()
+	left := min(max(time.Until(deadline), -time.Hour), 24*time.Hour)
+	return now + int64(left)
+}

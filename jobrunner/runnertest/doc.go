@@ -1,0 +1,21 @@
+// Package runnertest is what every jobrunner.Runner must do, as a test: the runners of this module pass it, and an
+// embedder's own should.
+//
+// The suite knows a runner by its [Subject]: how to make one, a task of each [Kind], and two questions about effects. The
+// effect of an attempt is what the runner makes happen: a process, a request that is being answered, a function call, a
+// Job. Started counts how often it began, Live says whether it is there now; both are asked from outside of the runner,
+// of the process table, the server, the cluster.
+//
+// What it checks, each with a runner of its own:
+//
+//   - success has no reason; failure has a reason and a message;
+//   - an attempt whose context ended before, or whose deadline has passed, starts nothing;
+//   - cancel and timeout end the effect before Run returns, and say so;
+//   - a lost session and a stopping node end it too (or leave it alone, see Subject.Detached), and the attempt is
+//     Interrupted;
+//   - Save follows the effect, and ends the attempt when it fails;
+//   - attempts side by side do not disturb each other.
+//
+// It does not check what a runner does when its session or process dies outright; a runner whose effects are outside of
+// the node's process needs tests of its own for that.
+package runnertest
