@@ -1,0 +1,47 @@
+# What a developer types. `make` alone lists it.
+
+GO ?= go
+# Packages under test at one time. Several of them start clusters and measure time: on two cores, one after the other.
+P ?= 1
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+
+.DEFAULT_GOAL := help
+.PHONY: help deps build test vet lint fmt kube examples clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## install what the tests call (Debian): gcc, systemd-analyze, Docker, Python
+	@./tools/deps
+
+build: ## bin/nightwatch, a static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/nightwatch ./cmd/nightwatch
+
+# The control plane is built first and by itself: that takes minutes the first time, and is no test's time.
+test: deps ## every test, with the race detector, on real etcd, Kubernetes, systemd and Docker
+	$(GO) run ./test/kubeup -build-only
+	$(GO) tool -modfile=tools/test/go.mod gotestsum --format pkgname --format-hide-empty-pkg -- \
+		-race -timeout 40m -p $(P) ./...
+
+vet: ## go vet
+	$(GO) vet ./...
+
+lint: ## golangci-lint: .golangci.yml
+	$(GO) tool -modfile=tools/lint/go.mod golangci-lint run
+
+fmt: ## format as lint wants it
+	$(GO) tool -modfile=tools/lint/go.mod golangci-lint fmt
+
+kube: ## a Kubernetes control plane to try nightwatch with; stops on Ctrl-C
+	$(GO) run ./test/kubeup
+
+# Examples with a go.mod of their own are built as they stand.
+examples: ## build every example
+	$(GO) build -o /dev/null ./examples/...
+	@set -e; for module in $$(find examples -name go.mod); do \
+		echo "$(GO) -C $$(dirname $$module) build -o /dev/null ./..."; \
+		$(GO) -C "$$(dirname $$module)" build -o /dev/null ./...; \
+	done
+
+clean: ## remove bin
+	rm -rf bin
