@@ -68,7 +68,7 @@ func TestTermEnds(t *testing.T) {
 			if err := context.Cause(term.Context()); !errors.Is(err, test.cause) {
 				t.Errorf("cause %v, want %v", err, test.cause)
 			}
-			if test.cause == election.ErrSessionLost {
+			if errors.Is(test.cause, election.ErrSessionLost) {
 				return
 			}
 			next := campaign(t, c)

@@ -168,7 +168,7 @@ func (j *job) afterRefusal(ctx context.Context, key string, value []byte) (done 
 	response, err := j.w.cfg.Store.Client().Get(ctx, key)
 	if err != nil {
 		pause(ctx)
-		return false, nil //nolint:nilerr // the write is tried again until ctx ends
+		return false, nil // the write is tried again until ctx ends
 	}
 	if len(response.Kvs) == 0 {
 		return false, errNotOurs

@@ -111,15 +111,16 @@ func (n *Node) live(ctx context.Context, clusterID string) error {
 
 // excuse turns an error that waiting cures into a pause.
 func (n *Node) excuse(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	if incurable(err) {
+	stopping := ctx.Err() != nil
+	switch {
+	case stopping:
+	case incurable(err):
 		return err
+	default:
+		n.setErr(err)
+		n.log.Warn("begin a life", "error", err)
+		n.pause(ctx)
 	}
-	n.setErr(err)
-	n.log.Warn("begin a life", "error", err)
-	n.pause(ctx)
 	return nil
 }
 

@@ -113,7 +113,8 @@ func (n *Node) bootstrap(ctx context.Context) (clusterID string, err error) {
 		if err == nil {
 			return clusterID, nil
 		}
-		if ctx.Err() != nil {
+		stopping := ctx.Err() != nil
+		if stopping {
 			return "", nil
 		}
 		if incurable(err) {

@@ -163,11 +163,9 @@ func (p *plan) startOrQueue(r *runView, policy string) {
 
 // blocker is an earlier run of the task that is live, if there is one.
 func (p *plan) blocker(r *runView) string {
-	for _, other := range p.live() {
-		if other.run.ID == r.run.ID {
-			return ""
-		}
-		return other.run.ID
+	// New runs are the last of live, so that the first is r itself or an earlier one.
+	if live := p.live(); len(live) > 0 && live[0].run.ID != r.run.ID {
+		return live[0].run.ID
 	}
 	return ""
 }

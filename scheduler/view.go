@@ -38,7 +38,6 @@ type taskView struct {
 	busy      bool      // a transaction is under way
 	heldUntil int64     // the view must reach this revision before the next decision
 	retryAt   time.Time // after a failure
-	waiting   bool      // a run of it waits for a node
 	heapIndex int
 	wakeAt    time.Time
 	dirty     bool

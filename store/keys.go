@@ -92,7 +92,7 @@ func (k Keys) Mutex(task string) string { return k.Of(Locks) + task }
 // LocksOf is the prefix of the keys of whoever holds or waits for a task's mutex, ending in "/".
 func (k Keys) LocksOf(task string) string { return k.Of(Locks) + task + "/" }
 
-// MetaVersion, MetaCluster and MetaClock hold the schema version, the cluster's random id and the scheduler's clock.
+// MetaVersion holds the schema version.
 func (k Keys) MetaVersion() string { return k.Of(Meta) + "version" }
 
 // MetaCluster holds the cluster's random id.

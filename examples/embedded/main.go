@@ -34,8 +34,9 @@ func main() {
 	handler := flag.String("handler", "resize", "the handler that this program has")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *endpoint, *prefix, *name, *handler); err != nil {
+	err := run(ctx, *endpoint, *prefix, *name, *handler)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "embedded:", err)
 		os.Exit(1)
 	}

@@ -1,6 +1,7 @@
 package etcdtest
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -41,7 +42,7 @@ func Eventually[C Condition](t testing.TB, timeout time.Duration, condition C, m
 		case <-ticker.C:
 		case <-deadline.C:
 			text := fmt.Sprintf(message, args...)
-			if err == errNotYet {
+			if errors.Is(err, errNotYet) {
 				t.Fatalf("not within %s: %s", timeout, text)
 			}
 			t.Fatalf("not within %s: %s: %v", timeout, text, err)
@@ -49,4 +50,4 @@ func Eventually[C Condition](t testing.TB, timeout time.Duration, condition C, m
 	}
 }
 
-var errNotYet = fmt.Errorf("not yet")
+var errNotYet = errors.New("not yet")

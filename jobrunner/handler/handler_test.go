@@ -72,6 +72,8 @@ func handle(t *testing.T, fn func(context.Context, jobrunner.Run) error) *handle
 	return r
 }
 
+func panicWith(value any) { panic(value) }
+
 func TestOutcomes(t *testing.T) {
 	for _, tt := range []struct {
 		name            string
@@ -83,7 +85,7 @@ func TestOutcomes(t *testing.T) {
 		{"success", func(context.Context, jobrunner.Run) error { return nil }, nightwatch.PhaseSucceeded, "", "", ""},
 		{"error", func(context.Context, jobrunner.Run) error { return errors.New("no paper") }, nightwatch.PhaseFailed, nightwatch.ReasonHandlerError, "no paper", ""},
 		{"panic", func(context.Context, jobrunner.Run) error { panic("out of ideas") }, nightwatch.PhaseFailed, nightwatch.ReasonPanic, "out of ideas", "handler_test.go"},
-		{"panic with nil", func(context.Context, jobrunner.Run) error { panic(nil) }, nightwatch.PhaseFailed, nightwatch.ReasonPanic, "nil", "handler_test.go"},
+		{"panic with nil", func(context.Context, jobrunner.Run) error { panicWith(nil); return nil }, nightwatch.PhaseFailed, nightwatch.ReasonPanic, "nil", "handler_test.go"},
 		{"goexit", func(context.Context, jobrunner.Run) error { runtime.Goexit(); return nil }, nightwatch.PhaseFailed, nightwatch.ReasonPanic, "Goexit", ""},
 		{"long error", func(context.Context, jobrunner.Run) error { return errors.New(strings.Repeat("é", 10_000)) }, nightwatch.PhaseFailed, nightwatch.ReasonHandlerError, "é…", ""},
 	} {

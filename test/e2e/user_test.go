@@ -254,7 +254,9 @@ func TestAuthentication(t *testing.T) {
 	must("put", "/nightwatch/tasks/a/hello", hello)
 	statusOf(`"phase":"Succeeded"`)
 	must("put", "/nightwatch/requests/a/hello/again", `{"action":"run"}`)
-	waitFor(t, "the verdict", func() bool { return strings.Contains(must("get", "/nightwatch/verdicts/a/hello/again"), `"accepted":true`) })
+	waitFor(t, "the verdict", func() bool {
+		return strings.Contains(must("get", "/nightwatch/verdicts/a/hello/again"), `"accepted":true`)
+	})
 	statusOf(`"succeeded":2`)
 	must("put", "/nightwatch/freeze/a", "{}")
 	must("put", "/nightwatch/tasks/a/hello", hello)
