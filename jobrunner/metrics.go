@@ -2,7 +2,6 @@ package jobrunner
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
 // Metrics are a node's, over all of its sessions.
@@ -11,17 +10,21 @@ type Metrics struct {
 	runs    *prometheus.CounterVec
 }
 
-// NewMetrics registers the metrics of runs on registerer; with nil they count for nobody.
-func NewMetrics(registerer prometheus.Registerer) *Metrics {
-	make := promauto.With(registerer)
+// NewMetrics makes the metrics of runs.
+func NewMetrics() *Metrics {
 	return &Metrics{
-		running: make.NewGaugeVec(prometheus.GaugeOpts{
+		running: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "nightwatch_runs_running", Help: "Attempts under way on this node.",
 		}, []string{"runner"}),
-		runs: make.NewCounterVec(prometheus.CounterOpts{
+		runs: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "nightwatch_runs_finished_total", Help: "Attempts that ended on this node, by outcome; Interrupted means that another node goes on.",
 		}, []string{"runner", "outcome"}),
 	}
+}
+
+// Collectors are the metrics, for a registry of the caller's choice.
+func (m *Metrics) Collectors() []prometheus.Collector {
+	return []prometheus.Collector{m.running, m.runs}
 }
 
 func (m *Metrics) started(runner string) {

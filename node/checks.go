@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nightwatch-go/nightwatch/jobrunner"
+	"github.com/nightwatch-go/nightwatch/registry"
 )
 
 // Check is one condition of a node's readiness.
@@ -24,37 +25,59 @@ const maxPeersAge = 30 * time.Second
 // due waits for it, its clock agrees with the scheduler's, and its runners have what they need. It does not block.
 func (n *Node) Checks() []Check {
 	n.mu.Lock()
-	session, peers, scheduler, lastErr := n.session, n.peers, n.scheduler, n.lastErr
+	session, peers, lastErr := n.session, n.peers, n.lastErr
 	n.mu.Unlock()
-	checks := []Check{{"stopping", nil}, {"session", nil}, {"nodes-watch", nil}}
-	if n.stopping.Load() {
-		checks[0].Err = errors.New("the node is stopping")
+	checks := []Check{
+		{"etcd", checkEtcd(session, lastErr)},
+		{"session", checkSession(session)},
+		{"nodes-watch", checkPeers(peers)},
 	}
-	switch {
-	case session == nil && lastErr != nil:
-		checks[1].Err = fmt.Errorf("none yet: %w", lastErr)
-	case session == nil:
-		checks[1].Err = errors.New("none yet")
-	case !session.Alive():
-		checks[1].Err = errors.New("lost")
-	}
-	if peers == nil {
-		checks[2].Err = errors.New("not started")
-	} else if age := peers.Age(); age > maxPeersAge {
-		checks[2].Err = errors.New("the nodes have not been read yet")
-		if age != math.MaxInt64 {
-			checks[2].Err = fmt.Errorf("last heard %s ago", age.Round(time.Second))
-		}
-	}
-	if scheduler != nil {
-		checks = append(checks, Check{"keys-watch", scheduler.Watching()}, Check{"overdue", scheduler.Overdue()}, Check{"clock", scheduler.Clock()})
-	} else if !n.cfg.NoScheduler {
-		checks = append(checks, Check{"keys-watch", errors.New("not started")})
+	if s := n.scheduler; s != nil {
+		checks = append(checks, Check{"keys-watch", s.Watching()}, Check{"overdue", s.Overdue()}, Check{"clock", s.Clock()})
 	}
 	for _, runner := range n.cfg.Runners {
 		if c, ok := runner.(jobrunner.Checker); ok {
 			checks = append(checks, Check{runner.Name(), c.Check()})
 		}
 	}
+	if n.stopping.Load() {
+		checks = append(checks, Check{"running", errors.New("the node is stopping")})
+	}
 	return checks
+}
+
+// checkEtcd says whether etcd has answered lately: a session is renewed every quarter of its TTL.
+func checkEtcd(session *registry.Session, lastErr error) error {
+	switch {
+	case session == nil && lastErr != nil:
+		return lastErr
+	case session == nil:
+		return errors.New("no answer yet")
+	case time.Until(session.Deadline()) < session.TTL()*2/5:
+		return errors.New("the last two renewals of the session have not been answered")
+	}
+	return nil
+}
+
+func checkSession(session *registry.Session) error {
+	switch {
+	case session == nil:
+		return errors.New("none yet")
+	case !session.Alive():
+		return errors.New("lost")
+	}
+	return nil
+}
+
+func checkPeers(peers *registry.View) error {
+	if peers == nil {
+		return errors.New("not started")
+	}
+	switch age := peers.Age(); {
+	case age == math.MaxInt64:
+		return errors.New("the nodes have not been read yet")
+	case age > maxPeersAge:
+		return fmt.Errorf("last heard %s ago", age.Round(time.Second))
+	}
+	return nil
 }

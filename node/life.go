@@ -63,7 +63,7 @@ func (n *Node) live(ctx context.Context, clusterID string) error {
 	leading, stopLeading := context.WithCancel(life)
 	defer stopLeading()
 	var led sync.WaitGroup
-	if !n.cfg.NoScheduler {
+	if n.scheduler != nil {
 		led.Go(func() { n.campaign(leading, session) })
 	}
 	announcing, stopAnnouncing := context.WithCancel(life)

@@ -30,14 +30,15 @@ type Node struct {
 	runners  map[string]jobrunner.Runner
 	metrics  *jobrunner.Metrics
 	periodic periodic
-
-	started   atomic.Bool
-	stopping  atomic.Bool
-	mu        sync.Mutex
-	session   *registry.Session
-	peers     *registry.View
+	// scheduler is nil on a node that does not campaign.
 	scheduler *scheduler.Scheduler
-	lastErr   error // why there is no session
+
+	started  atomic.Bool
+	stopping atomic.Bool
+	mu       sync.Mutex
+	session  *registry.Session
+	peers    *registry.View
+	lastErr  error // why there is no session
 }
 
 // retryPause is between two tries against an etcd that is away.
@@ -54,11 +55,17 @@ func New(client *clientv3.Client, cfg Config) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, client: client, store: store.New(client, cfg.Prefix), log: cfg.Logger.With("node", cfg.Name),
-		handlers: handler.New(), runners: map[string]jobrunner.Runner{}, metrics: jobrunner.NewMetrics(cfg.Registerer),
+		handlers: handler.New(), runners: map[string]jobrunner.Runner{}, metrics: jobrunner.NewMetrics(),
 	}
 	n.runners[n.handlers.Name()] = n.handlers
 	for _, runner := range cfg.Runners {
 		n.runners[runner.Name()] = runner
+	}
+	if !cfg.NoScheduler {
+		n.scheduler = scheduler.New(n.store, scheduler.Config{Logger: n.log.Named("scheduler")})
+	}
+	if err := n.register(); err != nil {
+		return nil, fmt.Errorf("new node: %w", err)
 	}
 	return n, nil
 }
@@ -80,6 +87,7 @@ func (n *Node) Run(ctx context.Context) error {
 	if n.started.Swap(true) {
 		return errors.New("run node: it has run already")
 	}
+	defer n.unregister()
 	clusterID, err := n.bootstrap(ctx)
 	if err != nil || ctx.Err() != nil {
 		return err
@@ -90,12 +98,8 @@ func (n *Node) Run(ctx context.Context) error {
 	defer work.Wait()
 	defer stop()
 	n.serveRunners(background, clusterID, &work)
-	if !n.cfg.NoScheduler {
-		s := scheduler.New(n.store, scheduler.Config{ClusterID: clusterID, Logger: n.log.Named("scheduler"), Registerer: n.cfg.Registerer})
-		n.mu.Lock()
-		n.scheduler = s
-		n.mu.Unlock()
-		work.Go(func() { s.Run(background) })
+	if n.scheduler != nil {
+		work.Go(func() { n.scheduler.Run(background) })
 	}
 	for ctx.Err() == nil {
 		if err := n.live(ctx, clusterID); err != nil {

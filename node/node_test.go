@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/goleak"
 
@@ -291,7 +293,7 @@ func TestNodeWaitsForEtcdAndLeavesWhenTold(t *testing.T) {
 	n := startPeer(t, client, node.Config{Name: "n1"})
 	etcdtest.Eventually(t, 20*time.Second, func() bool {
 		for _, check := range n.Checks() {
-			if check.Name == "session" && check.Err != nil && strings.Contains(check.Err.Error(), "none yet: ") {
+			if check.Name == "etcd" && check.Err != nil && !strings.Contains(check.Err.Error(), "no answer yet") {
 				return true
 			}
 		}
@@ -311,6 +313,38 @@ func TestNodeWaitsForEtcdAndLeavesWhenTold(t *testing.T) {
 		if !strings.HasPrefix(string(kv.Key), "/nightwatch/meta/") {
 			t.Errorf("%s is left", kv.Key)
 		}
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	server := etcdtest.Start(t)
+	client := server.Client(t)
+	registry := prometheus.NewRegistry()
+	n := startPeer(t, client, node.Config{Name: "n1", Registerer: registry}, func(n *node.Node) {
+		_, _ = n.Handle("work", func(context.Context, jobrunner.Run) error { return nil })
+	})
+	waitReady(t, n)
+	put(t, n.Store(), "default/work", `{"handler":{"name":"work"}}`)
+	waitStatus(t, n.Store(), "default/work", succeeded)
+	etcdtest.Eventually(t, 10*time.Second, func() error {
+		return testutil.GatherAndCompare(registry, strings.NewReader(`
+			# HELP nightwatch_runs_finished_total Attempts that ended on this node, by outcome; Interrupted means that another node goes on.
+			# TYPE nightwatch_runs_finished_total counter
+			nightwatch_runs_finished_total{outcome="Succeeded",runner="handler"} 1
+			# HELP nightwatch_scheduler_leading 1 while this node holds the scheduler role.
+			# TYPE nightwatch_scheduler_leading gauge
+			nightwatch_scheduler_leading 1
+		`), "nightwatch_runs_finished_total", "nightwatch_scheduler_leading")
+	}, "the metrics")
+	if _, err := node.New(client, node.Config{Name: "n2", Registerer: registry}); err == nil {
+		t.Error("two nodes on one registry")
+	}
+	if faults, err := testutil.GatherAndLint(registry); err != nil || len(faults) > 0 {
+		t.Error(faults, err)
+	}
+	n.stop()
+	if _, err := node.New(client, node.Config{Name: "n2", Registerer: registry}); err != nil {
+		t.Error(err)
 	}
 }
 

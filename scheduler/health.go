@@ -53,6 +53,15 @@ func (h *health) clock(at time.Time, offset time.Duration) {
 	h.offset, h.offsetAt = offset, at
 }
 
+func (h *health) age() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.heardAt.IsZero() {
+		return 0
+	}
+	return time.Since(h.heardAt)
+}
+
 // Watching is nil while the view is fresh. Safe for concurrent use.
 func (s *Scheduler) Watching() error {
 	s.health.mu.Lock()

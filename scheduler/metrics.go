@@ -5,12 +5,11 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/nightwatch-go/nightwatch"
 )
 
-// metrics are the scheduler's; without a Registerer they count for nobody.
+// metrics are the scheduler's.
 type metrics struct {
 	leading      prometheus.Gauge
 	tasks        prometheus.Gauge
@@ -20,29 +19,37 @@ type metrics struct {
 	lateness     prometheus.Histogram
 }
 
-func newMetrics(registerer prometheus.Registerer) *metrics {
-	make := promauto.With(registerer)
+func newMetrics() *metrics {
 	return &metrics{
-		leading: make.NewGauge(prometheus.GaugeOpts{
+		leading: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "nightwatch_scheduler_leading", Help: "1 while this node holds the scheduler role.",
 		}),
-		tasks: make.NewGauge(prometheus.GaugeOpts{
+		tasks: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "nightwatch_scheduler_tasks", Help: "Tasks in this node's view of the cluster.",
 		}),
-		waiting: make.NewGauge(prometheus.GaugeOpts{
+		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "nightwatch_scheduler_tasks_waiting", Help: "Tasks with a run that waits for a node, while this node leads.",
 		}),
-		transactions: make.NewCounterVec(prometheus.CounterOpts{
+		transactions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "nightwatch_scheduler_transactions_total", Help: "Transactions sent to etcd as the scheduler, by result: done, refused, failed.",
 		}, []string{"result"}),
-		runs: make.NewCounterVec(prometheus.CounterOpts{
+		runs: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "nightwatch_scheduler_runs_total", Help: "Run records that this node wrote as the scheduler, by the phase written.",
 		}, []string{"phase"}),
-		lateness: make.NewHistogram(prometheus.HistogramOpts{
+		lateness: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "nightwatch_scheduler_lateness_seconds", Help: "From an occurrence's nominal time to the decision that makes its run.",
 			Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60, 600},
 		}),
 	}
+}
+
+// Metrics are what the scheduler has to tell Prometheus, for a registry of the caller's choice.
+func (s *Scheduler) Metrics() []prometheus.Collector {
+	m := s.metrics
+	age := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "nightwatch_watch_age_seconds", Help: "How long ago the watch on the cluster's keys was last heard.",
+	}, func() float64 { return s.health.age().Seconds() })
+	return []prometheus.Collector{m.leading, m.tasks, m.waiting, m.transactions, m.runs, m.lateness, age}
 }
 
 func (m *metrics) transaction(err error) {

@@ -16,11 +16,10 @@ const maxRunChanges = 16
 
 // world is what a decision may look at: everything as it stands at one revision, and one now.
 type world struct {
-	now       time.Time
-	keys      store.Keys
-	view      *view
-	term      int64
-	clusterID string
+	now  time.Time
+	keys store.Keys
+	view *view
+	term int64
 	// reserved are runs given to sessions in transactions whose effect the view does not show yet.
 	reserved map[string]int
 }

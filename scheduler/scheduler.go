@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"github.com/prometheus/client_golang/prometheus"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/nightwatch-go/nightwatch"
@@ -16,12 +15,8 @@ import (
 
 // Config says how a Scheduler works.
 type Config struct {
-	// ClusterID is the cluster's random id, from store.Bootstrap.
-	ClusterID string
 	// Logger is told what happens. Nil is silence.
 	Logger hclog.Logger
-	// Registerer takes the metrics. Nil means none.
-	Registerer prometheus.Registerer
 }
 
 // Term is one holding of the scheduler role, as election.Term is.
@@ -93,7 +88,7 @@ func New(st *store.Store, cfg Config) *Scheduler {
 		cfg.Logger = hclog.NewNullLogger()
 	}
 	s := &Scheduler{
-		store: st, cfg: cfg, log: cfg.Logger, metrics: newMetrics(cfg.Registerer),
+		store: st, cfg: cfg, log: cfg.Logger, metrics: newMetrics(),
 		batches: make(chan store.Batch), results: make(chan result, maxInFlight), terms: make(chan lease),
 		agenda: newAgenda(), reserved: map[string]int{},
 	}
@@ -298,7 +293,7 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 		s.view.nodesChanged, s.view.roomChanged = false, false
 	}
 	w := &world{
-		now: now.UTC().Truncate(time.Millisecond), keys: s.store.Keys(), view: s.view, term: s.lease.term.Revision(), clusterID: s.cfg.ClusterID, reserved: s.reserved,
+		now: now.UTC().Truncate(time.Millisecond), keys: s.store.Keys(), view: s.view, term: s.lease.term.Revision(), reserved: s.reserved,
 	}
 	for _, t := range s.agenda.take() {
 		switch {

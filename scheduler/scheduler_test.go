@@ -94,7 +94,7 @@ func start(t testing.TB) *cluster {
 		t.Fatal(err)
 	}
 	log := hclog.New(&hclog.LoggerOptions{Level: hclog.Info, Output: testWriter{t}})
-	s := scheduler.New(c.store, scheduler.Config{ClusterID: id, Logger: log})
+	s := scheduler.New(c.store, scheduler.Config{Logger: log})
 	work.Go(func() { s.Run(ctx) })
 	session, err := registry.NewSession(ctx, client, registry.SessionConfig{})
 	if err != nil {
