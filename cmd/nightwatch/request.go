@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/store"
+)
+
+// verdictTimeout is how long a command waits for the cluster's answer to a request: longer than a new scheduler takes.
+const verdictTimeout = 30 * time.Second
+
+// asking is what commands that make a request have in common.
+type asking struct {
+	etcd  connection
+	names naming
+	out   output
+	id    string
+	note  string
+}
+
+func (a *asking) flags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&a.id, "id", "", "id of the request; the same id again within the hour does nothing twice (default: a new one)")
+	flags.StringVar(&a.note, "note", "", "why, for people to read")
+	argument(flags, "id", "note")
+	a.names.flags(flags)
+	a.out.flags(flags)
+	a.etcd.flags(flags)
+}
+
+// ask makes the request, waits for the verdict and prints it; done is what is said of a run that it was accepted for.
+func (a *asking) ask(cmd *cobra.Command, argument string, request nightwatch.Request, done string) error {
+	if err := a.out.check(); err != nil {
+		return err
+	}
+	task, err := a.names.task(argument)
+	if err != nil {
+		return err
+	}
+	id := a.id
+	if id == "" {
+		id = newRequestID()
+	} else if err := nightwatch.CheckRequestID(id); err != nil {
+		return usage("--id: %w", err)
+	}
+	request.By, request.Note = whoami(), a.note
+	return a.etcd.with(cmd.Context(), func(ctx context.Context, st *store.Store) error {
+		if err := a.put(ctx, st, task, id, request); err != nil {
+			return err
+		}
+		waitCtx, cancel := context.WithTimeoutCause(ctx, verdictTimeout, errNoVerdict)
+		defer cancel()
+		verdict, err := st.WaitVerdict(waitCtx, task, id)
+		if err != nil {
+			if ctx.Err() == nil {
+				return fmt.Errorf("%w on %s within %s: is a node running? The request stays and is answered when one is", errNoVerdict, st.Keys().Request(task, id), verdictTimeout)
+			}
+			return err
+		}
+		if err := a.out.print(cmd.OutOrStdout(), verdict, func(out io.Writer) {
+			if verdict.Accepted {
+				fmt.Fprintf(out, done+"\n", verdict.Run)
+			}
+		}); err != nil {
+			return err
+		}
+		if !verdict.Accepted {
+			return fmt.Errorf("%s: refused: %w", task, nightwatch.InvalidError(verdict.Errors))
+		}
+		return nil
+	})
+}
+
+var errNoVerdict = errors.New("no verdict")
+
+func (a *asking) put(ctx context.Context, st *store.Store, task, id string, request nightwatch.Request) error {
+	ctx, cancel := context.WithTimeout(ctx, a.etcd.timeout)
+	defer cancel()
+	err := st.Request(ctx, task, id, request)
+	var invalid nightwatch.InvalidError
+	if errors.As(err, &invalid) {
+		return usageError{err}
+	}
+	return err
+}
+
+// newRequestID sorts by time and is in lower case, as names in Kubernetes are.
+func newRequestID() string {
+	return time.Now().UTC().Format("20060102t150405") + "-" + strings.ToLower(rand.Text()[:6])
+}
+
+func newRun() *cobra.Command {
+	var a asking
+	var request nightwatch.Request
+	var params []string
+	cmd := &cobra.Command{
+		Use:   "run TASK",
+		Short: "Run a task now, beside its schedule, and print the run's id",
+		Example: `  nightwatch run backup
+  nightwatch run team-a/report --param day=2026-11-20 --param rows=100 --overlap allow`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			request.Action = nightwatch.ActionRun
+			var err error
+			if request.Params, err = parseParams(params); err != nil {
+				return err
+			}
+			return a.ask(cmd, args[0], request, "%s")
+		},
+	}
+	cmd.Flags().StringArrayVar(&params, "param", nil, "key=value laid over the task's params for this run; a value that is JSON counts as that, any other as a string; repeatable")
+	cmd.Flags().StringVar(&request.Overlap, "overlap", "", "skip, queue-all or allow, instead of the task's own, should a run of it be live")
+	argument(cmd.Flags(), "param", "overlap")
+	a.flags(cmd)
+	return cmd
+}
+
+func newCancel() *cobra.Command {
+	var a asking
+	var request nightwatch.Request
+	cmd := &cobra.Command{
+		Use:   "cancel TASK",
+		Short: "Cancel a live run of a task",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			request.Action = nightwatch.ActionCancel
+			return a.ask(cmd, args[0], request, "canceling %s")
+		},
+	}
+	cmd.Flags().StringVar(&request.Run, "run", "", "id of the run (default: the live one)")
+	argument(cmd.Flags(), "run")
+	a.flags(cmd)
+	return cmd
+}
+
+func parseParams(pairs []string) (map[string]json.RawMessage, error) {
+	if len(pairs) == 0 {
+		return nil, nil
+	}
+	params := make(map[string]json.RawMessage, len(pairs))
+	for _, pair := range pairs {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok || name == "" {
+			return nil, usage("--param: %q: want key=value", pair)
+		}
+		if _, twice := params[name]; twice {
+			return nil, usage("--param: %s is there twice", name)
+		}
+		raw := json.RawMessage(value)
+		if !json.Valid(raw) {
+			quoted, err := json.Marshal(value)
+			if err != nil {
+				return nil, usage("--param: %s: %w", name, err)
+			}
+			raw = quoted
+		}
+		params[name] = raw
+	}
+	return params, nil
+}

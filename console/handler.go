@@ -1,0 +1,83 @@
+package console
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/nightwatch-go/nightwatch/node"
+)
+
+// Config says what New shows.
+type Config struct {
+	// Checks are what /readyz tells, asked anew by every request; they must not block. Nil means none, and ready.
+	Checks func() []node.Check
+	// Gatherer is what /metrics tells. Nil means that there is no /metrics.
+	Gatherer prometheus.Gatherer
+}
+
+// New is the handler of a node's HTTP listener. It is safe for concurrent use.
+func New(cfg Config) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok\n") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		var checks []node.Check
+		if cfg.Checks != nil {
+			checks = cfg.Checks()
+		}
+		text, ready := Readiness(checks)
+		status := http.StatusOK
+		if !ready {
+			status = http.StatusServiceUnavailable
+		}
+		answer(w, status, text)
+	})
+	paths := "/livez\n/readyz\n"
+	if cfg.Gatherer != nil {
+		paths += "/metrics\n"
+		mux.Handle("GET /metrics", promhttp.HandlerFor(cfg.Gatherer, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
+	}
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "nightwatch\n\n"+paths) })
+	return guarded(mux)
+}
+
+// Readiness is the text of /readyz, a line for each check, and whether all of them pass.
+func Readiness(checks []node.Check) (text string, ready bool) {
+	var b strings.Builder
+	ready = true
+	for _, check := range checks {
+		if check.Err == nil {
+			fmt.Fprintf(&b, "[+]%s ok\n", check.Name)
+			continue
+		}
+		ready = false
+		fmt.Fprintf(&b, "[-]%s failed: %s\n", check.Name, oneLine(check.Err.Error()))
+	}
+	if ready {
+		b.WriteString("readyz check passed\n")
+	} else {
+		b.WriteString("readyz check failed\n")
+	}
+	return b.String(), ready
+}
+
+// oneLine keeps a check on the line that scripts look for it on.
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+func answer(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text)) // the client is gone; there is nobody to tell
+}
+
+// guarded adds what every answer carries.
+func guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(w, r)
+	})
+}
