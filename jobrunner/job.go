@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -31,6 +32,7 @@ type job struct {
 	run      nightwatch.Run
 	revision int64 // ModRevision of the run's record
 	claimed  bool
+	again    bool  // this very attempt was claimed before, and has a Job's name on record: its effect may exist
 	locked   int64 // CreateRevision of our key under locks/, 0 when we have none
 }
 
@@ -171,6 +173,7 @@ func (j *job) claimTxn() (*store.Txn, nightwatch.Run) {
 		record.StartTime = time.Now().UTC().Truncate(time.Millisecond)
 	}
 	if preparer, ok := j.runner.(Preparer); ok {
+		j.again = record.Job != nil
 		preparer.Prepare(&record, j.w.cfg.ClusterID)
 	}
 	keys, txn := j.w.keys, new(store.Txn)
@@ -259,53 +262,66 @@ func (j *job) attempt(accepted *nightwatch.Accepted) {
 	j.mu.Lock()
 	record := j.run
 	j.mu.Unlock()
+	if accepted != nil && accepted.UID != record.TaskUID {
+		accepted = nil // another life of the task's key
+	}
+	changed := accepted != nil && accepted.Task.Runner() != record.Runner
 	switch {
-	case accepted == nil || accepted.UID != record.TaskUID:
-		// The task is being deleted or replaced: nothing was started.
-		j.finish(Outcome{Phase: nightwatch.PhaseCanceled, Reason: nightwatch.ReasonTaskDeleted})
-		return
-	case accepted.Task.Runner() != record.Runner:
-		j.reassign(accepted.Task.Runner())
-		return
 	case j.runner == nil:
 		j.finish(Outcome{Phase: nightwatch.PhaseFailed, Reason: nightwatch.ReasonStartRefused,
 			Message: fmt.Sprintf("node %q has no runner %q", j.w.cfg.Node, record.Runner)})
 		return
+	case accepted == nil && !j.again:
+		j.finish(Outcome{Phase: nightwatch.PhaseCanceled, Reason: nightwatch.ReasonTaskDeleted})
+		return
+	case changed && !j.again:
+		j.reassign(accepted.Task.Runner())
+		return
+	case accepted == nil || changed && record.Job.UID == "":
+		j.end(ErrCancel) // what an earlier claim may have made is ended, and nothing new made
 	}
 	j.log.Debug("start", "runner", record.Runner, "fence", record.Fence)
 	j.w.cfg.Metrics.started(record.Runner)
-	outcome := j.runner.Run(j.ctx, &Attempt{
-		Run: userView(&record, accepted, j.w.cfg.ClusterID), Task: &accepted.Task, Record: record, ClusterID: j.w.cfg.ClusterID,
-		Adopt:    record.LostSessions > 0 && record.Job != nil,
-		Deadline: j.w.cfg.Deadline, Logger: j.log,
-		Save: func(ctx context.Context, change func(*nightwatch.Run)) error {
-			return j.save(ctx, func(r *nightwatch.Run) {
-				r.TaskRevision = accepted.Revision
-				change(r)
-			})
-		},
-	})
+	a := j.describe(&record, accepted)
+	outcome := j.runner.Run(j.ctx, a)
 	j.w.cfg.Metrics.ended(record.Runner, outcome)
-	if outcome.Phase != "" {
-		j.run.TaskRevision = accepted.Revision
+	switch {
+	case outcome.Phase != "":
 		j.finish(outcome)
-		return
-	}
-	if errors.Is(context.Cause(j.ctx), ErrStopping) {
-		j.interrupt(accepted.Task.Delivery)
+	case errors.Is(context.Cause(j.ctx), ErrStopping):
+		delivery := ""
+		if a.Task != nil {
+			delivery = a.Task.Delivery
+		}
+		j.interrupt(delivery)
 	}
 	// Else the session is lost or the run another's: its record is no longer ours to write.
 }
 
+// describe is the attempt as its runner sees it.
+func (j *job) describe(record *nightwatch.Run, accepted *nightwatch.Accepted) *Attempt {
+	a := &Attempt{
+		Record: *record, ClusterID: j.w.cfg.ClusterID, Deadline: j.w.cfg.Deadline, Logger: j.log, Save: j.save,
+		Adopt: j.again && (record.LostSessions > 0 || record.Job.UID == ""),
+	}
+	if accepted != nil {
+		a.Task = &accepted.Task
+		j.mu.Lock()
+		j.run.TaskRevision = accepted.Revision
+		j.mu.Unlock()
+	}
+	a.Run = userView(record, a.Task, j.w.cfg.ClusterID)
+	return a
+}
+
 // userView is what user code is told, the task's params with the run's laid over them.
-func userView(record *nightwatch.Run, accepted *nightwatch.Accepted, clusterID string) Run {
+func userView(record *nightwatch.Run, task *nightwatch.Task, clusterID string) Run {
 	namespace, name, _ := strings.Cut(record.Task, "/")
 	params := map[string]json.RawMessage{}
-	for _, layer := range []map[string]json.RawMessage{accepted.Task.Params, record.Params} {
-		for key, value := range layer {
-			params[key] = value
-		}
+	if task != nil {
+		maps.Copy(params, task.Params)
 	}
+	maps.Copy(params, record.Params)
 	return Run{
 		Namespace: namespace, Task: name, ID: record.ID, Attempt: record.Attempt, NominalTime: record.NominalTime,
 		Fence: record.Fence, IdempotencyKey: record.IdempotencyKey(clusterID), Params: params,

@@ -11,15 +11,26 @@ import (
 	"github.com/nightwatch-go/nightwatch/store"
 )
 
-// save writes the record as long as it is this session's, and frees the task's mutex with it.
+// save writes the record as long as it is this session's, and frees the task's mutex with it once the effect is on
+// record: for a Job, its uid.
 func (j *job) save(ctx context.Context, change func(*nightwatch.Run)) error {
 	err := j.write(ctx, change, false)
 	if err != nil {
 		j.end(ErrSessionLost)
 		return err
 	}
-	j.leave()
+	j.mu.Lock()
+	freed := j.locked == 0
+	j.mu.Unlock()
+	if freed {
+		j.leave()
+	}
 	return nil
+}
+
+// dispatched tells whether writing record ends the dispatch.
+func (j *job) dispatched(record *nightwatch.Run) bool {
+	return !j.detached || record.Job != nil && record.Job.UID != ""
 }
 
 // finish makes the run terminal and takes it off the queue. The result is kept until etcd takes it: it is refused
@@ -127,7 +138,8 @@ func (j *job) write(ctx context.Context, change func(*nightwatch.Run), off bool)
 		if off {
 			txn.Delete(j.key)
 		}
-		if locked != 0 {
+		frees := locked != 0 && (off || j.dispatched(&record))
+		if frees {
 			// Deleted by its CreateRevision, so that an ambiguous answer never costs somebody a newer lock. Our key
 			// is bound to our lease: once that is gone so is the key, and the comparison has to go with it.
 			if j.w.cfg.Life.Err() == nil {
@@ -138,12 +150,12 @@ func (j *job) write(ctx context.Context, change func(*nightwatch.Run), off bool)
 		response, err := j.w.cfg.Store.Commit(ctx, &txn)
 		switch {
 		case err == nil:
-			j.wrote(record, response.Header.Revision)
+			j.wrote(record, response.Header.Revision, frees)
 			return nil
 		case ctx.Err() != nil:
 			return err
 		case errors.Is(err, nightwatch.ErrRefused):
-			if done, err := j.afterRefusal(ctx, key, value); done || err != nil {
+			if done, err := j.afterRefusal(ctx, key, value, frees); done || err != nil {
 				return err
 			}
 		default:
@@ -152,11 +164,14 @@ func (j *job) write(ctx context.Context, change func(*nightwatch.Run), off bool)
 	}
 }
 
-func (j *job) wrote(record nightwatch.Run, revision int64) {
+func (j *job) wrote(record nightwatch.Run, revision int64, freed bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	cancel := j.run.Cancel
-	j.run, j.locked = record, 0
+	j.run = record
+	if freed {
+		j.locked = 0
+	}
 	j.revision = max(j.revision, revision)
 	if cancel != nil {
 		j.run.Cancel = cancel
@@ -164,7 +179,7 @@ func (j *job) wrote(record nightwatch.Run, revision int64) {
 }
 
 // afterRefusal reads what the record says instead: done means that an earlier try of ours stands there.
-func (j *job) afterRefusal(ctx context.Context, key string, value []byte) (done bool, err error) {
+func (j *job) afterRefusal(ctx context.Context, key string, value []byte, frees bool) (done bool, err error) {
 	response, err := j.w.cfg.Store.Client().Get(ctx, key)
 	if err != nil {
 		pause(ctx)
@@ -179,7 +194,7 @@ func (j *job) afterRefusal(ctx context.Context, key string, value []byte) (done 
 		if err := json.Unmarshal(kv.Value, &record); err != nil {
 			return false, err
 		}
-		j.wrote(record, kv.ModRevision)
+		j.wrote(record, kv.ModRevision, frees)
 		return true, nil
 	}
 	var now nightwatch.Run

@@ -68,19 +68,22 @@ type RunName struct{ Task, Run string }
 type Attempt struct {
 	// Run is what may be told to user code.
 	Run Run
-	// Task is the version of the task that this attempt runs.
+	// Task is the version of the task that this attempt runs. It is nil, for a Preparer only, when the task is gone and
+	// the run is only to be ended.
 	Task *nightwatch.Task
 	// Record is the run's record as it was claimed. Job.Name is set by the runner's own Prepare.
 	Record    nightwatch.Run
 	ClusterID string
-	// Adopt says that a session that is lost had claimed this very attempt: its effect may exist, or be made by a
-	// frozen process that wakes up. Only runners whose effects have names ever see it.
+	// Adopt says that this very attempt was claimed before, by a session that is lost or that did not say whether it
+	// made the effect: it may exist, or be made yet by a frozen process that wakes up. Only runners whose effects
+	// have names (Preparer) ever see it.
 	Adopt bool
 	// Deadline is until when this node may act for the run, asked anew before every effect. It moves while the
 	// session is renewed.
 	Deadline func() time.Time
-	// Save changes the record in etcd under its revision. After the first call that follows the effect the task's
-	// mutex is free. An error means that the run is no longer this session's (ctx is about to end): touch nothing.
+	// Save changes the record in etcd under its revision. The first call after the effect frees the task's mutex; a
+	// Preparer's effect is there when the record has Job.UID. An error means that the run is no longer this
+	// session's (ctx is about to end): touch nothing.
 	Save   func(ctx context.Context, change func(*nightwatch.Run)) error
 	Logger hclog.Logger
 }

@@ -29,14 +29,8 @@ func newGuard() *cobra.Command {
 	}
 }
 
-// runningBinary is, on Linux, the very binary that runs, even after an upgrade has put another one in its place.
-const runningBinary = "/proc/self/exe"
-
 // guardArgv executes this binary as the guard.
 func guardArgv() ([]string, error) {
-	if _, err := os.Stat(runningBinary); err == nil {
-		return []string{runningBinary, guardCommand}, nil
-	}
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this binary, for the process runner's guard: %w", err)

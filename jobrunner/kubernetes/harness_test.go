@@ -191,7 +191,8 @@ func (r *run) outcome() jobrunner.Outcome {
 	case out := <-r.done:
 		return out
 	case <-time.After(patience):
-		r.p.t.Fatalf("%s has not ended", r.Record.Task)
+		job, err := r.p.client.BatchV1().Jobs(r.p.namespace).Get(r.p.t.Context(), r.job().Name, metav1.GetOptions{})
+		r.p.t.Fatalf("%s has not ended; the view is %v; its Job (%v): %+v; pods: %+v", r.Record.Task, r.p.runner.Check(), err, job.Status, r.p.pods())
 		return jobrunner.Outcome{}
 	}
 }

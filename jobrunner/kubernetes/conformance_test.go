@@ -1,0 +1,111 @@
+package kubernetes
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+
+	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/internal/kubetest"
+	"github.com/nightwatch-go/nightwatch/jobrunner"
+	"github.com/nightwatch-go/nightwatch/jobrunner/runnertest"
+)
+
+func TestConformance(t *testing.T) {
+	const namespace = "runnertest" // that of the suite's attempts
+	cluster := kubetest.Shared(t)
+	client := kubernetes.NewForConfigOrDie(cluster.Config)
+	_, err := client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, metav1.CreateOptions{})
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		background := metav1.DeletePropagationBackground
+		if err := client.BatchV1().Jobs(namespace).DeleteCollection(context.WithoutCancel(t.Context()),
+			metav1.DeleteOptions{PropagationPolicy: &background}, metav1.ListOptions{}); err != nil {
+			t.Error(err)
+		}
+	})
+	jobs := func(run jobrunner.Run) []batchv1.Job {
+		list, err := client.BatchV1().Jobs(namespace).List(t.Context(), metav1.ListOptions{
+			LabelSelector: LabelClusterID + "=" + runnertest.ClusterID + "," + LabelRun + "=" + run.ID,
+		})
+		if err != nil {
+			t.Error(err)
+			return nil
+		}
+		return list.Items
+	}
+	// A Job that was canceled is gone, so what began is counted by the API server's answers.
+	var mu sync.Mutex
+	began := map[string]int{}
+	counted := intercept(func(next http.RoundTripper, request *http.Request) (*http.Response, error) {
+		response, err := next.RoundTrip(request)
+		if err != nil || !creates(request) || response.StatusCode != http.StatusCreated {
+			return response, err
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			return nil, err
+		}
+		response.Body = io.NopCloser(bytes.NewReader(body))
+		made, _, err := scheme.Codecs.UniversalDeserializer().Decode(body, nil, nil)
+		if err != nil {
+			return nil, err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		began[made.(*batchv1.Job).Labels[LabelRun]]++
+		return response, nil
+	})
+	runnertest.Run(t, runnertest.Subject{
+		New: func(tb testing.TB) jobrunner.Runner {
+			config := Config{REST: rest.CopyConfig(cluster.Config), QPS: 1000, Burst: 1000, Sweep: time.Hour}
+			counted(&config)
+			r, err := New(config)
+			if err != nil {
+				tb.Fatal(err)
+			}
+			if len(r.Clusters()) != 1 {
+				tb.Fatal("the cluster is out of reach")
+			}
+			tb.Cleanup(r.http.CloseIdleConnections)
+			return r
+		},
+		Task: func(_ testing.TB, kind runnertest.Kind) *nightwatch.Task {
+			return &nightwatch.Task{Image: "busybox", Annotations: map[runnertest.Kind]map[string]string{
+				runnertest.Succeed: {"kwok-run": "100ms"},
+				runnertest.Fail:    {"kwok-run": "100ms", "kwok-exit": "3"},
+				runnertest.Live:    {"kwok-run": kubetest.RunForever},
+			}[kind]}
+		},
+		Started: func(run jobrunner.Run) int {
+			mu.Lock()
+			defer mu.Unlock()
+			return began[run.ID]
+		},
+		Live: func(run jobrunner.Run) bool {
+			for _, job := range jobs(run) {
+				if finished(&job) == nil {
+					return true
+				}
+			}
+			return false
+		},
+		Detached: true,
+		Patience: patience,
+	})
+}
