@@ -112,16 +112,15 @@ func (n *Node) live(ctx context.Context, clusterID string) error {
 // excuse turns an error that waiting cures into a pause.
 func (n *Node) excuse(ctx context.Context, err error) error {
 	stopping := ctx.Err() != nil
-	switch {
-	case stopping:
-	case incurable(err):
+	if !stopping && incurable(err) {
 		return err
-	default:
+	}
+	if !stopping {
 		n.setErr(err)
 		n.log.Warn("begin a life", "error", err)
 		n.pause(ctx)
 	}
-	return nil
+	return nil //nolint:nilerr // the caller tries again, or stops
 }
 
 func (n *Node) begin(session *registry.Session, peers *registry.View) {

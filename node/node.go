@@ -117,9 +117,8 @@ func (n *Node) bootstrap(ctx context.Context) (clusterID string, err error) {
 		if err == nil {
 			return clusterID, nil
 		}
-		stopping := ctx.Err() != nil
-		if stopping {
-			return "", nil
+		if ctx.Err() != nil {
+			return "", nil //nolint:nilerr // told to stop, which is no error
 		}
 		if incurable(err) {
 			return "", fmt.Errorf("node %q: %w", n.cfg.Name, err)

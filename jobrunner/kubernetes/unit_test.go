@@ -161,7 +161,7 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%v: answered %v", test.err, got)
 		}
 	}
-	_, err := http.Get("http://127.0.0.1:1") //nolint:noctx,bodyclose // refused
+	_, err := http.Get("http://127.0.0.1:1") //nolint:noctx // refused
 	if !answered(err) {
 		t.Errorf("%v: counts as sent", err)
 	}

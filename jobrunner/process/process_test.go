@@ -413,9 +413,6 @@ func TestLateStart(t *testing.T) {
 
 // TestGuardHangs stops the guard: the node waits ten seconds and then does without it.
 func TestGuardHangs(t *testing.T) {
-	if testing.Short() {
-		t.Skip("waits for ten seconds")
-	}
 	t.Parallel()
 	r, dir := newRunner(t, process.Config{}), t.TempDir()
 	a, _ := runnertest.Attempt(t, shell(`echo $$ >`+dir+`/1.pid; while :; do sleep 60; done`))
