@@ -43,14 +43,14 @@ func TestKilledSchedulerLosesNothing(t *testing.T) {
 	waitFor(t, "a scheduler", func() bool { return w.leader() != "" })
 
 	const tasks = 60
-	killed := make(chan time.Time, 1)
+	killed := make(chan string, 1)
 	var putting sync.WaitGroup
 	putting.Go(func() {
 		for i := range tasks {
 			if i == tasks/3 {
 				first := w.leader()
 				nodes[first].signal(syscall.SIGKILL)
-				killed <- time.Now()
+				killed <- first
 			}
 			if _, err := w.client.Put(t.Context(), w.store.Keys().Task(fmt.Sprintf("%s/t%d", namespace, i)), `{"image":"alpine"}`); err != nil {
 				t.Error(err)
@@ -58,8 +58,9 @@ func TestKilledSchedulerLosesNothing(t *testing.T) {
 			}
 		}
 	})
-	at := <-killed
-	waitFor(t, "another scheduler", func() bool { return w.leader() != "" })
+	first := <-killed
+	at := time.Now()
+	waitFor(t, "another scheduler", func() bool { l := w.leader(); return l != "" && l != first })
 	took := time.Since(at)
 	t.Logf("another node held the role %s after the kill, lease TTL %s", took, leaseTTL)
 	if took > leaseTTL+time.Second+2*time.Second { // with room for a busy machine
