@@ -8,22 +8,19 @@ import (
 	"io"
 	"reflect"
 	"strings"
-	"unicode/utf8"
+	"time"
 )
 
 // decodeStrict reads one JSON object into the struct that dst points to. It differs from encoding/json in what a
 // person who wrote the value by hand needs: field names are case-sensitive, unknown and duplicate fields are
 // refused, and every fault is reported, each with its path.
 func decodeStrict(data []byte, dst any) error {
-	if !utf8.Valid(data) {
-		return InvalidError{{Reason: "value is not valid UTF-8"}}
-	}
 	if err := checkSyntax(data); err != nil {
 		return InvalidError{{Reason: err.Error()}}
 	}
 	faults := decodeObject("", data, reflect.ValueOf(dst).Elem())
 	if len(faults) > 0 {
-		return InvalidError(faults)
+		return InvalidError(faults[:min(len(faults), maxFaults)])
 	}
 	return nil
 }
@@ -39,7 +36,32 @@ func checkSyntax(data []byte) error {
 		line := 1 + bytes.Count(data[:min(int(syntax.Offset), len(data))], []byte{'\n'})
 		return fmt.Errorf("not valid JSON: line %d, byte %d: %w", line, syntax.Offset, err)
 	}
+	if err == nil && nestedOver(data, maxDepth) {
+		return fmt.Errorf("nested over %d deep", maxDepth)
+	}
 	return err
+}
+
+// nestedOver tells whether objects and lists of valid JSON stand in each other more than limit deep. What is stored
+// holds the user's value some levels down, and encoding/json reads no more than 10,000.
+func nestedOver(data []byte, limit int) bool {
+	depth, quoted := 0, false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			if depth++; depth > limit {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return false
 }
 
 var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
@@ -54,13 +76,24 @@ func decodeValue(path string, data []byte, dst reflect.Value) []FieldError {
 		dst.Set(target)
 		return faults
 	}
-	if dst.Kind() == reflect.Struct && !reflect.PointerTo(dst.Type()).Implements(unmarshaler) {
-		return decodeObject(path, data, dst)
+	if !reflect.PointerTo(dst.Type()).Implements(unmarshaler) {
+		switch dst.Kind() {
+		case reflect.Struct:
+			return decodeObject(path, data, dst)
+		case reflect.Map:
+			return decodeMap(path, data, dst)
+		case reflect.Slice:
+			return decodeList(path, data, dst)
+		}
 	}
 	if err := json.Unmarshal(data, dst.Addr().Interface()); err != nil {
 		var wrong *json.UnmarshalTypeError
-		if errors.As(err, &wrong) {
+		var wrongTime *time.ParseError
+		switch {
+		case errors.As(err, &wrong):
 			return []FieldError{{Field: path, Reason: fmt.Sprintf("%s: want %s", clip(string(data)), want(dst.Type()))}}
+		case errors.As(err, &wrongTime) || dst.Type() == reflect.TypeFor[time.Time]():
+			return []FieldError{{Field: path, Reason: fmt.Sprintf("%s: want a time such as \"2026-12-01T09:00:00Z\"", clip(string(data)))}}
 		}
 		return []FieldError{{Field: path, Reason: err.Error()}}
 	}
@@ -68,11 +101,67 @@ func decodeValue(path string, data []byte, dst reflect.Value) []FieldError {
 }
 
 func decodeObject(path string, data []byte, dst reflect.Value) []FieldError {
+	fields := fieldsOf(dst.Type())
+	return eachMember(path, data, func(at, name string, raw json.RawMessage) []FieldError {
+		index, known := fields[name]
+		if !known {
+			return []FieldError{{clip(at), "unknown field" + similar(name, fields)}}
+		}
+		return decodeValue(at, raw, dst.Field(index))
+	})
+}
+
+// decodeMap fills a map from names to strings, or to JSON that is left as it is but for white space.
+func decodeMap(path string, data []byte, dst reflect.Value) []FieldError {
+	dst.Set(reflect.MakeMap(dst.Type()))
+	return eachMember(path, data, func(at, name string, raw json.RawMessage) []FieldError {
+		value := reflect.New(dst.Type().Elem()).Elem()
+		if value.Kind() == reflect.String {
+			if fault := decodeString(clip(at), raw, value); fault != nil {
+				return fault
+			}
+		} else {
+			var compact bytes.Buffer
+			if err := json.Compact(&compact, raw); err != nil {
+				return []FieldError{{clip(at), err.Error()}}
+			}
+			value.SetBytes(compact.Bytes())
+		}
+		dst.SetMapIndex(reflect.ValueOf(name), value)
+		return nil
+	})
+}
+
+func decodeList(path string, data []byte, dst reflect.Value) []FieldError {
+	var items []json.RawMessage
+	if err := json.Unmarshal(data, &items); err != nil {
+		return []FieldError{{path, fmt.Sprintf("%s: want %s", clip(string(data)), want(dst.Type()))}}
+	}
+	dst.Set(reflect.MakeSlice(dst.Type(), len(items), len(items)))
+	var faults []FieldError
+	for i, item := range items {
+		faults = append(faults, decodeString(fmt.Sprintf("%s[%d]", path, i), item, dst.Index(i))...)
+		if len(faults) >= maxFaults {
+			break
+		}
+	}
+	return faults
+}
+
+// decodeString reads a member of a list or map, where null is no way to leave something out.
+func decodeString(at string, data []byte, dst reflect.Value) []FieldError {
+	if err := json.Unmarshal(data, dst.Addr().Interface()); err != nil || string(data) == "null" {
+		return []FieldError{{at, fmt.Sprintf("%s: want a string, in quotes", clip(string(data)))}}
+	}
+	return nil
+}
+
+// eachMember calls do for every member of a JSON object, once for each name.
+func eachMember(path string, data []byte, do func(at, name string, raw json.RawMessage) []FieldError) []FieldError {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	if open, err := dec.Token(); err != nil || open != json.Delim('{') {
 		return []FieldError{{Field: path, Reason: fmt.Sprintf("%s: want an object", clip(string(data)))}}
 	}
-	fields := fieldsOf(dst.Type())
 	seen := map[string]bool{}
 	var faults []FieldError
 	for dec.More() {
@@ -86,14 +175,10 @@ func decodeObject(path string, data []byte, dst reflect.Value) []FieldError {
 		if err := dec.Decode(&raw); err != nil && !errors.Is(err, io.EOF) {
 			return append(faults, FieldError{at, err.Error()})
 		}
-		index, known := fields[name]
-		switch {
-		case !known:
-			faults = append(faults, FieldError{clip(at), "unknown field" + similar(name, fields)})
-		case seen[name]:
-			faults = append(faults, FieldError{at, "duplicate field"})
-		default:
-			faults = append(faults, decodeValue(at, raw, dst.Field(index))...)
+		if seen[name] {
+			faults = append(faults, FieldError{clip(at), "duplicate field"})
+		} else {
+			faults = append(faults, do(at, name, raw)...)
 		}
 		seen[name] = true
 		if len(faults) >= maxFaults {
@@ -137,11 +222,6 @@ func want(t reflect.Type) string {
 		return "a whole number"
 	case reflect.Slice:
 		return "a list of strings"
-	case reflect.Map:
-		if t.Elem().Kind() == reflect.String {
-			return "an object whose values are strings"
-		}
-		return "an object"
 	}
 	return t.String()
 }

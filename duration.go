@@ -25,24 +25,24 @@ func ParseDuration(text string) (Duration, error) {
 	if m := days.FindStringSubmatch(text); m != nil {
 		n, err := strconv.Atoi(m[1])
 		if err != nil {
-			return 0, fmt.Errorf("%q: want a duration such as 90s, 1h30m or 7d", text)
+			return 0, fmt.Errorf("%q: want a duration such as 90s, 1h30m or 7d", clip(text))
 		}
 		if n > int(maxDuration/(24*time.Hour)) {
-			return 0, fmt.Errorf("%q is over ten years", text)
+			return 0, fmt.Errorf("%q is over ten years", clip(text))
 		}
 		total, rest = time.Duration(n)*24*time.Hour, m[2]
 	}
 	if rest != "" || total == 0 {
 		d, err := time.ParseDuration(rest)
 		if err != nil || rest == "0" {
-			return 0, fmt.Errorf("%q: want a duration such as 90s, 1h30m or 7d", text)
+			return 0, fmt.Errorf("%q: want a duration such as 90s, 1h30m or 7d", clip(text))
 		}
 		if d > maxDuration || total+d > maxDuration {
-			return 0, fmt.Errorf("%q is over ten years", text)
+			return 0, fmt.Errorf("%q is over ten years", clip(text))
 		}
 		total += d
 		if d < 0 || total == 0 {
-			return 0, fmt.Errorf("%q: want a duration over zero", text)
+			return 0, fmt.Errorf("%q: want a duration over zero", clip(text))
 		}
 	}
 	return Duration(total), nil
@@ -110,8 +110,9 @@ func (s Strings) MarshalJSON() ([]byte, error) {
 }
 
 // clip shortens what is quoted in messages.
-func clip(text string) string {
-	const most = 60
+func clip(text string) string { return clipTo(text, 60) }
+
+func clipTo(text string, most int) string {
 	if len(text) <= most {
 		return text
 	}

@@ -20,7 +20,7 @@ var (
 	dnsLabel  = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 	runID     = regexp.MustCompile(`^[A-Za-z0-9._-]{1,63}$`)
 	requestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,59}$`)
-	nodeName  = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
+	subdomain = regexp.MustCompile(`^` + dns1123 + `$`)
 )
 
 // ParseTaskName splits "<namespace>/<task>" and checks both parts: DNS-1123 labels, a namespace of at most 63
@@ -50,10 +50,13 @@ func CheckRequestID(id string) error {
 	return nil
 }
 
-// CheckNodeName refuses what cannot be a node's name.
+// MaxNodeName is how long a node's name may be.
+const MaxNodeName = 63
+
+// CheckNodeName refuses what is not a DNS-1123 subdomain of at most 63 characters, as host names are.
 func CheckNodeName(name string) error {
-	if !nodeName.MatchString(name) {
-		return FieldError{"name", fmt.Sprintf("%q: want letters, digits, '.', '_' and '-', at most 63", clip(name))}
+	if len(name) > MaxNodeName || !subdomain.MatchString(name) {
+		return FieldError{"name", fmt.Sprintf("%q: want lower-case letters, digits, '-' and '.', at most %d", clip(name), MaxNodeName)}
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/nightwatch-go/nightwatch/schedule"
 )
@@ -14,14 +15,8 @@ import (
 const MaxValue = 64 << 10
 
 // ParseTask reads the value of tasks/<key>, where key is "<namespace>/<task>": JSON, or YAML. The error is an
-// InvalidError that names every field at fault. It never panics, whatever the value.
-func ParseTask(key string, value []byte) (task *Task, err error) {
-	// A task is a stranger's input. Should a parser below us have a bug, the price is a refused task, not a node.
-	defer func() {
-		if p := recover(); p != nil {
-			task, err = nil, InvalidError{{Reason: fmt.Sprintf("cannot be read: %v", p)}}
-		}
-	}()
+// InvalidError that names the fields at fault, ten at most. It never panics, whatever the value.
+func ParseTask(key string, value []byte) (*Task, error) {
 	namespace, name, err := ParseTaskName(key)
 	if err != nil {
 		var fault FieldError
@@ -33,7 +28,7 @@ func ParseTask(key string, value []byte) (task *Task, err error) {
 		return nil, err
 	}
 	if faults := t.check(namespace, name); len(faults) > 0 {
-		return nil, InvalidError(faults)
+		return nil, faults.verdict()
 	}
 	return t, nil
 }
@@ -82,7 +77,7 @@ func ParseRequest(value []byte) (*Request, error) {
 	}
 	faults.checkParams(r.Params)
 	if len(faults) > 0 {
-		return nil, InvalidError(faults)
+		return nil, faults.verdict()
 	}
 	return r, nil
 }
@@ -97,9 +92,18 @@ func ParseFreeze(value []byte) (Freeze, error) {
 	return f, err
 }
 
-func decodeValueOf(value []byte, dst any) error {
+func decodeValueOf(value []byte, dst any) (err error) {
+	// A value is a stranger's input. Should a parser below us have a bug, the price is a refused value, not a node.
+	defer func() {
+		if p := recover(); p != nil {
+			err = InvalidError{{Reason: "cannot be read: " + clip(fmt.Sprint(p))}}
+		}
+	}()
 	if len(value) > MaxValue {
 		return InvalidError{{Reason: fmt.Sprintf("value has %d bytes: at most %d are allowed", len(value), MaxValue)}}
+	}
+	if !utf8.Valid(value) {
+		return InvalidError{{Reason: "value is not valid UTF-8"}}
 	}
 	data, err := toJSON(value)
 	if err != nil {

@@ -18,10 +18,20 @@ type selectorTerm struct {
 }
 
 var (
-	labelKey   = regexp.MustCompile(`^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
+	labelKey   = regexp.MustCompile(`^(?:(` + dns1123 + `)/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
 	labelValue = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$`)
 	setTerm    = regexp.MustCompile(`^(\S+)\s+(in|notin)\s*\(([^()]*)\)$`)
 )
+
+// dns1123 matches a DNS-1123 subdomain of any length.
+const dns1123 = `[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*`
+
+const maxSubdomain = 253
+
+func validLabelKey(key string) bool {
+	m := labelKey.FindStringSubmatch(key)
+	return m != nil && len(m[1]) <= maxSubdomain
+}
 
 // ParseSelector compiles a selector.
 func ParseSelector(text string) (Selector, error) {
@@ -85,7 +95,7 @@ func parseTerm(text string) (selectorTerm, error) {
 		t.key = strings.TrimSpace(strings.TrimPrefix(text, "!"))
 		t.negate = strings.HasPrefix(text, "!")
 	}
-	if !labelKey.MatchString(t.key) {
+	if !validLabelKey(t.key) {
 		return t, fmt.Errorf("%q: want terms such as zone=a, arch in (amd64,arm64), !gpu", clip(text))
 	}
 	for _, value := range t.values {
@@ -101,7 +111,7 @@ func CheckLabels(field string, labels map[string]string) []FieldError {
 	var faults []FieldError
 	for key, value := range labels {
 		switch {
-		case !labelKey.MatchString(key):
+		case !validLabelKey(key):
 			faults = append(faults, FieldError{join(field, clip(key)), "not a label key: letters, digits, '-', '_' and '.', at most 63, with an optional DNS prefix and '/'"})
 		case !labelValue.MatchString(value):
 			faults = append(faults, FieldError{join(field, key), fmt.Sprintf("%q is not a label value: letters, digits, '-', '_' and '.', at most 63", clip(value))})

@@ -1,6 +1,7 @@
 package nightwatch
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // faults collects what is wrong with a value.
@@ -19,8 +21,17 @@ func (f *faults) add(field, format string, args ...any) {
 	*f = append(*f, FieldError{field, fmt.Sprintf(format, args...)})
 }
 
+// verdict is the error that tells of the faults: the first of them in the order of their fields, whatever order they
+// were found in, and few enough to be written into a key.
+func (f faults) verdict() InvalidError {
+	slices.SortFunc(f, func(a, b FieldError) int {
+		return cmp.Or(strings.Compare(a.Field, b.Field), strings.Compare(a.Reason, b.Reason))
+	})
+	return InvalidError(f[:min(len(f), maxFaults)])
+}
+
 // check finds everything that is wrong with a decoded task, given the names in its key.
-func (t *Task) check(namespace, name string) []FieldError {
+func (t *Task) check(namespace, name string) faults {
 	var f faults
 	if t.Name != "" && t.Name != name {
 		f.add("name", "%q: the key says %q", clip(t.Name), name)
@@ -50,9 +61,7 @@ func (t *Task) check(namespace, name string) []FieldError {
 			f.add("history."+field, "%d: want 0 to 1000", *limit)
 		}
 	}
-	f = append(f, t.compile()...)
-	slices.SortStableFunc(f, func(a, b FieldError) int { return strings.Compare(a.Field, b.Field) })
-	return f
+	return append(f, t.compile()...)
 }
 
 func (t *Task) checkWhat(f *faults) {
@@ -92,14 +101,23 @@ func (t *Task) checkWhat(f *faults) {
 			f.add("handler.name", "missing")
 		}
 	default:
-		job := t.KubernetesJob()
+		job, at := t.KubernetesJob(), ""
+		if t.Kubernetes != nil {
+			at = "kubernetes."
+		}
 		if strings.TrimSpace(job.Image) == "" {
-			f.add("kubernetes.image", "missing")
-		} else if strings.ContainsAny(job.Image, " \t\n\x00") {
-			f.add("image", "%q: an image has no white space", clip(job.Image))
+			f.add(at+"image", "missing")
+		} else if strings.ContainsFunc(job.Image, unicode.IsSpace) || strings.ContainsRune(job.Image, 0) {
+			f.add(at+"image", "%q: an image has no white space", clip(job.Image))
+		}
+		for i, arg := range job.Command {
+			f.noNUL(fmt.Sprintf("%scommand[%d]", at, i), arg)
+		}
+		for i, arg := range job.Args {
+			f.noNUL(fmt.Sprintf("%sargs[%d]", at, i), arg)
 		}
 		f.checkEnv("kubernetes.env", job.Env)
-		if name := job.ServiceAccountName; name != "" && (len(name) > 253 || !nodeName.MatchString(name) && len(name) <= 63) {
+		if name := job.ServiceAccountName; name != "" && (len(name) > maxSubdomain || !subdomain.MatchString(name)) {
 			f.add("kubernetes.serviceAccountName", "%q: not a name", clip(name))
 		}
 	}
@@ -129,6 +147,9 @@ func (p *ProcessSpec) check(f *faults) {
 	}
 	f.checkEnv("process.env", p.Env)
 }
+
+// headerName is a token of RFC 9110, section 5.6.2.
+var headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 
 var successCodes = regexp.MustCompile(`^([1-5][0-9]{2})(-([1-5][0-9]{2}))?$`)
 
@@ -169,10 +190,10 @@ func (h *HTTPSpec) check(f *faults) {
 		}
 	}
 	for name, value := range h.Headers {
-		if name == "" || strings.ContainsAny(name, " \t\r\n:\x00") {
+		if !headerName.MatchString(name) {
 			f.add("http.headers", "%q: not a header name", clip(name))
-		} else if strings.ContainsAny(value, "\r\n\x00") {
-			f.add("http.headers."+name, "has a line break")
+		} else if strings.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
+			f.add("http.headers."+clip(name), "has a line break or another control character")
 		}
 	}
 	for i, text := range h.Success {
@@ -183,13 +204,11 @@ func (h *HTTPSpec) check(f *faults) {
 }
 
 func (t *Task) checkWhen(f *faults) {
-	if len(t.Schedule) > 0 && t.Every > 0 {
-		f.add("every", "schedule is set too: want one of them")
-	}
-	if t.Offset > 0 && t.Every == 0 {
-		f.add("offset", "goes with every")
-	}
+	// How schedule, every and offset go together is for the schedule to say, when there is one.
 	if !t.Recurring() {
+		if t.Offset > 0 {
+			f.add("offset", "goes with every")
+		}
 		for field, set := range map[string]bool{
 			"timeZone": t.TimeZone != "", "catchUp": t.CatchUp != CatchUp{},
 		} {
@@ -217,16 +236,16 @@ func (f *faults) checkEnv(field string, env map[string]string) {
 			continue
 		}
 		if strings.HasPrefix(name, "NIGHTWATCH_") {
-			f.add(field+"."+name, "NIGHTWATCH_ names are set by the system")
+			f.add(field+"."+clip(name), "NIGHTWATCH_ names are set by the system")
 		}
-		f.noNUL(field+"."+name, value)
+		f.noNUL(field+"."+clip(name), value)
 	}
 }
 
 func (f *faults) checkParams(params map[string]json.RawMessage) {
 	for name := range params {
 		if !envName.MatchString(name) {
-			f.add("params", "%q: want letters, digits, '_', '-' and '.'", clip(name))
+			f.add("params", "%q: want letters, digits, '_', '-' and '.', with a letter or '_' first", clip(name))
 		}
 	}
 }

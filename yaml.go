@@ -12,8 +12,8 @@ import (
 )
 
 // toJSON gives the JSON of a value that is JSON (first byte "{") or YAML. YAML scalars keep what was written: a
-// timestamp stays a string and "on" stays a key. Anchors, aliases and merges are refused, as they let a small value
-// stand for a huge one, and so is more than one document.
+// timestamp stays a string and "on" stays a key. Aliases and merges are refused, as they let a small value stand for a
+// huge one, and so is more than one document.
 func toJSON(value []byte) ([]byte, error) {
 	trimmed := bytes.TrimLeft(value, " \t\r\n")
 	if len(trimmed) == 0 || trimmed[0] == '{' || trimmed[0] == '[' {
@@ -21,8 +21,11 @@ func toJSON(value []byte) ([]byte, error) {
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(value))
 	var document yaml.Node
-	if err := dec.Decode(&document); err != nil {
-		return nil, fmt.Errorf("not valid YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
+	switch err := dec.Decode(&document); {
+	case errors.Is(err, io.EOF):
+		return nil, nil // comments only
+	case err != nil:
+		return nil, fmt.Errorf("not valid YAML: %s", clipTo(strings.TrimPrefix(err.Error(), "yaml: "), 200))
 	}
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return nil, errors.New("more than one YAML document: want one task a key")
@@ -37,7 +40,7 @@ func toJSON(value []byte) ([]byte, error) {
 const maxDepth = 64
 
 func yamlToJSON(out *bytes.Buffer, node *yaml.Node, depth int) error {
-	if depth > maxDepth {
+	if depth > maxDepth && node.Kind != yaml.ScalarNode {
 		return fmt.Errorf("line %d: nested over %d deep", node.Line, maxDepth)
 	}
 	switch node.Kind {
@@ -85,8 +88,10 @@ func writeScalar(out *bytes.Buffer, node *yaml.Node) {
 		out.WriteString("null")
 		return
 	case "!!bool":
-		out.WriteString(strings.ToLower(node.Value))
-		return
+		if word := strings.ToLower(node.Value); word == "true" || word == "false" {
+			out.WriteString(word)
+			return
+		}
 	case "!!int", "!!float":
 		if json.Valid([]byte(node.Value)) {
 			out.WriteString(node.Value)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -18,7 +19,7 @@ import (
 type Config struct {
 	// Prefix is where the cluster's keys live. Default "/nightwatch/".
 	Prefix string
-	// Name is unique in the cluster. Default the host name.
+	// Name is unique in the cluster: lower-case letters, digits, '-' and '.', at most 63. Default the host name.
 	Name string
 	// Labels are what tasks select nodes by (runsOn).
 	Labels map[string]string
@@ -64,7 +65,7 @@ func (c Config) withDefaults() (Config, error) {
 		if err != nil {
 			return c, fmt.Errorf("name: the host has none: %w", err)
 		}
-		c.Name = host
+		c.Name = strings.ToLower(host)
 	}
 	if err := nightwatch.CheckNodeName(c.Name); err != nil {
 		return c, err

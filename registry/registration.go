@@ -88,7 +88,7 @@ func Register(ctx context.Context, client *clientv3.Client, s *Session, nodesPre
 // register does one create-only transaction, repeated while its outcome is unknown. It returns the registration or who
 // holds the name, and the revision at which that was so.
 func register(ctx context.Context, client *clientv3.Client, s *Session, nodesPrefix string, node nightwatch.Node) (*Registration, *NameHeldError, int64, error) {
-	if err := checkName(node.Name); err != nil {
+	if err := nightwatch.CheckNodeName(node.Name); err != nil {
 		return nil, nil, 0, err
 	}
 	if !strings.HasSuffix(nodesPrefix, "/") {

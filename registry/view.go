@@ -227,7 +227,7 @@ func (v *View) refuse(kv *mvccpb.KeyValue, err error) {
 // parse reads a node's key. What it does not let pass would be given work that nobody does: a name or a session that is
 // not the key's own, a key that outlives every node because it has no lease.
 func parse(name string, kv *mvccpb.KeyValue) (NodeEntry, error) {
-	if err := checkName(name); err != nil {
+	if err := nightwatch.CheckNodeName(name); err != nil {
 		return NodeEntry{}, err
 	}
 	var node nightwatch.Node

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -18,6 +19,13 @@ const SchemaVersion = "1"
 
 // callTimeout bounds every request to etcd that has no deadline of its own.
 const callTimeout = 5 * time.Second
+
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, has := ctx.Deadline(); has {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, callTimeout)
+}
 
 // Store reads and writes the keys of one cluster. It is safe for concurrent use and never closes its client.
 type Store struct {
@@ -39,7 +47,7 @@ func (s *Store) Client() *clientv3.Client { return s.client }
 // Bootstrap writes the schema version and the cluster's random id where they are not there yet, and returns the id.
 // It fails with nightwatch.ErrUnknownSchema where the version is not ours. Repeating it is harmless.
 func (s *Store) Bootstrap(ctx context.Context) (clusterID string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := bounded(ctx)
 	defer cancel()
 	version, cluster := s.keys.MetaVersion(), s.keys.MetaCluster()
 	_, err = s.client.Txn(ctx).
@@ -99,6 +107,9 @@ func (s *Store) Delete(ctx context.Context, task string) (bool, error) {
 
 // Request asks for one action, under an id that makes it idempotent for an hour. The verdict comes by WaitVerdict.
 func (s *Store) Request(ctx context.Context, task, id string, request nightwatch.Request) error {
+	if _, _, err := nightwatch.ParseTaskName(task); err != nil {
+		return err
+	}
 	if err := nightwatch.CheckRequestID(id); err != nil {
 		return err
 	}
@@ -115,11 +126,26 @@ func (s *Store) Request(ctx context.Context, task, id string, request nightwatch
 
 // Freeze keeps a task ("<namespace>/<task>"), a namespace or, by FrozenCluster, everything from starting.
 func (s *Store) Freeze(ctx context.Context, what string, freeze nightwatch.Freeze) error {
+	if err := checkFrozen(what); err != nil {
+		return err
+	}
 	value, err := json.Marshal(freeze)
 	if err != nil {
 		return fmt.Errorf("encode freeze: %w", err)
 	}
 	_, err = s.put(ctx, s.keys.Of(Freezes)+what, string(value))
+	return err
+}
+
+// checkFrozen refuses what would freeze nothing, and leave whoever asked for it believing otherwise.
+func checkFrozen(what string) error {
+	if what == FrozenCluster {
+		return nil
+	}
+	if what != "" && !strings.Contains(what, "/") {
+		what += "/any"
+	}
+	_, _, err := nightwatch.ParseTaskName(what)
 	return err
 }
 
@@ -205,7 +231,7 @@ func listOf[T any](ctx context.Context, s *Store, kind Kind, below string) (map[
 }
 
 func (s *Store) put(ctx context.Context, key, value string) (int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := bounded(ctx)
 	defer cancel()
 	response, err := s.client.Put(ctx, key, value)
 	if err != nil {
@@ -215,7 +241,7 @@ func (s *Store) put(ctx context.Context, key, value string) (int64, error) {
 }
 
 func (s *Store) remove(ctx context.Context, key string) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := bounded(ctx)
 	defer cancel()
 	response, err := s.client.Delete(ctx, key)
 	if err != nil {
@@ -225,7 +251,7 @@ func (s *Store) remove(ctx context.Context, key string) (bool, error) {
 }
 
 func (s *Store) get(ctx context.Context, key string) ([]byte, int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := bounded(ctx)
 	defer cancel()
 	response, err := s.client.Get(ctx, key)
 	if err != nil {

@@ -57,13 +57,16 @@ func (t *Txn) Get(key string) { t.then = append(t.then, clientv3.OpGet(key)) }
 // Empty tells that there is nothing to do.
 func (t *Txn) Empty() bool { return len(t.then) == 0 }
 
+// Parts are the comparisons and the operations, in order.
+func (t *Txn) Parts() (ifs []clientv3.Cmp, then []clientv3.Op) { return t.ifs, t.then }
+
 // Operations is how many comparisons or operations there are, whichever is more: etcd takes at most 128 of each.
 func (t *Txn) Operations() int { return max(len(t.ifs), len(t.then)) }
 
 // Commit does the transaction. The error is nil when it was done, ErrRefused when a comparison failed,
 // ErrOutcomeUnknown when no answer came; with any other error it was not done.
 func (s *Store) Commit(ctx context.Context, t *Txn) (*clientv3.TxnResponse, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := bounded(ctx)
 	defer cancel()
 	response, err := s.client.Txn(ctx).If(t.ifs...).Then(t.then...).Commit()
 	if err != nil {
@@ -86,7 +89,7 @@ type Hindrance struct{ Frozen, Locked bool }
 
 // Holds reads what keeps a task from being dispatched at this moment.
 func (s *Store) Holds(ctx context.Context, task string) (Hindrance, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := bounded(ctx)
 	defer cancel()
 	ops := []clientv3.Op{clientv3.OpGet(s.keys.LocksOf(task), clientv3.WithPrefix(), clientv3.WithCountOnly())}
 	for _, key := range s.keys.Freezes(task) {

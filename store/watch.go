@@ -27,7 +27,9 @@ type Event struct {
 	CreateRevision int64
 	// ModRevision of a deletion is the revision of the deletion.
 	ModRevision int64
-	Deleted     bool
+	// Lease is what the key is bound to; 0: nothing.
+	Lease   clientv3.LeaseID
+	Deleted bool
 }
 
 // Follower keeps somebody's copy of a prefix current: a list, then a watch from the next revision. A watch is a
@@ -149,7 +151,7 @@ func eventsOf(raw []*clientv3.Event) []Event {
 	for i, e := range raw {
 		events[i] = Event{
 			Key: string(e.Kv.Key), Value: e.Kv.Value, CreateRevision: e.Kv.CreateRevision,
-			ModRevision: e.Kv.ModRevision, Deleted: e.Type == clientv3.EventTypeDelete,
+			ModRevision: e.Kv.ModRevision, Lease: clientv3.LeaseID(e.Kv.Lease), Deleted: e.Type == clientv3.EventTypeDelete,
 		}
 	}
 	return events
@@ -191,7 +193,9 @@ func List(ctx context.Context, client *clientv3.Client, prefix string) (events [
 			revision = response.Header.Revision
 		}
 		for _, kv := range response.Kvs {
-			events = append(events, Event{Key: string(kv.Key), Value: kv.Value, CreateRevision: kv.CreateRevision, ModRevision: kv.ModRevision})
+			events = append(events, Event{
+				Key: string(kv.Key), Value: kv.Value, CreateRevision: kv.CreateRevision, ModRevision: kv.ModRevision, Lease: clientv3.LeaseID(kv.Lease),
+			})
 		}
 		if !response.More || len(response.Kvs) == 0 {
 			return events, revision, nil

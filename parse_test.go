@@ -1,0 +1,207 @@
+package nightwatch_test
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nightwatch-go/nightwatch"
+)
+
+func TestParseTask(t *testing.T) {
+	got := parse(t, `{"image":"alpine","command":["sleep"],"args":["60"]}`)
+	want := &nightwatch.Task{Image: "alpine", Command: []string{"sleep"}, Args: []string{"60"}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestParseTaskFile(t *testing.T) {
+	tests := []struct {
+		name      string
+		value     string
+		namespace string
+		key       string
+		fault     string
+	}{
+		{name: "its own namespace", value: "name: a\nnamespace: b\nimage: c", namespace: "default", key: "b/a"},
+		{name: "the one given", value: "name: a\nimage: c", namespace: "default", key: "default/a"},
+		{name: "no name", value: "image: c", namespace: "default", fault: "name: missing: a task in a file needs its name"},
+		{name: "no namespace", value: "name: a\nimage: c", key: "/a", fault: `key: "/a": want tasks/<namespace>/<task>`},
+		{name: "bad name", value: "name: A\nimage: c", namespace: "b", key: "b/A", fault: `key: task "A": want lower-case letters, digits and '-', at most 45`},
+		{name: "bad field", value: "name: a\nimagee: c", namespace: "b", fault: "imagee: unknown field"},
+		{name: "nothing to run", value: "name: a", namespace: "b", key: "b/a", fault: "nothing to run: want one of image, kubernetes, process, http, handler"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			key, task, err := nightwatch.ParseTaskFile([]byte(test.value), test.namespace)
+			if key != test.key {
+				t.Errorf("key %q, want %q", key, test.key)
+			}
+			if test.fault == "" && (err != nil || task == nil) {
+				t.Errorf("refused: %v", err)
+			}
+			if test.fault != "" && (err == nil || err.Error() != test.fault || task != nil) {
+				t.Errorf("got %v, want %s", err, test.fault)
+			}
+		})
+	}
+}
+
+func TestParseRequest(t *testing.T) {
+	for _, value := range []string{
+		`{"action":"run"}`,
+		`{"action":"cancel"}`,
+		`{"action":"cancel","run":"20261120T141500.250Z","by":"me","note":"n"}`,
+		`{"action":"run","params":{"a":[1]},"overlap":"allow"}`,
+		"action: run\noverlap: queue-all",
+		"action: run\noverlap: skip",
+	} {
+		if _, err := nightwatch.ParseRequest([]byte(value)); err != nil {
+			t.Errorf("%s: refused: %v", value, err)
+		}
+	}
+	for _, test := range []refused{
+		{name: "empty", value: "", field: "", reason: "value is empty"},
+		{name: "no action", value: `{}`, field: "action", reason: "missing: want run or cancel"},
+		{name: "unknown action", value: `{"action":"Run"}`, field: "action", reason: `"Run": want run or cancel`},
+		{name: "unknown field", value: `{"action":"run","Params":{}}`, field: "Params", reason: `did you mean "params"?`},
+		{name: "bad run", value: `{"action":"cancel","run":"a/b"}`, field: "run", reason: "want the id of a run"},
+		{name: "run with run", value: `{"action":"run","run":"rev-1"}`, field: "run", reason: "goes with cancel"},
+		{name: "overlap", value: `{"action":"run","overlap":"replace"}`, field: "overlap", reason: "want skip, queue-all or allow"},
+		{name: "param", value: `{"action":"run","params":{"a b":1}}`, field: "params", reason: `"a b": want letters`},
+		{name: "too large", value: strings.Repeat(" ", nightwatch.MaxValue+1), field: "", reason: "at most 65536"},
+		{name: "not UTF-8", value: "action: \xff", field: "", reason: "not valid UTF-8"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := nightwatch.ParseRequest([]byte(test.value))
+			test.check(t, err)
+		})
+	}
+}
+
+func TestParseFreeze(t *testing.T) {
+	for _, test := range []struct {
+		value string
+		want  nightwatch.Freeze
+	}{
+		{value: "", want: nightwatch.Freeze{}},
+		{value: "{}", want: nightwatch.Freeze{}},
+		{value: `{"by":"me","note":"n","until":"2026-11-20T14:15:00Z"}`, want: nightwatch.Freeze{By: "me", Note: "n", Until: noon}},
+		{value: "until: 2026-11-20T14:15:00Z", want: nightwatch.Freeze{Until: noon}},
+	} {
+		got, err := nightwatch.ParseFreeze([]byte(test.value))
+		if err != nil || !got.Until.Equal(test.want.Until) || got.By != test.want.By || got.Note != test.want.Note {
+			t.Errorf("%q: got %+v, %v", test.value, got, err)
+		}
+	}
+	for _, test := range []refused{
+		{name: "text", value: "closed for the holidays", field: "", reason: "want an object"},
+		{name: "a word for a time", value: `{"until":"tomorrow"}`, field: "until", reason: `"tomorrow": want a time such as "2026-12-01T09:00:00Z"`},
+		{name: "a date", value: "until: 2026-12-01", field: "until", reason: "want a time such as"},
+		{name: "a number", value: "until: 5", field: "until", reason: "5: want a time such as"},
+		{name: "31 February", value: "until: 2026-02-31T00:00:00Z", field: "until", reason: "want a time such as"},
+		{name: "a long one", value: "until: " + strings.Repeat("x", 60000), field: "until", reason: "want a time such as"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := nightwatch.ParseFreeze([]byte(test.value))
+			test.check(t, err)
+		})
+	}
+}
+
+func TestErrorsRead(t *testing.T) {
+	err := error(nightwatch.InvalidError{{Field: "a.b", Reason: "r"}, {Reason: "s"}})
+	if got, want := err.Error(), "a.b: r; s"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	sentinels := []error{nightwatch.ErrRefused, nightwatch.ErrOutcomeUnknown, nightwatch.ErrNotFound, nightwatch.ErrUnknownSchema}
+	for i, one := range sentinels {
+		for j, other := range sentinels {
+			if errors.Is(one, other) != (i == j) {
+				t.Errorf("%v and %v are mixed up", one, other)
+			}
+		}
+	}
+}
+
+var seeds = []string{
+	`{"image":"alpine","command":["sleep"],"args":["60"]}`,
+	"image: alpine\nschedule: '*/5 * * * *'\ntimeZone: Asia/Shanghai\n",
+	"schedule: ['@daily', 0 0 30 2 *]\nprocess: {shell: 'echo a', env: {A: b}, dir: /tmp, stdin: x}",
+	`{"every":"30s","offset":"5s","http":{"url":"http://a/b","method":"PUT","headers":{"A":"b"},"success":["200-299","404"]}}`,
+	`{"handler":{"name":"a"},"params":{"a":{"b":[1,null,"<&>",1e400,-0]}},"labels":{"a/b":"c"},"runsOn":"zone=a, arch in (amd64,arm64), !gpu"}`,
+	`{"kubernetes":{"image":"a","env":{"A":"b"},"serviceAccountName":"x"},"history":{"succeeded":0,"failed":1,"skipped":1000},"timeout":"1d","priority":-5}`,
+	`{"image":"a","overlap":"allow","delivery":"at-most-once","suspend":true}`,
+	"image: a\nschedule: TZ=UTC",
+	"image: a\nevery: 1ms",
+	"a: &a [*a]",
+	"? [a]\n: b",
+	"image: !!bool x",
+	"image: !!binary x",
+	"\ufeffimage: a",
+	"--- {image: a}\n...\n",
+	`{"image":"\ud800\u0000"}`,
+	"image: \"\\ud800\\xff\\0\"",
+	"\x00", "\xff", "{", "[", "-", "|", "%YAML 1.2\n---\nimage: a", "image: a\r\n\tb: c", "<<: {image: a}",
+}
+
+// No value makes the parser panic, and what is accepted is accepted again, with the same meaning, in the form in which
+// it is stored.
+func FuzzParseTask(f *testing.F) {
+	for _, seed := range seeds {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, value []byte) {
+		task, err := nightwatch.ParseTask("default/hello", value)
+		if err != nil {
+			var faults nightwatch.InvalidError
+			if task != nil || !errors.As(err, &faults) || len(faults) == 0 {
+				t.Fatalf("got %+v, %v", task, err)
+			}
+			if size := len(canonical(t, faults)); size > 32<<10 {
+				t.Fatalf("a verdict of %d bytes", size)
+			}
+			return
+		}
+		stored := canonical(t, task)
+		if len(stored) > nightwatch.MaxValue {
+			return // an escape may take six bytes where the user wrote one
+		}
+		again, err := nightwatch.ParseTask("default/hello", []byte(stored))
+		if err != nil {
+			t.Fatalf("%q was accepted, its stored form %s is not: %v", value, stored, err)
+		}
+		if got := canonical(t, again); got != stored {
+			t.Fatalf("%q became\n%s, then\n%s", value, stored, got)
+		}
+		checkStored(t, task)
+	})
+}
+
+// checkStored sends a task through its accepted form, which must mean the same.
+func checkStored(t testing.TB, task *nightwatch.Task) {
+	t.Helper()
+	in := nightwatch.Accepted{Revision: 5, UID: 3, Task: *task}
+	var out nightwatch.Accepted
+	unmarshal(t, canonical(t, in), &out)
+	if got, want := canonical(t, out), canonical(t, in); got != want {
+		t.Fatalf("got  %s\nwant %s", got, want)
+	}
+	if !reflect.DeepEqual(out.Task.Selector(), task.Selector()) {
+		t.Fatalf("selector %v, want %v", out.Task.Selector(), task.Selector())
+	}
+	got, want := out.Task.Times(), task.Times()
+	if (got == nil) != (want == nil) || got != nil && got.String() != want.String() {
+		t.Fatalf("times %v, want %v", got, want)
+	}
+	if got != nil {
+		at, ok := got.Next(noon)
+		wantAt, wantOK := want.Next(noon)
+		if !at.Equal(wantAt) || ok != wantOK {
+			t.Fatalf("next %s, want %s", at.Format(time.RFC3339Nano), wantAt.Format(time.RFC3339Nano))
+		}
+	}
+}

@@ -1,0 +1,155 @@
+package nightwatch_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/nightwatch-go/nightwatch"
+)
+
+func TestWhatRunsRefusals(t *testing.T) {
+	checkTasks(t, []refused{
+		{name: "nothing", value: `{}`, field: "", reason: "nothing to run: want one of image, kubernetes, process, http, handler"},
+		{name: "an empty image", value: `{"image":""}`, field: "", reason: "nothing to run"},
+		{name: "a command alone", value: `{"command":["ls"]}`, field: "command", reason: "goes with image; for a process on a node write process.command"},
+		{name: "args alone", value: `{"args":["ls"]}`, field: "command", reason: "goes with image"},
+		{name: "two", value: `{"image":"a","process":{"command":["b"]}}`, field: "process", reason: "also image is set: want one of"},
+		{name: "two others", value: `{"http":{"url":"http://a"},"handler":{"name":"b"}}`, field: "handler", reason: "also http is set"},
+		{name: "image twice", value: `{"image":"a","kubernetes":{"image":"a"}}`, field: "kubernetes", reason: "also image is set"},
+		{name: "a command beside kubernetes", value: `{"kubernetes":{"image":"a"},"command":["b"]}`, field: "command", reason: "write them under kubernetes"},
+		{name: "args beside a process", value: `{"process":{"command":["a"]},"args":["b"]}`, field: "command", reason: "write them under process"},
+
+		{name: "image of spaces", value: `{"image":" "}`, field: "image", reason: "missing"},
+		{name: "image with a space", value: `{"image":"a b"}`, field: "image", reason: `"a b": an image has no white space`},
+		{name: "image with a NUL", value: `{"image":"a\u0000"}`, field: "image", reason: "no white space"},
+		{name: "command with a NUL", value: `{"image":"a","command":["b","\u0000"]}`, field: "command[1]", reason: "has a NUL byte"},
+		{name: "args with a NUL", value: `{"image":"a","args":["\u0000"]}`, field: "args[0]", reason: "has a NUL byte"},
+		{name: "kubernetes without image", value: `{"kubernetes":{}}`, field: "kubernetes.image", reason: "missing"},
+		{name: "kubernetes image with a line", value: `{"kubernetes":{"image":"a\n"}}`, field: "kubernetes.image", reason: "no white space"},
+		{name: "kubernetes command with a NUL", value: `{"kubernetes":{"image":"a","command":["\u0000"]}}`, field: "kubernetes.command[0]", reason: "has a NUL byte"},
+		{name: "variable's name", value: `{"kubernetes":{"image":"a","env":{"1A":"b"}}}`, field: "kubernetes.env", reason: `"1A": not a variable's name`},
+		{name: "variable of ours", value: `{"kubernetes":{"image":"a","env":{"NIGHTWATCH_RUN":"b"}}}`, field: "kubernetes.env.NIGHTWATCH_RUN", reason: "set by the system"},
+		{name: "variable with a NUL", value: `{"kubernetes":{"image":"a","env":{"A":"\u0000"}}}`, field: "kubernetes.env.A", reason: "has a NUL byte"},
+		{name: "service account", value: `{"kubernetes":{"image":"a","serviceAccountName":"a_b"}}`, field: "kubernetes.serviceAccountName", reason: `"a_b": not a name`},
+		{name: "service account in capitals", value: `{"kubernetes":{"image":"a","serviceAccountName":"A"}}`, field: "kubernetes.serviceAccountName", reason: "not a name"},
+		{name: "long service account", value: `{"kubernetes":{"image":"a","serviceAccountName":"` + strings.Repeat("a ", 50) + `"}}`, field: "kubernetes.serviceAccountName", reason: "not a name"},
+
+		{name: "empty process", value: `{"process":{}}`, field: "process", reason: "want exactly one of command, shell, python"},
+		{name: "two processes", value: `{"process":{"shell":"a","python":"b"}}`, field: "process", reason: "want exactly one of"},
+		{name: "no program", value: `{"process":{"command":["","a"]}}`, field: "process.command[0]", reason: "empty: want a program"},
+		{name: "process command with a NUL", value: `{"process":{"command":["a","b\u0000"]}}`, field: "process.command[1]", reason: "has a NUL byte"},
+		{name: "shell with a NUL", value: `{"process":{"shell":"\u0000"}}`, field: "process.shell", reason: "has a NUL byte"},
+		{name: "python with a NUL", value: `{"process":{"python":"\u0000"}}`, field: "process.python", reason: "has a NUL byte"},
+		{name: "relative directory", value: `{"process":{"shell":"a","dir":"tmp"}}`, field: "process.dir", reason: `"tmp": want an absolute path`},
+		{name: "directory with a NUL", value: `{"process":{"shell":"a","dir":"/\u0000"}}`, field: "process.dir", reason: "has a NUL byte"},
+		{name: "process variable", value: `{"process":{"shell":"a","env":{"A=B":"c"}}}`, field: "process.env", reason: "not a variable's name"},
+
+		{name: "no URL", value: `{"http":{}}`, field: "http.url", reason: "missing"},
+		{name: "no scheme", value: `{"http":{"url":"a.example/b"}}`, field: "http.url", reason: "want http:// or https://"},
+		{name: "other scheme", value: `{"http":{"url":"file:///etc/passwd"}}`, field: "http.url", reason: "want http:// or https://"},
+		{name: "no host", value: `{"http":{"url":"http:///a"}}`, field: "http.url", reason: "has no host"},
+		{name: "no host but a port", value: `{"http":{"url":"http://:80/a"}}`, field: "http.url", reason: "has no host"},
+		{name: "password", value: `{"http":{"url":"http://me:secret@a/"}}`, field: "http.url", reason: "carries a password"},
+		{name: "not a URL", value: `{"http":{"url":"http://a:b"}}`, field: "http.url", reason: "not a URL"},
+		{name: "control character", value: `{"http":{"url":"http://a/\n"}}`, field: "http.url", reason: "not a URL"},
+		{name: "method", value: `{"http":{"url":"http://a","method":"GET it"}}`, field: "http.method", reason: "not a method"},
+		{name: "method in lower case", value: `{"http":{"url":"http://a","method":"get"}}`, field: "http.method", reason: `"get": not a method`},
+		{name: "header's name", value: `{"http":{"url":"http://a","headers":{"A:":"b"}}}`, field: "http.headers", reason: `"A:": not a header name`},
+		{name: "header's name not ASCII", value: `{"http":{"url":"http://a","headers":{"É":"b"}}}`, field: "http.headers", reason: "not a header name"},
+		{name: "header without a name", value: `{"http":{"url":"http://a","headers":{"":"b"}}}`, field: "http.headers", reason: "not a header name"},
+		{name: "header with a line", value: `{"http":{"url":"http://a","headers":{"A":"b\r\nC: d"}}}`, field: "http.headers.A", reason: "has a line break"},
+		{name: "header with a control character", value: `{"http":{"url":"http://a","headers":{"A":"b\u0001"}}}`, field: "http.headers.A", reason: "control character"},
+		{name: "status", value: `{"http":{"url":"http://a","success":["200","2xx"]}}`, field: "http.success[1]", reason: `"2xx": want a status code or a range such as 200-299`},
+		{name: "empty range", value: `{"http":{"url":"http://a","success":["299-200"]}}`, field: "http.success[0]", reason: "the range is empty"},
+
+		{name: "no handler", value: `{"handler":{}}`, field: "handler.name", reason: "missing"},
+		{name: "param's name", value: `{"image":"a","params":{"a b":1}}`, field: "params", reason: `"a b": want letters, digits`},
+	})
+}
+
+func TestWhenRefusals(t *testing.T) {
+	checkTasks(t, []refused{
+		{name: "minute", value: `{"image":"a","schedule":"61 * * * *"}`, field: "schedule", reason: `"61 * * * *": minute 61 is over 59`},
+		{name: "empty", value: `{"image":"a","schedule":""}`, field: "schedule", reason: "is empty"},
+		{name: "one of a list", value: `{"image":"a","schedule":["@daily","* * *"]}`, field: "schedule[1]", reason: "has 3 fields"},
+		{name: "31 February", value: `{"image":"a","schedule":"0 0 31 2 *"}`, field: "schedule", reason: "can never match"},
+		{name: "zone inside", value: `{"image":"a","schedule":"TZ=UTC"}`, field: "schedule", reason: "want a cron expression"},
+		{name: "zone", value: `{"image":"a","schedule":"@daily","timeZone":"Mars/Olympus"}`, field: "timeZone", reason: "no such time zone"},
+		{name: "machine's zone", value: `{"image":"a","schedule":"@daily","timeZone":"Local"}`, field: "timeZone", reason: "differs from one machine to the next"},
+		{name: "@every of less than nothing", value: `{"image":"a","schedule":"@every -1h"}`, field: "schedule", reason: "-1h"},
+		{name: "every too short", value: `{"image":"a","every":"1ms"}`, field: "every", reason: "1ms"},
+		{name: "every of nothing", value: `{"image":"a","every":"0s"}`, field: "every", reason: "want a duration over zero"},
+		{name: "both", value: `{"image":"a","every":"30s","schedule":"@daily"}`, field: "every", reason: "schedule and every exclude each other"},
+		{name: "offset alone", value: `{"image":"a","offset":"5s"}`, field: "offset", reason: "goes with every"},
+		{name: "offset of a schedule", value: `{"image":"a","schedule":"@daily","offset":"5s"}`, field: "offset", reason: "goes with every"},
+		{name: "offset too long", value: `{"image":"a","every":"30s","offset":"30s"}`, field: "offset", reason: "30s"},
+		{name: "zone alone", value: `{"image":"a","timeZone":"UTC"}`, field: "timeZone", reason: "goes with schedule or every"},
+		{name: "catchUp alone", value: `{"image":"a","catchUp":{"mode":"all"}}`, field: "catchUp", reason: "goes with schedule or every"},
+		{name: "catchUp mode", value: `{"image":"a","every":"30s","catchUp":{"mode":"last"}}`, field: "catchUp.mode", reason: `"last": want none, latest or all`},
+		{name: "catchUp max", value: `{"image":"a","every":"30s","catchUp":{"max":1001}}`, field: "catchUp.max", reason: "want 1 to 1000"},
+		{name: "catchUp max below", value: `{"image":"a","every":"30s","catchUp":{"max":-1}}`, field: "catchUp.max", reason: "want 1 to 1000"},
+		{name: "catchUp window", value: `{"image":"a","every":"30s","catchUp":{"window":"-1h"}}`, field: "catchUp.window", reason: "want a duration over zero"},
+		{name: "overlap", value: `{"image":"a","every":"30s","overlap":"queue-all"}`, field: "overlap", reason: `"queue-all": want skip or allow`},
+		{name: "overlap of submissions", value: `{"image":"a","overlap":"skip"}`, field: "overlap", reason: `"skip": a task without a schedule wants queue-all or allow`},
+	})
+}
+
+func TestHowRefusals(t *testing.T) {
+	checkTasks(t, []refused{
+		{name: "another name", value: `{"image":"a","name":"other"}`, field: "name", reason: `"other": the key says "hello"`},
+		{name: "another namespace", value: `{"image":"a","namespace":"other"}`, field: "namespace", reason: `"other": the key says "default"`},
+		{name: "label's key", value: `{"image":"a","labels":{"a b":"c"}}`, field: "labels.a b", reason: "not a label key"},
+		{name: "label's value", value: `{"image":"a","labels":{"a":"b c"}}`, field: "labels.a", reason: `"b c" is not a label value`},
+		{name: "timeout", value: `{"image":"a","timeout":"0s"}`, field: "timeout", reason: "want a duration over zero"},
+		{name: "long timeout", value: `{"image":"a","timeout":"3651d"}`, field: "timeout", reason: "is over ten years"},
+		{name: "delivery", value: `{"image":"a","delivery":"exactly-once"}`, field: "delivery", reason: "want at-least-once or at-most-once"},
+		{name: "runsOn", value: `{"image":"a","runsOn":"zone in a"}`, field: "runsOn", reason: `"zone in a": want terms such as`},
+		{name: "priority", value: `{"image":"a","priority":1001}`, field: "priority", reason: "want -1000 to 1000"},
+		{name: "priority below", value: `{"image":"a","priority":-1001}`, field: "priority", reason: "want -1000 to 1000"},
+		{name: "history", value: `{"image":"a","history":{"skipped":1001}}`, field: "history.skipped", reason: "want 0 to 1000"},
+		{name: "history below", value: `{"image":"a","history":{"succeeded":-1}}`, field: "history.succeeded", reason: "want 0 to 1000"},
+	})
+}
+
+func TestAcceptedTasks(t *testing.T) {
+	for _, value := range []string{
+		`{"image":"registry.example:5000/a/b@sha256:abc"}`,
+		`{"name":"hello","namespace":"default","image":"a"}`,
+		`{"kubernetes":{"image":"a","command":[],"env":{"A.b-c":"d\n"},"serviceAccountName":"a.b-c"}}`,
+		`{"kubernetes":{"image":"a","serviceAccountName":"` + strings.Repeat("a", 100) + `"}}`,
+		`{"process":{"command":["a",""],"dir":"/","stdin":"\u0000"}}`,
+		`{"http":{"url":"https://[::1]:80/a?b=c#d","method":"PATCH","headers":{"X-A":"","B":"a\tb é"},"success":["100-599"]}}`,
+		`{"handler":{"name":"resize images"}}`,
+		`{"image":"a","every":"10ms","overlap":"allow","catchUp":{"mode":"none"}}`,
+		`{"image":"a","overlap":"queue-all","suspend":true,"delivery":"at-most-once"}`,
+		`{"image":"a","priority":-1000,"history":{"succeeded":0,"failed":1000}}`,
+		`{"image":"a","runsOn":"","annotations":{"any thing":"goes\n"}}`,
+	} {
+		parse(t, value)
+	}
+}
+
+func TestParseStatusRange(t *testing.T) {
+	tests := []struct {
+		text     string
+		from, to int
+		refused  bool
+	}{
+		{text: "200", from: 200, to: 200},
+		{text: "200-299", from: 200, to: 299},
+		{text: "404-404", from: 404, to: 404},
+		{text: "299-200", refused: true},
+		{text: "", refused: true},
+		{text: "99", refused: true},
+		{text: "600", refused: true},
+		{text: "200-", refused: true},
+		{text: "200 - 299", refused: true},
+		{text: "200-299-300", refused: true},
+	}
+	for _, test := range tests {
+		from, to, err := nightwatch.ParseStatusRange(test.text)
+		if (err != nil) != test.refused || from != test.from || to != test.to {
+			t.Errorf("%q: got %d, %d, %v", test.text, from, to, err)
+		}
+	}
+}
