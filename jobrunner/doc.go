@@ -37,7 +37,8 @@
 // # Ambiguity
 //
 // A claim whose answer is lost is sent again with the same comparisons; when they fail and the record is ours as we
-// wrote it, nothing has been started on the strength of it, and it is claimed anew. Other writes whose answer is lost
+// wrote it, nothing has been started on the strength of it, and it is claimed anew. A stop waits for that answer, and
+// hands the run back as it was. Other writes whose answer is lost
 // are sent again; when refused, the record tells whether the first was done.
 //
 // # Not promised

@@ -1,7 +1,6 @@
 package jobrunner
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,21 +29,24 @@ type job struct {
 
 	mu       sync.Mutex
 	run      nightwatch.Run
+	created  int64 // CreateRevision of the queue key: another one is another assignment
 	revision int64 // ModRevision of the run's record
 	claimed  bool
 	again    bool  // this very attempt was claimed before, and has a Job's name on record: its effect may exist
 	locked   int64 // CreateRevision of our key under locks/, 0 when we have none
+	failures int   // tries in a row that etcd did not answer
 }
 
 // errNotOurs says that the run belongs to another session, or has ended.
 var errNotOurs = errors.New("the run is no longer this session's")
 
-func (w *Worker) newJob(key string, run nightwatch.Run, revision int64) *job {
+func (w *Worker) newJob(key string, q queued) *job {
+	run := q.run
 	ctx, end := context.WithCancelCause(context.WithoutCancel(w.cfg.Life))
 	runner := w.cfg.Runners[run.Runner]
 	_, detached := runner.(Preparer)
 	return &job{
-		w: w, key: key, run: run, revision: revision, runner: runner, detached: detached, ctx: ctx, end: end,
+		w: w, key: key, run: run, created: q.created, revision: q.revision, runner: runner, detached: detached, ctx: ctx, end: end,
 		log:   w.cfg.Logger.With("task", run.Task, "run", run.ID, "attempt", run.Attempt),
 		leave: func() {},
 	}
@@ -62,6 +64,13 @@ func (j *job) told(run nightwatch.Run, revision int64) {
 	if run.Cancel != nil && j.claimed {
 		j.end(ErrCancel)
 	}
+}
+
+// holds tells whether the run has been claimed.
+func (j *job) holds() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.claimed
 }
 
 // do sees the run through: wait, claim, effect, record.
@@ -85,8 +94,14 @@ func (j *job) do() {
 		j.log.Debug("claim refused", "reason", string(refused))
 		j.handBack(string(refused))
 		return
-	case err != nil:
+	case errors.Is(err, errNotOurs), errors.Is(err, ErrSessionLost):
 		j.log.Debug("claim", "error", err)
+		return
+	case errors.Is(err, ErrStopping):
+		j.handBack(nightwatch.ReasonHandedBack)
+		return
+	case err != nil:
+		j.log.Warn("claim", "error", err) // a later sweep gives the run back
 		return
 	}
 	j.attempt(accepted)
@@ -114,26 +129,26 @@ type refusal string
 func (r refusal) Error() string { return string(r) }
 
 // claim makes the run this session's to do, in one transaction: the record says Running, the task's mutex is ours,
-// and the task's version is the one in force at that revision.
+// and the task's version is the one in force at that revision. A stop does not cut it off while its outcome is unknown.
 func (j *job) claim() (*nightwatch.Accepted, error) {
-	for j.ctx.Err() == nil {
-		if !time.Now().Before(j.w.cfg.Deadline()) {
+	ctx, cancel := j.lastWrites()
+	defer cancel()
+	unknown := false
+	for ctx.Err() == nil {
+		switch cause := context.Cause(j.ctx); {
+		case cause != nil && (!unknown || errors.Is(cause, ErrSessionLost)):
+			return nil, cause
+		case time.Until(j.w.cfg.Deadline()) <= 0:
 			return nil, ErrSessionLost
 		}
 		txn, record := j.claimTxn()
-		response, err := j.w.cfg.Store.Commit(j.ctx, txn)
+		response, err := j.w.cfg.Store.Commit(ctx, txn)
+		unknown = errors.Is(err, nightwatch.ErrOutcomeUnknown) || unknown && err != nil
 		switch {
 		case err == nil:
-			j.mu.Lock()
-			j.claimed, j.run, j.revision = true, record, response.Header.Revision
-			j.run.Fence = j.revision
-			if j.needsLock(&record) {
-				j.locked = j.revision
-			}
-			canceled := j.run.Cancel != nil
-			j.mu.Unlock()
-			if canceled {
-				j.end(ErrCancel)
+			j.hold(record, response.Header.Revision)
+			if errors.Is(context.Cause(j.ctx), ErrStopping) {
+				return nil, ErrStopping // nothing has been started
 			}
 			kvs := response.Responses[len(response.Responses)-1].GetResponseRange().Kvs
 			if len(kvs) == 0 {
@@ -141,21 +156,40 @@ func (j *job) claim() (*nightwatch.Accepted, error) {
 			}
 			accepted := new(nightwatch.Accepted)
 			if err := json.Unmarshal(kvs[0].Value, accepted); err != nil {
-				return nil, nil //nolint:nilerr // an accepted value that cannot be read is as good as none: the run fails and says so
+				return nil, nil // an accepted value that cannot be read is as good as none
 			}
 			return accepted, nil
 		case errors.Is(err, nightwatch.ErrRefused):
-			if err := j.whyRefused(record); err != nil {
+			var err error
+			if unknown, err = j.whyRefused(ctx, record, unknown); err != nil {
 				return nil, err
 			}
 		case errors.Is(err, nightwatch.ErrOutcomeUnknown):
 			// The same comparisons again: if the first was done they fail, and reading tells.
-			pause(j.ctx)
+			j.pause(ctx)
 		default:
 			return nil, fmt.Errorf("claim: %w", err)
 		}
 	}
-	return nil, context.Cause(j.ctx)
+	return nil, ErrSessionLost
+}
+
+// hold takes in a claim that was done at revision. The watch may have told of a later change by then.
+func (j *job) hold(record nightwatch.Run, revision int64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	needed := j.needsLock(&record)
+	if j.revision > revision {
+		record.Cancel, record.Term = j.run.Cancel, j.run.Term
+	}
+	j.claimed, j.run, j.revision, j.failures = true, record, max(j.revision, revision), 0
+	j.run.Fence = revision
+	if needed {
+		j.locked = revision
+	}
+	if record.Cancel != nil {
+		j.end(ErrCancel)
+	}
 }
 
 // needsLock tells whether claiming the record is a dispatch: not when its Job is on record already, nor when the run
@@ -193,63 +227,71 @@ func (j *job) claimTxn() (*store.Txn, nightwatch.Run) {
 // lockKey is what concurrency.Mutex would use for our session.
 func (j *job) lockKey() string { return j.w.keys.LocksOf(j.run.Task) + j.w.cfg.Session }
 
-// whyRefused finds out why a claim was refused: nil means try again.
-func (j *job) whyRefused(record nightwatch.Run) error {
+// whyRefused finds out why a claim was refused: nil means try again. It tells whether an earlier try may have been done,
+// for all that is known now.
+func (j *job) whyRefused(ctx context.Context, record nightwatch.Run, unknown bool) (stillUnknown bool, err error) {
 	st := j.w.cfg.Store
-	now, revision, err := st.Run(j.ctx, record.Task, record.ID)
+	now, revision, err := st.Run(ctx, record.Task, record.ID)
 	if errors.Is(err, nightwatch.ErrNotFound) {
-		return errNotOurs
+		return false, errNotOurs
 	}
 	if err != nil {
-		pause(j.ctx)
-		return nil
+		j.pause(ctx)
+		return unknown, nil
 	}
 	j.mu.Lock()
 	known := j.revision
 	j.mu.Unlock()
 	if revision != known {
 		if now.Session != j.w.cfg.Session || now.Attempt != record.Attempt || !now.Live() {
-			return errNotOurs
+			return false, errNotOurs
 		}
-		if now.Phase == nightwatch.PhaseRunning && bytes.Equal(encode(&now), encode(&record)) {
-			// An earlier try was done though its answer was lost. Nobody but us writes a claim of this session.
-			// Made Assigned again it can be claimed with an answer: nothing has been started on the strength of it.
+		if now.Phase == nightwatch.PhaseRunning {
+			// An earlier try was done though its answer was lost: nobody but us writes a claim of this session. Made
+			// Assigned again it can be claimed with an answer; nothing has been started on the strength of it.
 			now.Phase = nightwatch.PhaseAssigned
-			if err := j.dropOwnLock(); err != nil {
-				return err
+			if err := j.dropOwnLock(ctx); err != nil {
+				j.pause(ctx)
+				return true, nil
 			}
 		}
 		j.mu.Lock()
 		defer j.mu.Unlock()
-		j.run, j.revision = now, revision
-		return nil
+		if j.revision < revision { // else the watch has told of a later one
+			j.run, j.revision = now, revision
+		}
+		return false, nil
 	}
-	what, err := st.Holds(j.ctx, record.Task)
+	what, err := st.Holds(ctx, record.Task)
 	switch {
 	case err != nil:
-		pause(j.ctx)
-		return nil
+		j.pause(ctx)
+		return false, nil
 	case what.Frozen:
-		return refusal(nightwatch.ReasonFrozen)
+		return false, refusal(nightwatch.ReasonFrozen)
 	case what.Locked:
-		return refusal(nightwatch.ReasonLocked)
+		return false, refusal(nightwatch.ReasonLocked)
 	}
-	return nil
+	return false, nil
 }
 
-// dropOwnLock removes the lock of an earlier try of this very dispatch.
-func (j *job) dropOwnLock() error {
+// dropOwnLock removes the lock of an earlier try of this very dispatch. Dispatches of one task take turns here, so it is
+// nobody else's.
+func (j *job) dropOwnLock(ctx context.Context) error {
 	var txn store.Txn
 	txn.Delete(j.lockKey())
-	if _, err := j.w.cfg.Store.Commit(j.ctx, &txn); err != nil {
-		return fmt.Errorf("free %s: %w", j.lockKey(), err)
-	}
-	return nil
+	_, err := j.w.cfg.Store.Commit(ctx, &txn)
+	return err
 }
 
-// pause rests between two tries.
-func pause(ctx context.Context) {
-	timer := time.NewTimer(100 * time.Millisecond)
+// pause rests between two tries, the longer the more have failed in a row: a node with many results to write must not
+// storm an etcd that is away.
+func (j *job) pause(ctx context.Context) {
+	j.mu.Lock()
+	rest := minPause << min(j.failures, 6)
+	j.failures++
+	j.mu.Unlock()
+	timer := time.NewTimer(rest)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

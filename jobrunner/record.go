@@ -38,9 +38,10 @@ func (j *job) dispatched(record *nightwatch.Run) bool {
 func (j *job) finish(outcome Outcome) {
 	ctx, cancel := j.lastWrites()
 	defer cancel()
+	ended := time.Now().UTC().Truncate(time.Millisecond) // once: a repeated write is the same write
 	err := j.write(ctx, func(r *nightwatch.Run) {
 		r.Phase, r.Reason, r.Message = outcome.Phase, outcome.Reason, outcome.Message
-		r.ExitCode, r.EndTime = outcome.ExitCode, time.Now().UTC().Truncate(time.Millisecond)
+		r.ExitCode, r.EndTime = outcome.ExitCode, ended
 		var tail Tail
 		_, _ = tail.Write([]byte(outcome.Output))
 		r.Output = tail.String()
@@ -106,10 +107,10 @@ func (j *job) report(err error, what string, args ...any) {
 }
 
 // lastWrites outlives the attempt's context: results are worth waiting for, even beyond the session. It ends some
-// time after the session's life.
+// time after the session's life, or after the drain's time is up.
 func (j *job) lastWrites() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(j.ctx))
-	stop := context.AfterFunc(j.w.cfg.Life, func() {
+	stop := context.AfterFunc(j.w.patience, func() {
 		timer := time.AfterFunc(afterlife, cancel)
 		context.AfterFunc(ctx, func() { timer.Stop() })
 	})
@@ -119,8 +120,12 @@ func (j *job) lastWrites() (context.Context, context.CancelFunc) {
 	}
 }
 
-// afterlife is how long results are kept for etcd once the session is over.
-const afterlife = 3 * time.Second
+const (
+	// afterlife is how long results are kept for etcd once the session or the drain is over.
+	afterlife = 3 * time.Second
+	// minPause is the first rest between two tries; it doubles up to 64 times that.
+	minPause = 50 * time.Millisecond
+)
 
 // write changes the record under the revision that we know, again and again until etcd answers. With off set the
 // run leaves our queue as well. errNotOurs says that the run is another's.
@@ -159,7 +164,7 @@ func (j *job) write(ctx context.Context, change func(*nightwatch.Run), off bool)
 				return err
 			}
 		default:
-			pause(ctx)
+			j.pause(ctx)
 		}
 	}
 }
@@ -172,7 +177,7 @@ func (j *job) wrote(record nightwatch.Run, revision int64, freed bool) {
 	if freed {
 		j.locked = 0
 	}
-	j.revision = max(j.revision, revision)
+	j.revision, j.failures = max(j.revision, revision), 0
 	if cancel != nil {
 		j.run.Cancel = cancel
 	}
@@ -182,7 +187,7 @@ func (j *job) wrote(record nightwatch.Run, revision int64, freed bool) {
 func (j *job) afterRefusal(ctx context.Context, key string, value []byte, frees bool) (done bool, err error) {
 	response, err := j.w.cfg.Store.Client().Get(ctx, key)
 	if err != nil {
-		pause(ctx)
+		j.pause(ctx)
 		return false, nil // the write is tried again until ctx ends
 	}
 	if len(response.Kvs) == 0 {
@@ -214,5 +219,8 @@ func (j *job) afterRefusal(ctx context.Context, key string, value []byte, frees 
 	}
 	j.revision = kv.ModRevision
 	j.run.Cancel, j.run.Term = now.Cancel, now.Term
+	if now.Cancel != nil && j.claimed {
+		j.end(ErrCancel)
+	}
 	return false, nil
 }

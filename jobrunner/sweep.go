@@ -2,6 +2,7 @@ package jobrunner
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -22,7 +23,7 @@ func (w *Worker) sweep(ctx context.Context) {
 			return
 		case <-ticker.C:
 			w.freeLocks(ctx)
-			w.giveUpOrphans(ctx)
+			w.giveUpOrphans()
 		}
 	}
 }
@@ -68,34 +69,41 @@ func (w *Worker) dispatching(task string) bool {
 }
 
 // giveUpOrphans hands back the runs in our queue that no job here is doing, so that they are not ours for ever.
-func (w *Worker) giveUpOrphans(ctx context.Context) {
+func (w *Worker) giveUpOrphans() {
 	w.mu.Lock()
-	var orphans []*job
-	for key, run := range w.queue {
+	defer w.mu.Unlock()
+	for key, q := range w.queue {
 		if w.jobs[key] == nil {
-			orphans = append(orphans, w.newJob(key, run, 0))
+			w.begin(w.newJob(key, q), (*job).giveUp)
 		}
-	}
-	w.mu.Unlock()
-	for _, j := range orphans {
-		run, revision, err := w.cfg.Store.Run(ctx, j.run.Task, j.run.ID)
-		if err != nil || run.Session != w.cfg.Session || !run.Live() || w.busy(j.key) {
-			continue
-		}
-		j.run, j.revision = run, revision
-		delivery := nightwatch.AtLeastOnce
-		if run.Phase == nightwatch.PhaseRunning {
-			delivery = w.delivery(ctx, run.Task)
-		}
-		w.cfg.Logger.Warn("giving up a run that nothing here is doing", "task", run.Task, "run", run.ID)
-		j.interrupt(delivery)
 	}
 }
 
-func (w *Worker) busy(key string) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.jobs[key] != nil
+// giveUp gives back a run that nothing here is doing, if it is this session's still.
+func (j *job) giveUp() {
+	defer j.end(nil)
+	st := j.w.cfg.Store
+	run, revision, err := st.Run(j.ctx, j.run.Task, j.run.ID)
+	if errors.Is(err, nightwatch.ErrNotFound) {
+		// Somebody deleted the record; nobody else would remove the key.
+		var txn store.Txn
+		txn.Seen(j.w.keys.Run(j.run.Task, j.run.ID), 0)
+		txn.Delete(j.key)
+		_, _ = st.Commit(j.ctx, &txn) // the next sweep tries again
+		return
+	}
+	if err != nil || run.Session != j.w.cfg.Session || !run.Live() {
+		return
+	}
+	j.log.Warn("giving up a run that nothing here is doing", "phase", run.Phase)
+	j.mu.Lock()
+	j.run, j.revision = run, revision
+	j.mu.Unlock()
+	if run.Phase != nightwatch.PhaseRunning {
+		j.handBack(nightwatch.ReasonHandedBack)
+		return
+	}
+	j.interrupt(j.w.delivery(j.ctx, run.Task))
 }
 
 // delivery is the task's, or the careful one when it cannot be read.

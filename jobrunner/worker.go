@@ -39,19 +39,32 @@ type Worker struct {
 	cfg  Config
 	keys store.Keys
 
+	// patience ends with the session, or when the drain's time is up: afterlife later the last writes are given up.
+	patience context.Context
+	hurry    context.CancelFunc
+	ended    chan struct{} // told when a job has ended
+
 	mu       sync.Mutex
-	jobs     map[string]*job // by queue key
-	queue    map[string]nightwatch.Run
+	jobs     map[string]*job          // by queue key
+	queue    map[string]queued        // by key
 	tasks    map[string]chan struct{} // serialises the dispatches of one task in this process
 	draining bool
-	work     sync.WaitGroup
+}
+
+// queued is a run as our queue tells of it.
+type queued struct {
+	run               nightwatch.Run
+	created, revision int64 // of the key
 }
 
 // NewWorker is a Worker for the session in cfg. It does no I/O.
 func NewWorker(cfg Config) *Worker {
-	return &Worker{
-		cfg: cfg, keys: cfg.Store.Keys(), jobs: map[string]*job{}, queue: map[string]nightwatch.Run{}, tasks: map[string]chan struct{}{},
+	w := &Worker{
+		cfg: cfg, keys: cfg.Store.Keys(), ended: make(chan struct{}, 1),
+		jobs: map[string]*job{}, queue: map[string]queued{}, tasks: map[string]chan struct{}{},
 	}
+	w.patience, w.hurry = context.WithCancel(cfg.Life)
+	return w
 }
 
 // Run takes runs from the node's queue until ctx ends, then drains: runs not claimed and Jobs are handed back at
@@ -79,40 +92,51 @@ func (w *Worker) Run(ctx context.Context) {
 		w.drain()
 	case <-w.cfg.Life.Done():
 	}
-	w.endAll(ErrSessionLost)
-	w.work.Wait()
+	if w.cfg.Life.Err() != nil {
+		w.endAll(ErrSessionLost)
+	}
+	w.hurry()
+	w.idle(nil)
 	stopFollowing()
 	background.Wait()
+	w.idle(nil) // what the queue has told of since is handed back
 }
 
-// drain hands back what can be, and waits for the rest.
+// drain hands back what can be, and waits for the rest; when the time is up it tells that to end too.
 func (w *Worker) drain() {
 	w.mu.Lock()
 	w.draining = true
 	for _, j := range w.jobs {
-		if j.detached || !j.claimed {
+		if j.detached || !j.holds() {
 			j.end(ErrStopping)
 		}
 	}
 	w.mu.Unlock()
 
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		w.work.Wait()
-	}()
-	timer := time.NewTimer(w.cfg.DrainTimeout)
-	defer timer.Stop()
-	select {
-	case <-done:
+	ctx, cancel := context.WithTimeout(w.cfg.Life, w.cfg.DrainTimeout)
+	defer cancel()
+	if w.idle(ctx.Done()) || w.cfg.Life.Err() != nil {
 		return
-	case <-timer.C:
-		w.cfg.Logger.Warn("drain timeout: ending what still runs", "timeout", w.cfg.DrainTimeout)
-	case <-w.cfg.Life.Done():
-		w.endAll(ErrSessionLost)
 	}
+	w.cfg.Logger.Warn("drain timeout: ending what still runs", "timeout", w.cfg.DrainTimeout)
 	w.endAll(ErrStopping)
-	<-done
+}
+
+// idle waits until no job is left. It is false if over was closed first.
+func (w *Worker) idle(over <-chan struct{}) bool {
+	for {
+		w.mu.Lock()
+		left := len(w.jobs)
+		w.mu.Unlock()
+		if left == 0 {
+			return true
+		}
+		select {
+		case <-w.ended:
+		case <-over:
+			return false
+		}
+	}
 }
 
 func (w *Worker) endAll(cause error) {
@@ -147,8 +171,8 @@ func (w *Worker) apply(b store.Batch) {
 		case json.Unmarshal(e.Value, &run) != nil || run.Session != w.cfg.Session:
 			// Another life of this node's name had it; the scheduler moves it.
 		default:
-			w.queue[e.Key] = run
-			w.told(e.Key, run, e.ModRevision)
+			w.queue[e.Key] = queued{run, e.CreateRevision, e.ModRevision}
+			w.told(e.Key, w.queue[e.Key])
 		}
 	}
 }
@@ -162,22 +186,37 @@ func (w *Worker) gone(key string) {
 }
 
 // told starts an attempt, or tells a running one what the scheduler wrote into its record.
-func (w *Worker) told(key string, run nightwatch.Run, revision int64) {
-	if j := w.jobs[key]; j != nil {
-		j.told(run, revision)
-		return
+func (w *Worker) told(key string, q queued) {
+	switch j := w.jobs[key]; {
+	case j == nil:
+		w.begin(w.newJob(key, q), (*job).do)
+	case j.created == q.created:
+		j.told(q.run, q.revision)
+	default:
+		// The run was given back and is given to us again. That begins when the job that gave it back has ended.
+		j.end(ErrSessionLost)
 	}
-	j := w.newJob(key, run, revision)
-	w.jobs[key] = j
+}
+
+// begin has do see to j, and then to what the queue has told of under its key since. It is called with w.mu held.
+func (w *Worker) begin(j *job, do func(*job)) {
+	w.jobs[j.key] = j
 	if w.draining {
 		j.end(ErrStopping)
 	}
-	w.work.Go(func() {
-		j.do()
+	go func() {
+		do(j)
 		w.mu.Lock()
-		delete(w.jobs, key)
-		w.mu.Unlock()
-	})
+		defer w.mu.Unlock()
+		delete(w.jobs, j.key)
+		if q, there := w.queue[j.key]; there && q.created != j.created {
+			w.begin(w.newJob(j.key, q), (*job).do)
+		}
+		select {
+		case w.ended <- struct{}{}:
+		default:
+		}
+	}()
 }
 
 // enter waits for its turn to dispatch a run of task; leave ends it. The mutex in etcd is re-entrant within a

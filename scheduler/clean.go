@@ -19,14 +19,13 @@ const (
 // cleanRemains removes what an earlier life of the key left behind, be the task gone or put anew: live runs are
 // canceled, then their records, the ledger, the accepted value and, last of all, the status go.
 func cleanRemains(p *plan) {
-	uid, remains := p.remains()
+	uid, remains := p.earlierLife()
 	if !remains {
 		return
 	}
-	p.uid = uid
+	p.uid, p.remains = uid, true
 	tendRuns(p, true)
 	if live := p.live(); len(live) > 0 {
-		p.status.Cursor = nothing
 		p.saveRemainsStatus(live)
 		return
 	}
@@ -53,11 +52,11 @@ func cleanRemains(p *plan) {
 	}
 }
 
-// remains tells whether keys of another life of the task are there, and of which.
-func (p *plan) remains() (uid int64, remains bool) {
+// earlierLife tells whether keys of another life of the task are there, and of which.
+func (p *plan) earlierLife() (uid int64, remains bool) {
 	t := p.t
 	switch {
-	case t.statusAt.present():
+	case t.status.UID != 0:
 		uid = t.status.UID
 	case t.def != nil:
 		uid = t.def.UID
@@ -65,7 +64,7 @@ func (p *plan) remains() (uid int64, remains bool) {
 		for _, r := range t.runs {
 			uid = max(uid, r.run.TaskUID)
 		}
-		if len(t.runs) == 0 && !t.accepted.present() && !t.ledgerAt.present() {
+		if len(t.runs) == 0 && !t.accepted.present() && !t.ledgerAt.present() && !t.statusAt.present() {
 			return 0, false
 		}
 	}
@@ -127,16 +126,7 @@ func foldHistory(p *plan) {
 	slices.SortFunc(leaving, func(a, b *runView) int {
 		return cmp.Or(a.run.NominalTime.Compare(b.run.NominalTime), cmp.Compare(a.create, b.create))
 	})
-	gone := map[string]bool{}
-	for _, r := range leaving {
-		gone[r.run.ID] = true
-	}
-	var recorded []time.Time
-	for _, r := range all {
-		if !gone[r.run.ID] {
-			recorded = append(recorded, r.run.NominalTime)
-		}
-	}
+	recorded := p.recorded() // those that leave as well: no range may span one whose turn is yet to come
 	for _, r := range leaving {
 		p.remove(p.keys.Run(p.t.name, r.run.ID), r.mod)
 		if occurrence(&r.run) {

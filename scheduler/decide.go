@@ -17,7 +17,7 @@ func decide(w *world, t *taskView) *plan {
 		dropOldVerdicts, // on requests
 	} {
 		step(p)
-		if !p.txn.Empty() {
+		if !p.txn.Empty() || p.remains {
 			break
 		}
 	}
@@ -63,9 +63,10 @@ func conduct(p *plan) {
 	p.saveStatus()
 }
 
-// restoreStatus stands in for a status key that somebody deleted: the accepted value says what life this is.
+// restoreStatus stands in for a status that somebody deleted or made unreadable: the accepted value says what life
+// this is.
 func restoreStatus(p *plan) {
-	if p.t.statusAt.present() || p.def == nil {
+	if p.t.status.UID != 0 || p.def == nil {
 		return
 	}
 	p.status = nightwatch.Status{
@@ -90,6 +91,9 @@ func admit(p *plan) {
 	if err != nil {
 		p.refuse(faultsOf(err))
 		return
+	}
+	if p.status.Still == nightwatch.ReasonSuspended {
+		p.status.Still = "" // that was the version before; its time has been settled
 	}
 	before := p.def
 	p.def = &nightwatch.Accepted{Revision: p.t.task.mod, UID: p.t.task.create, Task: *def}

@@ -40,7 +40,9 @@
 // If the scheduler dies between two transactions, what is left is a state that decide meets again: runs that wait,
 // statuses that lag, keys of a deleted task whose status is still there because it is removed last. If its lease is
 // lost while a transaction is on the way, the guard refuses it. If its clock steps back, cursors do not move and
-// nothing happens until it has caught up.
+// nothing happens until it has caught up. While etcd takes no writes the loop as a whole rests, up to five seconds at a
+// time; a transaction that etcd will never take is its own task's trouble. A value that cannot be read where a record
+// or a status stands is nobody's run that has ended, or a status to be written anew.
 //
 // # Not promised
 //

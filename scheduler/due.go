@@ -15,6 +15,8 @@ const (
 	onTime = time.Second
 	// maxAccounted bounds how many occurrences one transaction accounts for; the rest follows in the next.
 	maxAccounted = 10_000
+	// maxCatchUp is the most that a task may ask to catch up with.
+	maxCatchUp = 1000
 )
 
 // createDue accounts for what is due up to horizon: by runs, or by ranges of the ledger. Time that stands still
@@ -38,7 +40,7 @@ func createDue(p *plan, horizon time.Time, edited bool) (settled bool) {
 		if still != "" {
 			p.account(times, nightwatch.PhaseSkipped, still)
 		} else {
-			more = p.occur(times) || more
+			more = p.occur(times, more)
 		}
 	}
 	if more {
@@ -62,15 +64,20 @@ func (p *plan) standsStill() string {
 	return ""
 }
 
-// occur turns due times, oldest first, into runs and ranges, and moves the cursor over them. It tells whether some
-// were left for another transaction.
-func (p *plan) occur(times []time.Time) (more bool) {
+// occur turns due times, oldest first, into runs and ranges, and moves the cursor over them. further says that newer
+// ones follow. It tells whether some were left for another transaction.
+func (p *plan) occur(times []time.Time, further bool) (more bool) {
+	if further {
+		// With so many behind them none of these is among the newest that are caught up with.
+		p.account(times[:len(times)-maxCatchUp], nightwatch.PhaseMissed, nightwatch.ReasonCatchUp)
+		return true
+	}
 	keep := catchUp(times, p.now, p.def.Task.CatchUpPolicy())
 	if missed := times[:len(times)-len(keep)]; len(missed) > 0 {
 		p.account(missed, nightwatch.PhaseMissed, nightwatch.ReasonCatchUp)
 	}
 	for _, nominal := range keep {
-		if p.changes >= maxRunChanges {
+		if p.full() {
 			return true
 		}
 		id := nightwatch.ScheduledRunID(nominal)
@@ -124,11 +131,13 @@ func (p *plan) saveLedger(l ledger) {
 	p.put(p.keys.Ledger(p.t.name), p.t.ledgerAt.mod, l)
 }
 
-// recorded are the nominal times of the runs that have records.
+// recorded are the nominal times of the occurrences that have records.
 func (p *plan) recorded() []time.Time {
 	var times []time.Time
 	for _, r := range p.all() {
-		times = append(times, r.run.NominalTime)
+		if occurrence(&r.run) {
+			times = append(times, r.run.NominalTime)
+		}
 	}
 	return times
 }

@@ -33,6 +33,10 @@ type span struct {
 // add returns l with s in its place. Equal neighbours become one range unless an occurrence that has a record,
 // or another range, stands between them. l itself is not changed.
 func (l ledger) add(s span, recorded []time.Time) ledger {
+	if !l.Since.IsZero() && !s.To.After(l.Since) {
+		l.Totals.Add(s.Outcome, s.Count)
+		return l
+	}
 	ranges := slices.Clone(l.Ranges)
 	i, _ := slices.BinarySearchFunc(ranges, s, func(a, b span) int { return a.From.Compare(b.From) })
 	ranges = slices.Insert(ranges, i, s)

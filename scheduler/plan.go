@@ -11,8 +11,12 @@ import (
 	"github.com/nightwatch-go/nightwatch/store"
 )
 
-// maxRunChanges bounds how many runs one transaction changes, so that it stays below etcd's 128 operations.
-const maxRunChanges = 16
+// What one transaction changes is bounded, so that it stays below etcd's 128 operations and 1.5 MiB whatever the size
+// of the runs: a single one, with its queue key and the status that shows it, is well below that.
+const (
+	maxRunChanges = 16
+	maxRunBytes   = 256 << 10
+)
 
 // world is what a decision may look at: everything as it stands at one revision, and one now.
 type world struct {
@@ -39,6 +43,8 @@ type plan struct {
 	runs    map[string]*runView // copies of those that changed, and new ones (mod 0)
 	written map[string]bool     // keys put or deleted, each once
 	changes int
+	bytes   int
+	remains bool // of an earlier life of the key: nothing else is done before they are gone
 
 	sessions []string  // given a run
 	wake     time.Time // when to look again although no key changed; zero: never
@@ -67,8 +73,12 @@ func (p *plan) put(key string, seen int64, value any) {
 		return
 	}
 	p.txn.Seen(key, seen)
+	p.bytes += len(data)
 	p.write(key, func() { p.txn.Put(key, data) })
 }
+
+// full tells that further runs are for another transaction.
+func (p *plan) full() bool { return p.changes >= maxRunChanges || p.bytes >= maxRunBytes }
 
 func (p *plan) remove(key string, seen int64) {
 	p.txn.Seen(key, seen)
@@ -154,6 +164,7 @@ func (p *plan) saveRun(r *runView, before nightwatch.Run) {
 			p.errs = append(p.errs, fmt.Errorf("encode %s: %w", is, err))
 			return
 		}
+		p.bytes += len(data)
 		p.write(is, func() { p.txn.Put(is, data) })
 	}
 }

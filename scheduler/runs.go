@@ -12,19 +12,24 @@ const maxLostSessions = 10
 // tendRuns looks after every live run: those whose session is gone, those that are to end, those that wait. While
 // the task is being removed (canceling) nothing starts, and every run is told to end.
 func tendRuns(p *plan, canceling bool) {
+	first := "" // the oldest run that stays live
 	for _, r := range p.live() {
-		if p.changes >= maxRunChanges {
+		id := r.run.ID
+		if p.full() {
 			p.wakeBy(p.now)
 			return
 		}
-		if p.runs[r.run.ID] != nil {
-			continue // made in this very transaction
+		if p.runs[id] == nil { // else it was made in this very transaction
+			tend(p, id, first, canceling)
 		}
-		tend(p, r.run.ID, canceling)
+		if changed := p.runs[id]; first == "" && (changed == nil || changed.run.Live()) {
+			first = id
+		}
 	}
 }
 
-func tend(p *plan, id string, canceling bool) {
+// tend looks after one run; first is the oldest live one before it, if there is one.
+func tend(p *plan, id, first string, canceling bool) {
 	r := p.run(id)
 	before := r.run
 	lost := false
@@ -44,7 +49,7 @@ func tend(p *plan, id string, canceling bool) {
 		delete(p.runs, id) // as it was
 		return
 	}
-	switch waits := p.waitsFor(r); {
+	switch waits := p.waitsFor(r, first); {
 	case waits == "":
 		p.startAgain(r, before)
 	case lost || r.run.Reason != waits:
@@ -129,7 +134,7 @@ func (p *plan) startAgain(r *runView, before nightwatch.Run) {
 }
 
 // waitsFor is why a run that is Pending must not be given to a node yet, beside there being none.
-func (p *plan) waitsFor(r *runView) string {
+func (p *plan) waitsFor(r *runView, first string) string {
 	if r.run.NotBefore.After(p.now) {
 		p.wakeBy(r.run.NotBefore)
 		return r.run.Reason
@@ -143,7 +148,7 @@ func (p *plan) waitsFor(r *runView) string {
 	if r.run.Reason == nightwatch.ReasonLocked && len(p.t.locks) > 0 {
 		return nightwatch.ReasonLocked
 	}
-	if r.run.Overlap == nightwatch.OverlapQueueAll && p.blocker(r) != "" {
+	if r.run.Overlap == nightwatch.OverlapQueueAll && first != "" {
 		return nightwatch.ReasonOverlap
 	}
 	return ""

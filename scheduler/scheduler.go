@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/nightwatch-go/nightwatch"
@@ -34,8 +35,12 @@ const (
 	maxInFlight = 64
 	// tick is how often the scheduler writes its clock.
 	tick = time.Second
-	// retryAfter is how long a task rests after a transaction that failed otherwise than by a comparison.
-	retryAfter = 500 * time.Millisecond
+	// minRest and maxRest are how long the loop rests after a transaction that etcd gave no answer to or had no room
+	// for; the longer, the more of them have failed in a row.
+	minRest = 500 * time.Millisecond
+	maxRest = 5 * time.Second
+	// impossibleAfter is how long a task rests whose transaction etcd will not take as it is.
+	impossibleAfter = time.Minute
 )
 
 // Scheduler turns occurrences into runs and gives them to nodes, during the terms it is lent. Outside of them it
@@ -60,6 +65,9 @@ type Scheduler struct {
 	lease    *lease
 	caughtUp int64 // the view must reach it before the term acts; 0: not known yet
 	lastTick time.Time
+	// While etcd takes no writes, no task asks it before restUntil.
+	restUntil time.Time
+	rest      time.Duration
 }
 
 // lease lends the role to the loop; ended is closed when the loop has stopped acting.
@@ -172,7 +180,7 @@ func (s *Scheduler) loop(ctx context.Context) {
 
 func (s *Scheduler) startLeading(l lease) {
 	s.lease = &l
-	s.caughtUp, s.lastTick = 0, time.Time{}
+	s.caughtUp, s.lastTick, s.restUntil, s.rest = 0, time.Time{}, time.Time{}, 0
 	s.agenda = newAgenda()
 	for _, t := range s.view.tasks {
 		t.dirty, t.heapIndex, t.retryAt = false, -1, time.Time{}
@@ -202,12 +210,12 @@ func (s *Scheduler) stopLeading() {
 func (s *Scheduler) apply(b store.Batch) {
 	now := time.Now()
 	clock := s.view.clockAt.mod
+	if b.Snapshot {
+		s.agenda = newAgenda() // it names tasks of the view that goes; all of the new view's are looked at
+	}
 	s.view.apply(b, now)
 	if s.lease == nil && !b.Snapshot && s.view.clockAt.mod > clock {
 		s.health.clock(now, s.view.clock.Time.Sub(now))
-	}
-	if b.Snapshot {
-		s.agenda.timed, s.agenda.waiting = nil, map[string]*taskView{}
 	}
 	s.health.heard(now)
 	kept := s.releases[:0]
@@ -235,6 +243,9 @@ func (s *Scheduler) unreserve(sessions []string) {
 func (s *Scheduler) settle(r result) {
 	s.inFlight--
 	s.metrics.transaction(r.err)
+	if r.err == nil {
+		s.rest, s.restUntil = 0, time.Time{} // etcd takes writes
+	}
 	if r.clock {
 		if r.err == nil && s.caughtUp == 0 {
 			// The tick was written after the election was won: a view that shows it shows all that came before.
@@ -260,15 +271,29 @@ func (s *Scheduler) settle(r result) {
 		s.log.Debug("decided", "task", r.task, "revision", r.revision)
 	case errors.Is(r.err, nightwatch.ErrRefused):
 		s.log.Debug("decided on old news", "task", r.task, "revision", r.revision)
+	case impossible(r.err):
+		t.retryAt = time.Now().Add(impossibleAfter)
+		s.log.Error("transaction", "task", r.task, "error", r.err)
 	default:
 		// Unknown outcomes are settled by the view: whatever was done shows there, and the same comparisons refuse
 		// to do it twice.
-		t.retryAt = time.Now().Add(retryAfter)
-		s.log.Warn("transaction", "task", r.task, "error", r.err)
+		s.tire()
+		s.log.Warn("transaction", "task", r.task, "error", r.err, "rest", s.rest)
 	}
-	if s.lease != nil {
-		s.agenda.now(t)
+	s.view.changed(t)
+}
+
+// tire has the loop rest because etcd takes no writes. Answers to what was sent before the rest began add nothing.
+func (s *Scheduler) tire() {
+	if now := time.Now(); now.After(s.restUntil) {
+		s.rest = min(max(2*s.rest, minRest), maxRest)
+		s.restUntil = now.Add(s.rest)
 	}
+}
+
+// impossible tells that etcd would refuse the same transaction for ever.
+func impossible(err error) bool {
+	return errors.Is(err, rpctypes.ErrRequestTooLarge) || errors.Is(err, rpctypes.ErrTooManyOps) || errors.Is(err, rpctypes.ErrDuplicateKey)
 }
 
 // pass decides on every task that is due a look, with one now, and returns how long to sleep at most.
@@ -286,6 +311,9 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 	}
 	if s.view.nodesChanged {
 		s.findLost()
+	}
+	if rest := s.restUntil.Sub(now); rest > 0 {
+		return min(rest, tick)
 	}
 	next := s.agenda.due(now)
 	if s.view.nodesChanged || s.view.roomChanged {

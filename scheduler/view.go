@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"time"
 
@@ -238,16 +239,23 @@ func (v *view) applyRun(tail string, at revisions, e store.Event) {
 		delete(t.runs, id)
 	}
 	if !e.Deleted {
-		r := &runView{revisions: at}
-		if json.Unmarshal(e.Value, &r.run) == nil {
-			if t.runs == nil {
-				t.runs = map[string]*runView{}
-			}
-			t.runs[id] = r
-			v.count(&r.run, 1)
+		if t.runs == nil {
+			t.runs = map[string]*runView{}
 		}
+		t.runs[id] = &runView{at, readRun(name, id, e.Value)}
+		v.count(&t.runs[id].run, 1)
 	}
 	v.changed(t)
+}
+
+// readRun reads the record of a run. A value that is none, or another run's, is nobody's run that has ended: it stands
+// where it stands until the task is removed.
+func readRun(task, id string, value []byte) nightwatch.Run {
+	var r nightwatch.Run
+	if json.Unmarshal(value, &r) != nil || r.ID != id || r.Task != task || r.TaskUID == 0 || r.Phase != nightwatch.PhasePending && !queued(&r) && r.Live() {
+		return nightwatch.Run{ID: id, Task: task, Phase: nightwatch.PhaseFailed}
+	}
+	return r
 }
 
 // count keeps the load of sessions.
@@ -266,6 +274,14 @@ func (v *view) count(r *nightwatch.Run, n int) {
 
 func (v *view) applyPart(kind store.Kind, tail string, at revisions, e store.Event) {
 	name, id, _ := store.SplitLast(tail)
+	if kind == store.Locks {
+		// A claim asks for no key at all below locks/<namespace>/<task>/, so the rest is the holder, however deep.
+		parts := strings.SplitN(tail, "/", 3)
+		if len(parts) < 3 {
+			return
+		}
+		name, id = parts[0]+"/"+parts[1], parts[2]
+	}
 	t := v.task(name)
 	switch kind {
 	case store.Requests:
@@ -305,7 +321,9 @@ func (v *view) applyNode(name string, at revisions, e store.Event) {
 		delete(v.sessions, before.node.Session)
 		delete(v.nodes, name)
 	}
-	if n := (&nodeView{revisions: at}); !e.Deleted && json.Unmarshal(e.Value, &n.node) == nil && n.node.Name == name {
+	// A key under another lease than it names was put by hand: it would take runs, and no session's end take them back.
+	n := &nodeView{revisions: at}
+	if !e.Deleted && json.Unmarshal(e.Value, &n.node) == nil && n.node.Name == name && n.node.Session == strconv.FormatInt(int64(e.Lease), 16) {
 		v.nodes[name], v.sessions[n.node.Session] = n, n
 	}
 	v.nodesChanged = true

@@ -1,0 +1,153 @@
+package scheduler
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/store"
+)
+
+func TestRequestsAreAnswered(t *testing.T) {
+	yearly := `{"process":{"command":["true"]},"schedule":"0 0 1 1 *"}`
+	for _, row := range []struct {
+		name, task, id, value string
+		before                func(*board)
+		accepted              bool
+		run, field            string
+		runs                  []string
+	}{
+		{name: "run", task: yearly, id: "a", value: `{"action":"run"}`, accepted: true, run: "req-a", runs: []string{"req-a Assigned"}},
+		{name: "run, with YAML", task: yearly, id: "a", value: "action: run\nby: me", accepted: true, run: "req-a", runs: []string{"req-a Assigned"}},
+		{name: "run of a suspended task", task: strings.Replace(yearly, "{", `{"suspend":true,`, 1), id: "a", value: `{"action":"run"}`, accepted: true, run: "req-a", runs: []string{"req-a Assigned"}},
+		{
+			name: "run while frozen", task: yearly, id: "a", value: `{"action":"run"}`, accepted: true, run: "req-a", runs: []string{"req-a Pending Frozen"},
+			before: func(b *board) { b.set(b.keys.Of(store.Freezes)+demo, "") },
+		},
+		{
+			name: "run while one is live", task: yearly, id: "b", value: `{"action":"run"}`, field: "overlap", runs: []string{"req-a Assigned"},
+			before: func(b *board) { b.set(b.keys.Request(demo, "a"), `{"action":"run"}`) },
+		},
+		{
+			name: "run while one is live, allowed", task: yearly, id: "b", value: `{"action":"run","overlap":"allow"}`, accepted: true, run: "req-b",
+			runs:   []string{"req-a Assigned", "req-b Assigned"},
+			before: func(b *board) { b.set(b.keys.Request(demo, "a"), `{"action":"run"}`) },
+		},
+		{
+			name: "run while one is live, queued", task: yearly, id: "b", value: `{"action":"run","overlap":"queue-all"}`, accepted: true, run: "req-b",
+			runs:   []string{"req-a Assigned", "req-b Pending Overlap"},
+			before: func(b *board) { b.set(b.keys.Request(demo, "a"), `{"action":"run"}`) },
+		},
+		{name: "cancel of nothing", task: yearly, id: "a", value: `{"action":"cancel"}`, field: "run"},
+		{name: "cancel of an unknown run", task: yearly, id: "a", value: `{"action":"cancel","run":"req-x"}`, field: "run"},
+		{name: "no such task", id: "a", value: `{"action":"run"}`, field: "key"},
+		{name: "task never accepted", task: `{"process":{}}`, id: "a", value: `{"action":"run"}`, field: "key"},
+		{name: "no action", task: yearly, id: "a", value: `{}`, field: "action"},
+		{name: "empty value", task: yearly, id: "a", value: "", field: ""},
+		{name: "garbage", task: yearly, id: "a", value: "\x00\xff", field: ""},
+		{name: "bad id", task: yearly, id: "sp ace", value: `{"action":"run"}`, field: "key"},
+		{name: "long id", task: yearly, id: strings.Repeat("x", 60), value: `{"action":"run"}`, field: "key"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			b := newBoard(t, "10:00")
+			b.node("n1")
+			if row.task != "" {
+				b.put(row.task)
+			}
+			b.settle(demo)
+			if row.before != nil {
+				row.before(b)
+				b.settle(demo)
+			}
+			b.set(b.keys.Request(demo, row.id), row.value)
+			b.settle(demo)
+			v := b.verdict(row.id)
+			if v.Accepted != row.accepted || v.Run != row.run || !v.Time.Equal(b.now) {
+				t.Errorf("%+v", v)
+			}
+			if !row.accepted && (len(v.Errors) == 0 || v.Errors[0].Field != row.field || v.Errors[0].Reason == "") {
+				t.Errorf("%+v", v)
+			}
+			b.wantRuns(row.runs...)
+			if left := b.below(store.Requests); len(left) != 0 {
+				t.Errorf("%q is left", left)
+			}
+		})
+	}
+}
+
+func TestMalformedRequestKeys(t *testing.T) {
+	for _, tail := range []string{"x", "a/b/c/d", "Default/demo/x", "default/"} {
+		b := newBoard(t, "10:00")
+		b.set(b.keys.Of(store.Requests)+tail, `{"action":"run"}`)
+		name, _, _ := store.SplitLast(tail)
+		b.settle(name)
+		var v nightwatch.Verdict
+		if !b.read(b.keys.Of(store.Verdicts)+tail, &v) || v.Accepted || len(v.Errors) != 1 || v.Errors[0].Field != "key" {
+			t.Errorf("%s: %+v", tail, v)
+		}
+		b.moveTo("11:00")
+		b.settle(name)
+		if len(b.entries) != 0 {
+			t.Errorf("%s: left %v", tail, b.entries)
+		}
+	}
+}
+
+// The same id within the hour has the same answer, whatever it asks for, and does nothing twice.
+func TestRequestIDRepeated(t *testing.T) {
+	b := newBoard(t, "10:00")
+	b.node("n1")
+	b.put(`{"process":{"command":["true"]},"schedule":"0 0 1 1 *","history":{"succeeded":0}}`)
+	b.settle(demo)
+	ask := func(value string) nightwatch.Verdict {
+		b.set(b.keys.Request(demo, "a"), value)
+		b.settle(demo)
+		b.complete(nightwatch.PhaseSucceeded)
+		return b.verdict("a")
+	}
+	first := ask(`{"action":"run"}`)
+	b.moveTo("10:59:59")
+	if again := ask(`{"action":"run"}`); again.Run != first.Run || !again.Time.Equal(first.Time) {
+		t.Errorf("%+v, first %+v", again, first)
+	}
+	ask(`{"action":"cancel"}`)
+	if n := b.status().Counts.Succeeded; n != 1 {
+		t.Errorf("%d runs, want 1", n)
+	}
+	b.goTo("11:00")
+	ask(`{"action":"run"}`)
+	if n := b.status().Counts.Succeeded; n != 2 {
+		t.Errorf("%d runs an hour later, want 2", n)
+	}
+}
+
+// An id whose run is on record is not given out again, even with its verdict gone.
+func TestRequestIDOfARunOnRecord(t *testing.T) {
+	b := newBoard(t, "10:00")
+	b.node("n1")
+	b.put(`{"process":{"command":["true"]},"schedule":"0 0 1 1 *"}`)
+	b.set(b.keys.Request(demo, "a"), `{"action":"run"}`)
+	b.settle(demo)
+	b.complete(nightwatch.PhaseSucceeded)
+	b.goTo("11:30")
+	b.set(b.keys.Request(demo, "a"), `{"action":"run"}`)
+	b.settle(demo)
+	if v := b.verdict("a"); v.Accepted || v.Errors[0].Field != "key" {
+		t.Errorf("%+v", v)
+	}
+	b.wantRuns("req-a Succeeded")
+}
+
+func TestRequestsAreAnsweredInOrder(t *testing.T) {
+	b := newBoard(t, "10:00")
+	b.node("n1")
+	b.put(`{"process":{"command":["true"]},"schedule":"0 0 1 1 *"}`)
+	b.set(b.keys.Request(demo, "z"), `{"action":"run"}`)
+	b.set(b.keys.Request(demo, "a"), `{"action":"cancel"}`)
+	b.settle(demo)
+	if v := b.verdict("a"); !v.Accepted || v.Run != "req-z" {
+		t.Errorf("%+v", v)
+	}
+	b.wantRuns("req-z Canceled CancelRequested")
+}
