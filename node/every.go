@@ -17,7 +17,7 @@ import (
 // Every registers leader-only periodic work: while this node holds the scheduler role, and only then, fn is called at
 // the times of spec (a cron expression of 5 or 6 fields or a descriptor such as "@every 30s", in UTC unless it says
 // otherwise). A call that is still going when the next is due makes that one skipped; a panic is logged. ctx ends
-// with the term. Functions may come and go at any time; the function that Every returns takes fn away.
+// with the term, and fn has to end with it: after 5 seconds the role goes to another node all the same. Functions may come and go at any time; the function that Every returns takes fn away.
 func (n *Node) Every(spec, name string, fn func(ctx context.Context) error) (remove func(), err error) {
 	times, err := schedule.Parse(schedule.Spec{Expressions: []string{spec}})
 	if err != nil {
@@ -83,7 +83,11 @@ func (p *periodic) schedule(f *function) {
 	})))
 }
 
-// run calls the functions until ctx ends, and waits for those under way.
+// functionGrace is how long the scheduler role waits for functions that ignore that their context has ended.
+const functionGrace = 5 * time.Second
+
+// run calls the functions until ctx ends, and waits for those under way, but not for ever: a function that ignores its
+// context must not keep the cluster without a scheduler.
 func (p *periodic) run(ctx context.Context, log hclog.Logger) {
 	p.mu.Lock()
 	p.ctx, p.log = ctx, log
@@ -98,7 +102,13 @@ func (p *periodic) run(ctx context.Context, log hclog.Logger) {
 	stopped := p.cron.Stop()
 	p.cron = nil
 	p.mu.Unlock()
-	<-stopped.Done()
+	timer := time.NewTimer(functionGrace)
+	defer timer.Stop()
+	select {
+	case <-stopped.Done():
+	case <-timer.C:
+		log.Error("a periodic function ignores its context: the role is given up without waiting for it", "waited", functionGrace)
+	}
 }
 
 // cronLogger has robfig/cron write to hclog.

@@ -286,6 +286,27 @@ func TestEveryRunsOnTheLeaderOnly(t *testing.T) {
 	}
 }
 
+func TestFunctionThatIgnoresItsContextDoesNotKeepTheRole(t *testing.T) {
+	server := etcdtest.Start(t)
+	release, called := make(chan struct{}), make(chan struct{}, 1)
+	t.Cleanup(func() { close(release) })
+	a := startPeer(t, server.Client(t), node.Config{Name: "a", LeaseTTL: time.Minute}, func(n *node.Node) {
+		_, _ = n.Every("@every 50ms", "deaf", func(context.Context) error {
+			called <- struct{}{}
+			<-release
+			return nil
+		})
+	})
+	<-called
+	b := startPeer(t, server.Client(t), node.Config{Name: "b"})
+	waitReady(t, b)
+	a.stop()
+	etcdtest.Eventually(t, 10*time.Second, func() bool {
+		leader, _, err := election.Leader(t.Context(), server.Client(t), b.Store().Keys().Election())
+		return err == nil && leader == "b"
+	}, "b leads")
+}
+
 func TestNodeWaitsForEtcdAndLeavesWhenTold(t *testing.T) {
 	server := etcdtest.Start(t)
 	client := server.Client(t)

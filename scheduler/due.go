@@ -185,9 +185,9 @@ func (p *plan) start(r *runView) { p.assign(r, r.run) }
 // assign gives a run that is Pending to a node, or writes down why it waits; a run whose reason is on record
 // already is left as it is.
 func (p *plan) assign(r *runView, before nightwatch.Run) {
-	node, reason, message := place(p.view.nodes, p.load, &p.def.Task, &r.run)
+	node, reason, message := choose(p.view.nodes, p.load, &p.def.Task, &r.run)
 	if node == nil {
-		p.waits = true
+		p.waits = lacks(reason, &p.def.Task, &r.run)
 		if r.present() && before.Phase == nightwatch.PhasePending && before.Reason == reason && before.Message == message &&
 			before.Cancel == r.run.Cancel {
 			return

@@ -7,9 +7,12 @@ import (
 	"github.com/nightwatch-go/nightwatch"
 )
 
-// place chooses the node for a run: of those that have its runner, its handler, its labels, and for a Job that may
+// place is what a run waits for: a node of some kind, or room on one.
+type place struct{ reason, runner, handler, runsOn string }
+
+// choose finds the node for a run: of those that have its runner, its handler, its labels, and for a Job that may
 // exist its cluster, the least loaded one that has room. With none it says why, as a reason and a message.
-func place(nodes map[string]*nodeView, load func(session string) int, def *nightwatch.Task, run *nightwatch.Run) (best *nodeView, reason, message string) {
+func choose(nodes map[string]*nodeView, load func(session string) int, def *nightwatch.Task, run *nightwatch.Run) (best *nodeView, reason, message string) {
 	fitting := 0
 	for _, n := range nodes {
 		if !fits(&n.node, def, run) {
@@ -58,6 +61,15 @@ func lighter(a, b *nodeView, load func(string) int) bool {
 		return left < right
 	}
 	return a.node.Name < b.node.Name
+}
+
+// lacks is the place that a run waits for, for a reason.
+func lacks(reason string, def *nightwatch.Task, run *nightwatch.Run) place {
+	p := place{reason: reason, runner: run.Runner, runsOn: def.RunsOn}
+	if def.Handler != nil {
+		p.handler = def.Handler.Name
+	}
+	return p
 }
 
 func wanted(def *nightwatch.Task, run *nightwatch.Run) string {

@@ -48,7 +48,7 @@ type plan struct {
 
 	sessions []string  // given a run
 	wake     time.Time // when to look again although no key changed; zero: never
-	waits    bool      // a run waits for room on a node
+	waits    place     // what a run waits for a node with; the zero value: none does
 	errs     []error
 }
 

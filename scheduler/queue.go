@@ -5,6 +5,8 @@ import (
 	"container/heap"
 	"slices"
 	"time"
+
+	"github.com/nightwatch-go/nightwatch"
 )
 
 // agenda is which tasks are to be looked at: now (dirty), at some time, or when a node has room.
@@ -34,18 +36,35 @@ func (a *agenda) take() []*taskView {
 	return list
 }
 
-// room puts every task that waits for a node on the list, before all others.
-func (a *agenda) room() {
-	first := make([]*taskView, 0, len(a.waiting))
+// room puts tasks that wait for a node on the list, before all others, by priority and then by age. With fitting set,
+// nodes have come or changed and all are looked at; else nodes have free places, and of the tasks that wait for the
+// same kind of place as many are looked at as there are places.
+func (a *agenda) room(fitting bool, free int) {
+	type candidate struct {
+		t      *taskView
+		oldest time.Time
+	}
+	candidates := make([]candidate, 0, len(a.waiting))
 	for _, t := range a.waiting {
-		if !t.dirty {
-			t.dirty = true
-			first = append(first, t)
+		if fitting || t.waits.reason == nightwatch.ReasonNoCapacity {
+			candidates = append(candidates, candidate{t, t.oldestWaiting()})
 		}
 	}
-	slices.SortFunc(first, func(x, y *taskView) int {
-		return cmp.Or(-cmp.Compare(x.priority(), y.priority()), x.oldestWaiting().Compare(y.oldestWaiting()))
+	slices.SortFunc(candidates, func(x, y candidate) int {
+		return cmp.Or(-cmp.Compare(x.t.priority(), y.t.priority()), x.oldest.Compare(y.oldest), cmp.Compare(x.t.name, y.t.name))
 	})
+	first := make([]*taskView, 0, len(candidates))
+	taken := map[place]int{}
+	for _, c := range candidates {
+		if taken[c.t.waits]++; !fitting && taken[c.t.waits] > free {
+			continue
+		}
+		c.t.hopeful = true
+		if !c.t.dirty {
+			c.t.dirty = true
+			first = append(first, c.t)
+		}
+	}
 	a.dirty = append(first, a.dirty...)
 }
 

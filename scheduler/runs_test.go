@@ -117,7 +117,7 @@ func TestLostWithNoOtherNodeWaits(t *testing.T) {
 	if s := b.status(); s.Phase != nightwatch.PhasePending || s.Reason != nightwatch.ReasonNoFittingNode || s.Message == "" {
 		t.Errorf("%+v", s)
 	}
-	if p := b.decide(demo); !p.waits {
+	if p := b.decide(demo); p.waits == (place{}) {
 		t.Error("it does not wait for a node")
 	}
 	b.node("n2")

@@ -317,7 +317,7 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 	}
 	next := s.agenda.due(now)
 	if s.view.nodesChanged || s.view.roomChanged {
-		s.agenda.room()
+		s.agenda.room(s.view.nodesChanged, s.view.freePlaces(s.reserved))
 		s.view.nodesChanged, s.view.roomChanged = false, false
 	}
 	w := &world{
@@ -328,6 +328,7 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 		case s.view.tasks[t.name] != t: // nothing is left of it, or a list has replaced it
 			delete(s.agenda.waiting, t.name)
 			s.agenda.at(t, time.Time{})
+			s.view.roomChanged = s.view.roomChanged || t.hopeful
 		case t.busy: // its answer brings it back
 		case t.heldUntil > s.view.revision || s.inFlight >= maxInFlight:
 			s.agenda.now(t)
@@ -342,6 +343,9 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 	if at := s.agenda.due(now); !at.IsZero() && (next.IsZero() || at.Before(next)) {
 		next = at
 	}
+	if s.view.roomChanged && len(s.agenda.waiting) > 0 {
+		return 0
+	}
 	sleep := tick - now.Sub(s.lastTick)
 	if !next.IsZero() {
 		sleep = min(sleep, time.Until(next))
@@ -353,11 +357,15 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 func (s *Scheduler) look(ctx context.Context, w *world, t *taskView) {
 	p := decide(w, t)
 	s.agenda.at(t, p.wake)
-	if p.waits {
+	if t.waits = p.waits; t.waits != (place{}) {
 		s.agenda.waiting[t.name] = t
 	} else {
 		delete(s.agenda.waiting, t.name)
+		if t.hopeful && len(p.sessions) == 0 {
+			s.view.roomChanged = true // the place that it was looked at for is still free
+		}
 	}
+	t.hopeful = false
 	for _, err := range p.errs {
 		s.log.Error("decide", "task", t.name, "error", err)
 	}

@@ -80,6 +80,11 @@ type cluster struct {
 
 func start(t testing.TB) *cluster {
 	t.Helper()
+	return startWith(t, 64)
+}
+
+func startWith(t testing.TB, capacity int) *cluster {
+	t.Helper()
 	server := etcdtest.Start(t)
 	client := server.Client(t)
 	c := &cluster{t: t, store: store.New(client, ""), runner: &echo{}, client: client}
@@ -102,7 +107,7 @@ func start(t testing.TB) *cluster {
 	}
 	t.Cleanup(func() { _ = session.Close(context.WithoutCancel(ctx)) })
 	if _, err := registry.Register(ctx, client, session, c.store.Keys().Of(store.Nodes), nightwatch.Node{
-		Name: "n1", Session: session.ID(), Runners: []string{"process"}, Capacity: 64, StartTime: time.Now().UTC(),
+		Name: "n1", Session: session.ID(), Runners: []string{"process"}, Capacity: capacity, StartTime: time.Now().UTC(),
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -298,4 +303,39 @@ func TestFreezeHoldsAndLockHolds(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.wait("default/hello", phase(nightwatch.PhaseSucceeded))
+}
+
+// Runs that wait for room all get it, those that meanwhile must not start notwithstanding.
+func TestWaitingRunsGetRoom(t *testing.T) {
+	c := startWith(t, 4)
+	hold := make(chan struct{})
+	c.runner.hold = hold
+	const each = 60
+	for i := range each {
+		c.put(fmt.Sprintf("a/t%d", i), hello)
+		c.put(fmt.Sprintf("b/t%d", i), hello)
+	}
+	waits := func(s *nightwatch.Status) bool {
+		return s != nil && (s.Phase == nightwatch.PhaseRunning || s.Reason == nightwatch.ReasonNoCapacity)
+	}
+	for i := range each {
+		c.wait(fmt.Sprintf("a/t%d", i), waits)
+		c.wait(fmt.Sprintf("b/t%d", i), waits)
+	}
+	if err := c.store.Freeze(t.Context(), "b", nightwatch.Freeze{}); err != nil {
+		t.Fatal(err)
+	}
+	close(hold)
+	for i := range each {
+		c.wait(fmt.Sprintf("a/t%d", i), phase(nightwatch.PhaseSucceeded))
+	}
+	if _, err := c.store.Unfreeze(t.Context(), "b"); err != nil {
+		t.Fatal(err)
+	}
+	for i := range each {
+		c.wait(fmt.Sprintf("b/t%d", i), phase(nightwatch.PhaseSucceeded))
+	}
+	if n := c.runner.count(); n != 2*each {
+		t.Errorf("%d runs, want %d", n, 2*each)
+	}
 }

@@ -39,6 +39,8 @@ type taskView struct {
 	busy      bool      // a transaction is under way
 	heldUntil int64     // the view must reach this revision before the next decision
 	retryAt   time.Time // after a failure
+	waits     place     // what it waits for on the agenda
+	hopeful   bool      // it is looked at because a node may have room
 	heapIndex int
 	wakeAt    time.Time
 	dirty     bool
@@ -352,4 +354,13 @@ func (v *view) frozen(task string) (what string, frozen bool) {
 		}
 	}
 	return "", false
+}
+
+// freePlaces is how many more runs the nodes have room for.
+func (v *view) freePlaces(reserved map[string]int) int {
+	free := 0
+	for session, n := range v.sessions {
+		free += max(n.node.Capacity-v.load[session]-reserved[session], 0)
+	}
+	return free
 }
