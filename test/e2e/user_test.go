@@ -150,7 +150,7 @@ var broken = []struct{ value, field string }{
 	{`{"process":{"command":["true"]},"http":{"url":"http://x"}}`, "http"},
 	{`{"process":{"command":["true"]},"command":["true"]}`, "command"},
 	{`{"command":["true"]}`, "command"},
-	{`{"image":" "}`, "kubernetes.image"},
+	{`{"image":" "}`, "image"},
 	{`{"kubernetes":{}}`, "kubernetes.image"},
 	{`{"handler":{}}`, "handler.name"},
 	{`{"http":{}}`, "http.url"},
