@@ -15,53 +15,92 @@ import (
 	"github.com/nightwatch-go/nightwatch/store"
 )
 
-// Nodes, the scheduler above all, are killed again and again while recurring tasks run as processes: every occurrence
-// is in exactly one place, and no attempt starts twice.
+const ticks = 500 * time.Millisecond
+
+// ticking is a cluster of three nodes on which five tasks run every half second, as processes that say so.
+type ticking struct {
+	*world
+	nodes map[string]*process
+	flags []string
+	file  string
+}
+
+func newTicking(t *testing.T) *ticking {
+	t.Helper()
+	c := &ticking{
+		world: newWorld(t), nodes: map[string]*process{}, file: t.TempDir() + "/effects",
+		flags: []string{"--runners", "process", "--lease-ttl", leaseTTL.String()},
+	}
+	for _, name := range []string{"a", "b", "c"} {
+		c.nodes[name] = c.node(name, c.flags...)
+	}
+	for i := range 5 {
+		c.put(fmt.Sprintf("default/t%d", i), fmt.Sprintf(`{"process":{"shell":"echo $NIGHTWATCH_TASK,$NIGHTWATCH_RUN,$NIGHTWATCH_ATTEMPT >> %s"},
+			"every":"500ms","catchUp":{"mode":"all","max":1000},"history":{"succeeded":1000,"failed":1000,"skipped":1000}}`, c.file))
+	}
+	return c
+}
+
+// goOn waits until two more occurrences have been met.
+func (c *ticking) goOn() {
+	c.t.Helper()
+	before := c.wait("default/t0", 30*time.Second, func(s *nightwatch.Status) bool { return s != nil })
+	c.wait("default/t0", 30*time.Second, func(s *nightwatch.Status) bool { return s.Cursor.After(before.Cursor.Add(2 * ticks)) })
+}
+
+// verify finds every occurrence in exactly one place, and no attempt that started twice.
+func (c *ticking) verify() {
+	c.t.Helper()
+	c.etcdctl("put", "/nightwatch/freeze/_cluster", "{}")
+	for i := range 5 {
+		task := fmt.Sprintf("default/t%d", i)
+		s := c.wait(task, 30*time.Second, func(s *nightwatch.Status) bool { return s.Still != "" && s.ActiveCount == 0 })
+		c.audit(task, s.CreateTime, s.Cursor, ticks)
+		c.t.Logf("%s: %+v", task, s.Counts)
+		if s.Counts.Failed+s.Counts.Canceled != 0 {
+			c.t.Errorf("%s: %+v", task, s.Counts)
+		}
+	}
+	for _, effect := range duplicates(readLines(c.file)) {
+		c.t.Errorf("started twice: %s", effect)
+	}
+}
+
+// Nodes, the scheduler above all, are killed again and again: nothing is lost, nothing starts twice.
 func TestOccurrencesSurviveKills(t *testing.T) {
-	w := newWorld(t)
+	c := newTicking(t)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	flags := []string{"--runners", "process", "--lease-ttl", leaseTTL.String()}
-	nodes := map[string]*process{}
-	for _, name := range []string{"a", "b", "c"} {
-		nodes[name] = w.node(name, flags...)
-	}
-	file := t.TempDir() + "/effects"
-	const tasks, every = 5, 500 * time.Millisecond
-	for i := range tasks {
-		w.put(fmt.Sprintf("default/t%d", i), fmt.Sprintf(`{"process":{"shell":"echo $NIGHTWATCH_TASK,$NIGHTWATCH_RUN,$NIGHTWATCH_ATTEMPT >> %s"},
-			"every":"500ms","catchUp":{"mode":"all","max":1000},"history":{"succeeded":1000,"failed":1000,"skipped":1000}}`, file))
-	}
-	const rounds = 5
-	for round := range rounds {
-		victim := w.leader()
+	for round := range 5 {
+		victim := c.leader()
 		if victim == "" || round%3 == 2 {
 			victim = []string{"a", "b", "c"}[random.IntN(3)]
 		}
 		moment := time.NewTimer(time.Duration(random.IntN(1500)) * time.Millisecond)
 		<-moment.C
-		nodes[victim].signal(syscall.SIGKILL)
-		// The runs go on without it...
-		before := w.wait("default/t0", 30*time.Second, func(s *nightwatch.Status) bool { return s != nil })
-		w.wait("default/t0", 30*time.Second, func(s *nightwatch.Status) bool { return s.Cursor.After(before.Cursor.Add(2 * every)) })
-		// ... and it comes back.
-		nodes[victim] = w.node(victim, flags...)
+		c.nodes[victim].signal(syscall.SIGKILL)
+		c.goOn() // without it
+		c.nodes[victim] = c.node(victim, c.flags...)
 	}
+	c.verify()
+}
 
-	for _, effect := range duplicates(readLines(file)) {
-		t.Errorf("started twice: %s", effect)
+// The scheduler's process is stopped until another has taken over, and wakes up: it does no harm, and is of use again.
+func TestOccurrencesSurviveAStoppedScheduler(t *testing.T) {
+	c := newTicking(t)
+	for range 2 {
+		waitFor(t, "a scheduler", func() bool { return c.leader() != "" })
+		c.goOn()
+		victim := c.leader()
+		c.nodes[victim].signal(syscall.SIGSTOP)
+		waitFor(t, "another leads", func() bool { l := c.leader(); return l != "" && l != victim })
+		c.goOn()
+		c.nodes[victim].signal(syscall.SIGCONT)
+		c.nodes[victim].waitReady()
+		c.goOn()
 	}
-	w.etcdctl("put", "/nightwatch/freeze/_cluster", "{}")
-	for i := range tasks {
-		task := fmt.Sprintf("default/t%d", i)
-		s := w.wait(task, 30*time.Second, func(s *nightwatch.Status) bool { return s.Still != "" && s.ActiveCount == 0 })
-		w.audit(task, s.CreateTime, s.Cursor, every)
-		t.Logf("%s: %+v", task, s.Counts)
-		if s.Counts.Failed+s.Counts.Canceled != 0 {
-			t.Errorf("%s: %+v", task, s.Counts)
-		}
-	}
+	c.verify()
 }
 
 func duplicates(lines []string) []string {
