@@ -53,7 +53,7 @@ var rules = []rule{
 	{from: "examples/*", main: true, to: []string{".", "jobrunner", "node", "store"}},
 
 	// For tests.
-	{from: "internal/*"},
+	{from: "internal/*", to: []string{"internal/toolmod"}},
 	{from: "test/*", main: true, to: []string{"internal/etcdctl", "internal/etcdtest", "internal/kubetest"}},
 }
 

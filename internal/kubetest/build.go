@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"github.com/nightwatch-go/nightwatch/internal/toolmod"
 )
 
 // Binaries are the paths of the programs of a control plane. They are shared by every process that asks for them:
@@ -41,7 +43,7 @@ func Build(ctx context.Context, log io.Writer) (Binaries, error) {
 	if log == nil {
 		log = io.Discard
 	}
-	module, err := moduleDir()
+	module, err := toolmod.Dir("kube")
 	if err != nil {
 		return Binaries{}, err
 	}
@@ -128,13 +130,11 @@ func buildInto(ctx context.Context, module, dir string, log io.Writer) error {
 	return nil
 }
 
-// goCommand is the go tool in the nested module, untouched by a workspace or by flags that the caller's environment
-// sets: the same flags between builds are what makes the second one quick.
+// goCommand is the go tool in the nested module.
 func goCommand(ctx context.Context, module string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = module
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=-mod=readonly",
-		"GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)
+	cmd.Env = toolmod.Environment()
 	cmd.SysProcAttr = childAttr()
 	cmd.Cancel = func() error { return killGroup(cmd) }
 	cmd.WaitDelay = 10 * time.Second

@@ -2,15 +2,12 @@ package kubetest
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
+
+	"github.com/nightwatch-go/nightwatch/internal/toolmod"
 )
 
 const (
@@ -50,61 +47,10 @@ func buildFlags(version string) []string {
 	return []string{"-trimpath", "-buildvcs=false", "-ldflags", link.String()}
 }
 
-// cacheDir is where the binaries of the nested module belong. The folder need not exist.
+// cacheDir is where the binaries of the nested module belong. The folder need not exist. The version is in go.mod, and so
+// in the hash.
 func cacheDir(module string) (string, error) {
-	sum := sha256.New()
-	for _, name := range []string{"go.mod", "go.sum"} {
-		content, err := os.ReadFile(filepath.Join(module, name))
-		if err != nil {
-			return "", fmt.Errorf("hash control plane: %w", err)
-		}
-		fmt.Fprintf(sum, "%s %d\n%s", name, len(content), content)
-	}
-	// The version is in go.mod, and so in the hash.
-	fmt.Fprintln(sum, buildFlags(""), packages, kwokStages, runtime.GOOS, runtime.GOARCH)
-	name := hex.EncodeToString(sum.Sum(nil)[:8])
-
-	if root := os.Getenv(cacheEnv); root != "" {
-		root, err := filepath.Abs(root)
-		if err != nil {
-			return "", fmt.Errorf("%s: %w", cacheEnv, err)
-		}
-		return filepath.Join(root, name), nil
-	}
-	root, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("find cache folder, which %s can name: %w", cacheEnv, err)
-	}
-	return filepath.Join(root, "nightwatch", "kube", name), nil
-}
-
-// moduleDir finds the nested module from the working folder upwards, which is where `go test` and `go run` are inside
-// the checkout, or else from where this file was compiled.
-func moduleDir() (string, error) {
-	var starts []string
-	if cwd, err := os.Getwd(); err == nil {
-		starts = append(starts, cwd)
-	}
-	if _, file, _, ok := runtime.Caller(0); ok && filepath.IsAbs(file) {
-		starts = append(starts, filepath.Dir(file))
-	}
-	for _, start := range starts {
-		for dir := start; ; dir = filepath.Dir(dir) {
-			module := filepath.Join(dir, "test", "kube")
-			if isFile(filepath.Join(dir, "go.mod")) && isFile(filepath.Join(module, "go.mod")) {
-				return module, nil
-			}
-			if dir == filepath.Dir(dir) {
-				break
-			}
-		}
-	}
-	return "", errors.New("find module test/kube: not inside a checkout of nightwatch")
-}
-
-func isFile(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular()
+	return toolmod.CacheDir(module, cacheEnv, buildFlags(""), packages, kwokStages)
 }
 
 // stagesDir is the folder of KWOK's own stages beside the binaries.

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"github.com/nightwatch-go/nightwatch/internal/toolmod"
 )
 
 func TestSweepTakesOnlyWhatNobodyHolds(t *testing.T) {
@@ -44,7 +46,7 @@ func TestSweepTakesOnlyWhatNobodyHolds(t *testing.T) {
 			}
 
 			sweep(temp, now)
-			if gone := !isFile(path); gone != test.gone {
+			if gone := !toolmod.IsFile(path); gone != test.gone {
 				t.Errorf("gone = %v, want %v", gone, test.gone)
 			}
 		})
