@@ -28,7 +28,7 @@ func New(cfg Config) http.Handler {
 		if cfg.Checks != nil {
 			checks = cfg.Checks()
 		}
-		text, ready := Readiness(checks)
+		text, ready := readiness(checks)
 		status := http.StatusOK
 		if !ready {
 			status = http.StatusServiceUnavailable
@@ -44,8 +44,8 @@ func New(cfg Config) http.Handler {
 	return guarded(mux)
 }
 
-// Readiness is the text of /readyz, a line for each check, and whether all of them pass.
-func Readiness(checks []node.Check) (text string, ready bool) {
+// readiness is the text of /readyz, a line for each check, and whether all of them pass.
+func readiness(checks []node.Check) (text string, ready bool) {
 	var b strings.Builder
 	ready = true
 	for _, check := range checks {

@@ -40,7 +40,7 @@ func (j *job) finish(outcome Outcome) {
 	defer cancel()
 	ended := time.Now().UTC().Truncate(time.Millisecond) // once: a repeated write is the same write
 	err := j.write(ctx, func(r *nightwatch.Run) {
-		r.Phase, r.Reason, r.Message = outcome.Phase, outcome.Reason, outcome.Message
+		r.Phase, r.Reason, r.Message = outcome.Phase, outcome.Reason, Clip(outcome.Message)
 		r.ExitCode, r.EndTime = outcome.ExitCode, ended
 		var tail Tail
 		_, _ = tail.Write([]byte(outcome.Output))

@@ -107,7 +107,7 @@ type Run struct {
 type Outcome struct {
 	// Phase is Succeeded, Failed or Canceled; empty when it was interrupted, and another session is to see to it.
 	Phase nightwatch.Phase
-	// Reason is a word, Message a sentence; empty on success.
+	// Reason is a word, Message a sentence, which the record has clipped (see Clip); empty on success.
 	Reason, Message string
 	ExitCode        *int
 	// Output is the end of what the attempt wrote; only the last nightwatch.MaxOutput bytes are kept.

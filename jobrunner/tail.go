@@ -10,6 +10,17 @@ import (
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
+// maxMessage is how many bytes of a message are kept, the first ones.
+const maxMessage = 512
+
+// Clip bounds a message whose length somebody else decides on, such as a server or a handler, and makes it valid UTF-8.
+func Clip(message string) string {
+	if len(message) > maxMessage {
+		message = message[:maxMessage] + "…"
+	}
+	return strings.ToValidUTF8(message, "\uFFFD")
+}
+
 // Tail keeps the last nightwatch.MaxOutput bytes written to it. It is not safe for concurrent use.
 type Tail struct {
 	buf []byte

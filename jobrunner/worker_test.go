@@ -252,6 +252,20 @@ func TestRunIsClaimedStartedAndFinished(t *testing.T) {
 	r.clean()
 }
 
+// What a runner says, an API server's words or an embedder's, is not for it to bound.
+func TestMessageIsBounded(t *testing.T) {
+	r := newRig(t)
+	r.process.run = func(context.Context, *Attempt) Outcome {
+		return Outcome{Phase: nightwatch.PhaseFailed, Reason: nightwatch.ReasonStartRefused, Message: strings.Repeat("no ", 100_000) + "\xff"}
+	}
+	r.start().give("a")
+	run := r.wait("a", "fails", in(nightwatch.PhaseFailed))
+	if !strings.HasPrefix(run.Message, "no no ") || !strings.HasSuffix(run.Message, "…") || len(run.Message) > 600 {
+		t.Errorf("message of %d bytes", len(run.Message))
+	}
+	r.clean()
+}
+
 // The claim is done and its answer lost: the run is started once, without waiting for a sweep.
 func TestAmbiguousClaimRunsOnce(t *testing.T) {
 	for name, breaks := range map[string]func(*etcdtest.Proxy){"dropped": (*etcdtest.Proxy).DropResponses, "late": (*etcdtest.Proxy).HoldResponses} {

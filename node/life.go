@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/election"
 	"github.com/nightwatch-go/nightwatch/jobrunner"
@@ -116,8 +118,11 @@ func (n *Node) excuse(ctx context.Context, err error) error {
 		return err
 	}
 	if !stopping {
-		n.setErr(err)
-		n.log.Warn("begin a life", "error", err)
+		level := hclog.Debug
+		if n.setErr(err) {
+			level = hclog.Warn
+		}
+		n.log.Log(level, "begin a life", "error", err)
 		n.pause(ctx)
 	}
 	return nil //nolint:nilerr // the caller tries again, or stops
@@ -203,12 +208,16 @@ func (n *Node) campaign(ctx context.Context, session *registry.Session) {
 		n.log.Error("stand for scheduler", "error", err)
 		return
 	}
-	for ctx.Err() == nil {
+	for off := false; ctx.Err() == nil; {
 		if err := n.scheduler.Clock(); err != nil {
-			n.log.Warn("not standing for scheduler", "error", err)
+			if !off {
+				n.log.Warn("not standing for scheduler", "error", err)
+			}
+			off = true
 			n.pause(ctx)
 			continue
 		}
+		off = false
 		term, err := candidate.Campaign(ctx)
 		if err != nil {
 			if ctx.Err() == nil {
@@ -228,7 +237,7 @@ func (n *Node) lead(ctx context.Context, term *election.Term) {
 	stop := context.AfterFunc(ctx, release)
 	defer stop()
 	var functions sync.WaitGroup
-	functions.Go(func() { n.periodic.run(held, n.log.Named("every")) })
+	functions.Go(func() { n.periodic.run(held) })
 	if err := n.scheduler.Lead(held, heldTerm{term, held}); err != nil && held.Err() == nil {
 		n.log.Warn("lead", "error", err)
 	}

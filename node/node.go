@@ -57,6 +57,7 @@ func New(client *clientv3.Client, cfg Config) (*Node, error) {
 		cfg: cfg, client: client, store: store.New(client, cfg.Prefix), log: cfg.Logger.With("node", cfg.Name),
 		handlers: handler.New(), runners: map[string]jobrunner.Runner{}, metrics: jobrunner.NewMetrics(),
 	}
+	n.periodic.log = n.log.Named("every")
 	n.runners[n.handlers.Name()] = n.handlers
 	for _, runner := range cfg.Runners {
 		n.runners[runner.Name()] = runner
@@ -111,7 +112,6 @@ func (n *Node) Run(ctx context.Context) error {
 
 // bootstrap waits for etcd, for ever, and for the cluster's id.
 func (n *Node) bootstrap(ctx context.Context) (clusterID string, err error) {
-	told := false
 	for {
 		clusterID, err = n.store.Bootstrap(ctx)
 		if err == nil {
@@ -123,10 +123,8 @@ func (n *Node) bootstrap(ctx context.Context) (clusterID string, err error) {
 		if incurable(err) {
 			return "", fmt.Errorf("node %q: %w", n.cfg.Name, err)
 		}
-		n.setErr(err)
-		if !told {
+		if n.setErr(err) {
 			n.log.Warn("waiting for etcd", "endpoints", n.client.Endpoints(), "error", err)
-			told = true
 		}
 		n.pause(ctx)
 	}
@@ -201,8 +199,11 @@ func (n *Node) pause(ctx context.Context) {
 	}
 }
 
-func (n *Node) setErr(err error) {
+// setErr notes why there is no session, and tells whether that is news.
+func (n *Node) setErr(err error) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	news := n.lastErr == nil || n.lastErr.Error() != err.Error()
 	n.lastErr = err
+	return news
 }

@@ -141,15 +141,20 @@ func succeeded(s *nightwatch.Status) bool { return s != nil && s.Phase == nightw
 func TestNameHeldIsRefusedAndFreedByTheEndOfTheLease(t *testing.T) {
 	server := etcdtest.Start(t)
 	proxy := server.Proxy(t)
-	first := startPeer(t, etcdtest.NewClient(t, proxy.Endpoint()), node.Config{Name: "n1", LeaseTTL: 2 * time.Second, Address: "10.0.0.7:7420"})
+	first := startPeer(t, etcdtest.NewClient(t, proxy.Endpoint()), node.Config{Name: "n1", LeaseTTL: 4 * time.Second, Address: "10.0.0.7:7420"})
 	waitReady(t, first)
 	second := startPeer(t, server.Client(t), node.Config{Name: "n1", LeaseTTL: 2 * time.Second})
-	err := <-second.done
+	var err error
+	select {
+	case err = <-second.done:
+	case <-time.After(20 * time.Second):
+		t.Fatal("second n1 is not refused")
+	}
 	if !errors.Is(err, registry.ErrNameHeld) || !strings.Contains(err.Error(), "10.0.0.7:7420") {
 		t.Errorf("second n1: %v", err)
 	}
 	proxy.Pause() // the first is cut off, as if it had crashed
-	third := startPeer(t, server.Client(t), node.Config{Name: "n1", LeaseTTL: 2 * time.Second})
+	third := startPeer(t, server.Client(t), node.Config{Name: "n1", LeaseTTL: 4 * time.Second})
 	waitReady(t, third)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -56,15 +57,9 @@ schedule does not run again; --resubmit puts it anyway.`,
 				return failed(err)
 			}
 			var results []applied
-			err = etcd.quick(cmd.Context(), func(ctx context.Context, st *store.Store) error {
-				for _, d := range documents {
-					result, err := applyTask(ctx, st, d, resubmit)
-					if err != nil {
-						return fmt.Errorf("%s: %w", d.key, err)
-					}
-					results = append(results, result)
-				}
-				return nil
+			err = etcd.with(cmd.Context(), func(ctx context.Context, st *store.Store) (err error) {
+				results, err = applyAll(ctx, st, documents, resubmit, etcd.timeout)
+				return err
 			})
 			// What was done is told even if the rest was not.
 			if printErr := format.print(cmd.OutOrStdout(), results, func(out io.Writer) {
@@ -84,6 +79,22 @@ schedule does not run again; --resubmit puts it anyway.`,
 	format.flags(cmd.Flags())
 	etcd.flags(cmd.Flags())
 	return cmd
+}
+
+// applyAll puts documents one after the other, each with a timeout of its own, and returns what was done, also with an
+// error.
+func applyAll(ctx context.Context, st *store.Store, documents []document, resubmit bool, timeout time.Duration) ([]applied, error) {
+	var results []applied
+	for _, d := range documents {
+		taskCtx, cancel := context.WithTimeout(ctx, timeout)
+		result, err := applyTask(taskCtx, st, d, resubmit)
+		cancel()
+		if err != nil {
+			return results, fmt.Errorf("%s: %w", d.key, err)
+		}
+		results = append(results, result)
+	}
+	return results, nil
 }
 
 // applyTask puts a document if it differs from what stands under its key, and only over that.

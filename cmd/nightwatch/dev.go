@@ -50,7 +50,12 @@ address unless --etcd-listen says otherwise. The kubernetes runner is on with --
 current context's server is on this machine.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return failed(s.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr()))
+			ctx := cmd.Context()
+			err := s.run(ctx, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+				return nil // stopped while it started
+			}
+			return failed(err)
 		},
 	}
 	flags := cmd.Flags()

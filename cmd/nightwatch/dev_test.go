@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"net"
@@ -227,6 +228,18 @@ func TestDevKeepsTasks(t *testing.T) {
 	}
 	if code := d.stop(t); code != 0 {
 		t.Errorf("exit code %d after SIGTERM", code)
+	}
+}
+
+// TestDevStoppedWhileItStarts: Ctrl-C is no failure then either.
+func TestDevStoppedWhileItStarts(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
+	var out, errOut text
+	args := []string{"dev", "--data-dir", t.TempDir(), "--etcd-listen", "127.0.0.1:0", "--listen", "127.0.0.1:0"}
+	if code := execute(ctx, args, nil, &out, &errOut); code != exitDone || strings.Contains(errOut.String(), "canceled") {
+		t.Errorf("exit code %d: %s", code, &errOut)
 	}
 }
 

@@ -62,7 +62,7 @@ func failed(err error) error {
 	return failure{exitFailed, err}
 }
 
-// failedAt is failed for commands that talk to etcd.
+// failed is the function of that name for commands that talk to etcd.
 func (c *connection) failed(err error) error {
 	if err == nil || !unreachable(err) {
 		return failed(err)

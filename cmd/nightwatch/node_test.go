@@ -137,6 +137,15 @@ func TestNodeWaitsForEtcd(t *testing.T) {
 	}
 }
 
+// TestNodeThatLogsInCanBeStopped while etcd is away, however long it may take to answer.
+func TestNodeThatLogsInCanBeStopped(t *testing.T) {
+	p := start(t, environment(t), "node", "--endpoints", freeAddress(t), "--name", "n1", "--listen", "127.0.0.1:0", "--user", "node:s3cret", "--command-timeout", "1h", "--log-level", "debug")
+	p.find(t, `connecting to etcd`)
+	if code := p.stop(t); code != 0 {
+		t.Errorf("exit code %d after SIGTERM", code)
+	}
+}
+
 // withUsers turns authentication on: root:root, and node:s3cret who has the prefix and nothing else.
 func withUsers(t testing.TB, client *clientv3.Client) {
 	t.Helper()

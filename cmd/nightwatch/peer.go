@@ -145,10 +145,14 @@ const connectDelay = time.Second
 // then there is neither a client nor an error.
 func (p *peer) connect(ctx context.Context) (*clientv3.Client, error) {
 	told := ""
+	p.logger.Debug("connecting to etcd", "endpoints", strings.Join(p.etcd.Endpoints, ","))
 	for {
-		client, err := clientv3.New(p.etcd)
+		client, err := p.dial(ctx)
 		if err == nil {
 			return client, nil
+		}
+		if ctx.Err() != nil {
+			return nil, nil //nolint:nilerr // told to stop, which is no error
 		}
 		if denied(err) {
 			return nil, fmt.Errorf("log in to etcd at %s as %s: %w", strings.Join(p.etcd.Endpoints, ", "), p.etcd.Username, err)
@@ -163,4 +167,23 @@ func (p *peer) connect(ctx context.Context) (*clientv3.Client, error) {
 		case <-time.After(connectDelay):
 		}
 	}
+}
+
+// dial makes the client. Its making ends with ctx, which with a user's name would take as long as etcd does; the client
+// itself goes on, as a node that drains needs it.
+func (p *peer) dial(ctx context.Context) (*clientv3.Client, error) {
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	made := context.AfterFunc(ctx, end)
+	cfg := p.etcd
+	cfg.Context = life
+	client, err := clientv3.New(cfg)
+	if err == nil && !made() {
+		_ = client.Close()
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		end()
+		return nil, err
+	}
+	return client, nil
 }

@@ -29,7 +29,7 @@ func (r *running) flags(flags *pflag.FlagSet) {
 	r.kube.flags(flags)
 	flags.Float32Var(&r.kube.qps, "kube-api-qps", 50, "requests a second to the Kubernetes API")
 	flags.IntVar(&r.kube.burst, "kube-api-burst", 100, "requests to the Kubernetes API at once")
-	flags.StringSliceVar(&r.httpAllow, "http-allow", nil, "network, such as 10.0.0.0/8, that http tasks may reach although it is not public; repeatable")
+	flags.StringSliceVar(&r.httpAllow, "http-allow", nil, "network, such as 127.0.0.1/32, that http tasks may reach although it is loopback, link-local, multicast or a cloud's metadata service; repeatable")
 	flags.StringSliceVar(&r.processNamespaces, "process-allow-namespaces", nil, "namespaces whose tasks may run processes (default: all)")
 	flags.StringSliceVar(&r.processCommands, "process-allow-commands", nil, "absolute paths of the programs that tasks may run (default: all)")
 }
@@ -115,7 +115,7 @@ func parsePrefixes(texts []string) ([]netip.Prefix, error) {
 	var prefixes []netip.Prefix
 	for _, text := range texts {
 		prefix, err := netip.ParsePrefix(text)
-		if err != nil {
+		if err != nil || prefix.Addr().Is4In6() {
 			return nil, usage("--http-allow: %q: want a network such as 10.0.0.0/8 or 127.0.0.1/32", text)
 		}
 		prefixes = append(prefixes, prefix)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/nightwatch-go/nightwatch"
@@ -110,10 +109,5 @@ func stack() string {
 }
 
 func failed(reason, message string) jobrunner.Outcome {
-	const most = 512
-	if len(message) > most {
-		message = message[:most] + "…"
-	}
-	message = strings.ToValidUTF8(message, "\uFFFD")
-	return jobrunner.Outcome{Phase: nightwatch.PhaseFailed, Reason: reason, Message: message}
+	return jobrunner.Outcome{Phase: nightwatch.PhaseFailed, Reason: reason, Message: jobrunner.Clip(message)}
 }

@@ -19,6 +19,7 @@ var metadata = []netip.Addr{
 	netip.MustParseAddr("168.63.129.16"),   // Azure, the platform's own services
 	netip.MustParseAddr("192.0.0.192"),     // Oracle Cloud
 	netip.MustParseAddr("fd00:ec2::254"),   // Amazon EC2
+	netip.MustParseAddr("fd00:ec2::23"),    // Amazon EKS, identities of pods
 	netip.MustParseAddr("fd20:ce::254"),    // Google Cloud
 }
 
@@ -27,10 +28,11 @@ var embedding = []struct {
 	network netip.Prefix
 	at      int
 }{
-	{netip.MustParsePrefix("64:ff9b::/96"), 12},   // NAT64, RFC 6052
-	{netip.MustParsePrefix("64:ff9b:1::/96"), 12}, // NAT64 of a local network, RFC 8215
-	{netip.MustParsePrefix("2002::/16"), 2},       // 6to4, RFC 3056
-	{netip.MustParsePrefix("::/96"), 12},          // IPv4-compatible, RFC 4291
+	{netip.MustParsePrefix("64:ff9b::/96"), 12},    // NAT64, RFC 6052
+	{netip.MustParsePrefix("64:ff9b:1::/48"), 12},  // NAT64 of a local network, RFC 8215, which takes any /96 of it
+	{netip.MustParsePrefix("::ffff:0:0:0/96"), 12}, // IPv4-translated, RFC 2765
+	{netip.MustParsePrefix("2002::/16"), 2},        // 6to4, RFC 3056
+	{netip.MustParsePrefix("::/96"), 12},           // IPv4-compatible, RFC 4291
 }
 
 var (

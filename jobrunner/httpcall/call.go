@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"syscall"
 	"time"
 
@@ -48,8 +49,11 @@ func (c *call) redirect(req *http.Request, via []*http.Request) error {
 	}
 	// The address it came from may hold what only that server should know.
 	req.Header.Del("Referer")
-	first := via[0].URL
-	if req.URL.Scheme != first.Scheme || req.URL.Host != first.Host {
+	elsewhere := func(r *http.Request) bool {
+		return r.URL.Scheme != via[0].URL.Scheme || r.URL.Host != via[0].URL.Host
+	}
+	// What comes back from elsewhere goes where that other server wants it.
+	if elsewhere(req) || slices.ContainsFunc(via, elsewhere) {
 		for name := range c.attempt.Task.HTTP.Headers {
 			req.Header.Del(name)
 		}

@@ -19,7 +19,8 @@
 // link-local, multicast, unspecified and cloud-metadata addresses are refused unless [Config.Allow] has them. What is
 // compared is the address that is being dialled, after all name resolution, at every redirect again; an IPv4 address
 // inside an IPv6 one counts too. Private networks are allowed: they are what tasks are for. Proxies of the environment
-// are not used. A redirect to another scheme, host or port is not given the headers that the task set.
+// are not used. A redirect to another scheme, host or port is not given the headers that the task set, nor is one that
+// comes back from there; the body goes wherever a 307 or 308 sends it.
 //
 // # What local time is used for
 //
@@ -32,6 +33,7 @@
 //   - No connection, no answer, an answer cut short, more than five redirects: Failed, HTTPError. The request may have
 //     been carried out.
 //   - A status that is not success: Failed, HTTPStatus, with the end of the body as output.
+//     Messages name URLs without their queries.
 //   - The attempt's context ends: the connection is closed, which is all that HTTP has to say that nobody waits.
 //   - Save fails: the same, and Interrupted.
 //

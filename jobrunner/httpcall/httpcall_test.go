@@ -87,7 +87,7 @@ func TestRequest(t *testing.T) {
 		HTTP: &nightwatch.HTTPSpec{URL: server.URL, Body: "hello", Headers: map[string]string{
 			"Host": "example.org", "X-Color": "red", "content-type": "text/plain", "nightwatch-fence": "999999",
 		}},
-		Params: map[string]json.RawMessage{"city": json.RawMessage(`"Zürich 😀"`)},
+		Params: map[string]json.RawMessage{"city": json.RawMessage("\"Zürich 😀 \x7f\"")},
 	}
 	a, _ := runnertest.Attempt(t, task)
 	if out := httpcall.New(httpcall.Config{Allow: loopback}).Run(t.Context(), a); out.Phase != nightwatch.PhaseSucceeded {
@@ -100,7 +100,7 @@ func TestRequest(t *testing.T) {
 		"X-Color": "red", "Content-Type": "text/plain", "User-Agent": "nightwatch", "Accept-Encoding": "",
 		"Idempotency-Key": a.Run.IdempotencyKey, "Nightwatch-Namespace": "runnertest", "Nightwatch-Task": "subject",
 		"Nightwatch-Run": a.Run.ID, "Nightwatch-Attempt": "1", "Nightwatch-Nominal-Time": "2026-11-20T14:15:00Z",
-		"Nightwatch-Fence": fmt.Sprint(a.Run.Fence), "Nightwatch-Params": `{"city":"Z\u00fcrich \ud83d\ude00"}`,
+		"Nightwatch-Fence": fmt.Sprint(a.Run.Fence), "Nightwatch-Params": `{"city":"Z\u00fcrich \ud83d\ude00 \u007f"}`,
 	} {
 		if values := got.header.Values(name); strings.Join(values, "|") != want {
 			t.Errorf("%s: %q: want %q", name, values, want)
@@ -185,8 +185,8 @@ func TestRefusedAddresses(t *testing.T) {
 	for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "169.254.169.254", "2130706433", "127.1"} {
 		a, _ := runnertest.Attempt(t, get(fmt.Sprintf("http://%s:%d/", host, port)))
 		out := httpcall.New(httpcall.Config{}).Run(t.Context(), a)
-		// A name such as 127.1 need not be an address to everybody's resolver.
-		if out.Phase != nightwatch.PhaseFailed || out.Reason != nightwatch.ReasonStartRefused && !strings.Contains(out.Message, "no such host") {
+		// A name such as 127.1 need not be an address to everybody's resolver, nor need there be one that answers.
+		if out.Phase != nightwatch.PhaseFailed || out.Reason != nightwatch.ReasonStartRefused && !strings.Contains(out.Message, "lookup "+host) {
 			t.Errorf("%s: %+v: want StartRefused", host, out)
 		}
 	}
@@ -215,6 +215,53 @@ func TestRedirectElsewhere(t *testing.T) {
 	target.Store("http://169.254.169.254/latest/meta-data/")
 	if out := run(t, task); out.Reason != nightwatch.ReasonHTTPError || !strings.Contains(out.Message, "metadata") {
 		t.Errorf("%+v: want HTTPError for a redirect to a metadata service", out)
+	}
+}
+
+// TestRedirectThereAndBack has a second server send the request back to the first, to a place of its choosing.
+func TestRedirectThereAndBack(t *testing.T) {
+	var got http.Header
+	var first, second *httptest.Server
+	first = serve(t, func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/chosen" {
+			got = req.Header
+			return
+		}
+		http.Redirect(w, req, second.URL, http.StatusTemporaryRedirect)
+	})
+	second = serve(t, func(w http.ResponseWriter, req *http.Request) {
+		http.Redirect(w, req, first.URL+"/chosen", http.StatusTemporaryRedirect)
+	})
+	task := get(first.URL)
+	task.HTTP.Headers = map[string]string{"X-Api-Key": "secret", "Authorization": "secret"}
+	task.Params = map[string]json.RawMessage{"key": json.RawMessage(`"secret"`)}
+	if out := run(t, task); out.Phase != nightwatch.PhaseSucceeded {
+		t.Fatalf("%+v", out)
+	}
+	if text := fmt.Sprint(got); strings.Contains(text, "secret") || got.Get("Nightwatch-Fence") == "" {
+		t.Errorf("the second server had the first given %s", text)
+	}
+}
+
+// TestMessagesKeepQueries: a server's redirect may carry a signature, and messages are read by others than answers are.
+func TestMessagesKeepQueries(t *testing.T) {
+	server := serve(t, func(w http.ResponseWriter, req *http.Request) {
+		switch req.URL.Path {
+		case "/to-404":
+			http.Redirect(w, req, "/404?signature=secret", http.StatusFound)
+		case "/to-hang-up":
+			http.Redirect(w, req, "/hang-up?signature=secret", http.StatusFound)
+		case "/hang-up":
+			panic(http.ErrAbortHandler)
+		default:
+			http.NotFound(w, req)
+		}
+	})
+	for path, shown := range map[string]string{"/to-404": "/404", "/to-hang-up": "/hang-up", "/hang-up": "/hang-up"} {
+		out := run(t, get(server.URL+path+"?token=secret"))
+		if out.Phase != nightwatch.PhaseFailed || strings.Contains(out.Message, "secret") || !strings.Contains(out.Message, server.URL+shown) {
+			t.Errorf("%s: %+v: want a message that names %s without its query", path, out, shown)
+		}
 	}
 }
 

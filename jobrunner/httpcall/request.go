@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 	"unicode/utf16"
-	"unicode/utf8"
 
 	"github.com/nightwatch-go/nightwatch/jobrunner"
 )
@@ -70,11 +69,11 @@ func identity(run jobrunner.Run) map[string]string {
 	return headers
 }
 
-// ascii is the same JSON with every other character written as \uXXXX: headers have no agreed encoding.
+// ascii is the same JSON with every other character, and DEL, written as \uXXXX: headers have no agreed encoding.
 func ascii(document []byte) string {
 	var b strings.Builder
 	for _, r := range string(document) {
-		if r < utf8.RuneSelf {
+		if r < 0x7f {
 			b.WriteRune(r)
 			continue
 		}

@@ -8,8 +8,8 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/netip"
+	"net/url"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -122,9 +122,9 @@ func (c *call) do(req *http.Request) jobrunner.Outcome {
 	out := jobrunner.Outcome{Phase: nightwatch.PhaseSucceeded, Output: tail.String()}
 	if !success(resp.StatusCode, c.attempt.Task.HTTP.Success) {
 		out.Phase, out.Reason = nightwatch.PhaseFailed, nightwatch.ReasonHTTPStatus
-		out.Message = "status " + clip(resp.Status)
+		out.Message = "status " + jobrunner.Clip(resp.Status)
 		if c.redirects > 0 {
-			out.Message += fmt.Sprintf(" from %s, after %d redirects", clip(resp.Request.URL.Redacted()), c.redirects)
+			out.Message += fmt.Sprintf(" from %s, after %d redirects", shown(resp.Request.URL), c.redirects)
 		}
 	}
 	return out
@@ -139,11 +139,17 @@ func (c *call) failed(ctx context.Context, err error) jobrunner.Outcome {
 	case errors.As(err, &denied) && c.redirects == 0:
 		return refused(denied)
 	}
-	return jobrunner.Outcome{Phase: nightwatch.PhaseFailed, Reason: nightwatch.ReasonHTTPError, Message: clip(err.Error())}
+	var of *url.Error
+	if errors.As(err, &of) {
+		if target, parseErr := url.Parse(of.URL); parseErr == nil {
+			err = fmt.Errorf("%s %s: %w", of.Op, shown(target), of.Err)
+		}
+	}
+	return jobrunner.Outcome{Phase: nightwatch.PhaseFailed, Reason: nightwatch.ReasonHTTPError, Message: jobrunner.Clip(err.Error())}
 }
 
 func refused(err error) jobrunner.Outcome {
-	return jobrunner.Outcome{Phase: nightwatch.PhaseFailed, Reason: nightwatch.ReasonStartRefused, Message: clip(err.Error())}
+	return jobrunner.Outcome{Phase: nightwatch.PhaseFailed, Reason: nightwatch.ReasonStartRefused, Message: jobrunner.Clip(err.Error())}
 }
 
 // success tells whether a status is among those that mean success, 200-299 when none are named.
@@ -157,11 +163,9 @@ func success(status int, ranges []string) bool {
 	})
 }
 
-// clip bounds what a server can put into a message.
-func clip(text string) string {
-	const most = 512
-	if len(text) > most {
-		text = text[:most] + "…"
-	}
-	return strings.ToValidUTF8(text, "\uFFFD")
+// shown is a URL as messages show it: without its query, in which a server's redirect may have put a signature.
+func shown(target *url.URL) string {
+	plain := *target
+	plain.RawQuery, plain.Fragment = "", ""
+	return jobrunner.Clip(plain.Redacted())
 }

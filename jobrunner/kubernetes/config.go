@@ -120,6 +120,9 @@ func New(config Config) (*Runner, error) {
 	if r.http, err = rest.HTTPClientFor(c); err != nil {
 		return nil, fmt.Errorf("kubernetes runner: %w", err)
 	}
+	if c.ExecProvider != nil {
+		r.http = &http.Client{Transport: newWithPlugin(r.http.Transport)}
+	}
 	if r.client, err = kubernetes.NewForConfigAndClient(c, r.http); err != nil {
 		return nil, fmt.Errorf("kubernetes runner: %w", err)
 	}

@@ -39,6 +39,7 @@
 //
 //   - The API server is away, slow, or refuses for now (timeouts, 5xx, 429, 401): the request is repeated with backoff
 //     while the session lives. After a create whose answer is unknown comes a GET by name before anything else.
+//   - A credential plugin (exec) of the kubeconfig hangs: the same, as requests end with their time all the same.
 //   - The API server refuses for good (403, missing namespace, invalid, admission): Failed, StartRefused.
 //   - The session is lost or the node stops: the Job is left alone, the next owner adopts it.
 //   - The watch is silent, closed or compacted: it is listed and watched anew, and in any case every few minutes. An
