@@ -330,7 +330,7 @@ func (j *job) attempt(accepted *nightwatch.Accepted) {
 	switch {
 	case outcome.Phase != "":
 		j.finish(outcome)
-	case errors.Is(context.Cause(j.ctx), ErrStopping):
+	case errors.Is(context.Cause(j.ctx), ErrStopping), j.hurried():
 		delivery := ""
 		if a.Task != nil {
 			delivery = a.Task.Delivery
@@ -340,10 +340,22 @@ func (j *job) attempt(accepted *nightwatch.Accepted) {
 	// Else the session is lost or the run another's: its record is no longer ours to write.
 }
 
+// deadline is the session's, or past once the drain's time is up: a stop waits for nothing longer than that, the end of
+// a canceled attempt included.
+func (j *job) deadline() time.Time {
+	if j.hurried() {
+		return time.Time{}
+	}
+	return j.w.cfg.Deadline()
+}
+
+// hurried tells that the node stops and has waited long enough.
+func (j *job) hurried() bool { return j.w.patience.Err() != nil && j.w.cfg.Life.Err() == nil }
+
 // describe is the attempt as its runner sees it.
 func (j *job) describe(record *nightwatch.Run, accepted *nightwatch.Accepted) *Attempt {
 	a := &Attempt{
-		Record: *record, ClusterID: j.w.cfg.ClusterID, Deadline: j.w.cfg.Deadline, Logger: j.log, Save: j.save,
+		Record: *record, ClusterID: j.w.cfg.ClusterID, Deadline: j.deadline, Logger: j.log, Save: j.save,
 		Adopt: j.again && (record.LostSessions > 0 || record.Job.UID == ""),
 	}
 	if accepted != nil {
@@ -371,6 +383,6 @@ func userView(record *nightwatch.Run, task *nightwatch.Task, clusterID string) R
 }
 
 func encode(r *nightwatch.Run) []byte {
-	data, _ := json.Marshal(r) // a record can always be written
+	data, _ := nightwatch.Encode(r) // a record can always be written
 	return data
 }

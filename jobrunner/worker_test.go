@@ -575,6 +575,37 @@ func TestDrainTimeIsUp(t *testing.T) {
 }
 
 // A stop between the claim and its answer starts nothing, and costs neither an attempt nor, with at-most-once, the run.
+// A canceled attempt whose end needs an API server that is away does not hold up a stop: when the drain's time is up the
+// deadline has passed, and the run is handed to somebody who may end it.
+func TestDrainTimeIsUpForACanceledJob(t *testing.T) {
+	r := newRig(t)
+	r.kube.run = func(ctx context.Context, a *Attempt) Outcome {
+		if err := a.Save(ctx, func(run *nightwatch.Run) { run.Job.UID = "u1" }); err != nil {
+			return Interrupted
+		}
+		<-ctx.Done()
+		for time.Now().Before(a.Deadline()) { // as a runner does that tries again and again to delete the Job
+			pace := time.NewTimer(10 * time.Millisecond)
+			<-pace.C
+		}
+		return Interrupted
+	}
+	r.accept(`{"image":"alpine"}`)
+	r.start().give("a", func(run *nightwatch.Run) { run.Runner = nightwatch.RunnerKubernetes })
+	r.wait("a", "has its Job", func(run nightwatch.Run) bool { return run.Job != nil && run.Job.UID != "" })
+	r.tellCancel("a")
+	r.stop()
+	select {
+	case <-r.stopped:
+	case <-time.After(soon):
+		t.Fatal("the worker does not stop")
+	}
+	if run := r.record("a"); run.Phase != nightwatch.PhasePending || run.Cancel == nil || run.Job == nil || run.Job.UID != "u1" || run.Attempt != 1 {
+		t.Errorf("%s", encode(&run))
+	}
+	r.clean()
+}
+
 func TestStopWhileTheClaimIsUnanswered(t *testing.T) {
 	for name, breaks := range map[string]func(*etcdtest.Proxy){"dropped": (*etcdtest.Proxy).DropResponses, "late": (*etcdtest.Proxy).HoldResponses} {
 		t.Run(name, func(t *testing.T) {

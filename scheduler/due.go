@@ -31,10 +31,19 @@ func createDue(p *plan, horizon time.Time, edited bool) (settled bool) {
 	if still != "" && !edited {
 		return true
 	}
+	times, more := p.def.Task.Times().Between(p.status.Cursor, horizon, maxAccounted)
 	if still == "" {
 		still = p.status.Still // it has just ended
+		if end := p.t.thawed; still == nightwatch.ReasonFrozen && !end.IsZero() {
+			// It ended by itself, some time before this look: what was due from then on counts.
+			frozen, _ := slices.BinarySearchFunc(times, end, time.Time.Compare)
+			if frozen == 0 {
+				still = ""
+			} else if frozen < len(times) {
+				times, more = times[:frozen], true
+			}
+		}
 	}
-	times, more := p.def.Task.Times().Between(p.status.Cursor, horizon, maxAccounted)
 	if len(times) > 0 {
 		p.seenTask()
 		if still != "" {

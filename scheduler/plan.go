@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -67,7 +66,7 @@ func (p *plan) wakeBy(at time.Time) {
 }
 
 func (p *plan) put(key string, seen int64, value any) {
-	data, err := json.Marshal(value)
+	data, err := nightwatch.Encode(value)
 	if err != nil {
 		p.errs = append(p.errs, fmt.Errorf("encode %s: %w", key, err))
 		return
@@ -159,7 +158,7 @@ func (p *plan) saveRun(r *runView, before nightwatch.Run) {
 		p.write(was, func() { p.txn.Delete(was) })
 	}
 	if is != "" {
-		data, err := json.Marshal(&r.run)
+		data, err := nightwatch.Encode(&r.run)
 		if err != nil {
 			p.errs = append(p.errs, fmt.Errorf("encode %s: %w", is, err))
 			return

@@ -1,7 +1,6 @@
 package scheduler
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -138,6 +137,6 @@ func (p *plan) cancel(request *nightwatch.Request) (string, error) {
 }
 
 func encodeAny(v any) string {
-	data, _ := json.Marshal(v) // values of ours can be written
+	data, _ := nightwatch.Encode(v) // values of ours can be written
 	return string(data)
 }

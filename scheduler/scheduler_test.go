@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -212,6 +213,9 @@ func TestBadValueGetsItsVerdict(t *testing.T) {
 	}
 	c.put("hello", hello)
 	s = c.wait("hello", phase(nightwatch.PhaseInvalid))
+	if raw, err := c.client.Get(t.Context(), c.store.Keys().Status("hello")); err != nil || !strings.Contains(string(raw.Kvs[0].Value), "tasks/<namespace>/<task>") {
+		t.Errorf("not for people to read: %v %s", err, raw.Kvs[0].Value)
+	}
 	if len(s.Errors) != 1 || s.Errors[0].Field != "key" {
 		t.Errorf("%+v", s)
 	}
@@ -337,5 +341,23 @@ func TestWaitingRunsGetRoom(t *testing.T) {
 	}
 	if n := c.runner.count(); n != 2*each {
 		t.Errorf("%d runs, want %d", n, 2*each)
+	}
+}
+
+// A freeze that ends by itself does not take the occurrence that falls on its end.
+func TestFreezeEndsBeforeWhatIsDueAtItsEnd(t *testing.T) {
+	c := start(t)
+	until := time.Now().Add(2 * time.Second).Truncate(time.Second).UTC()
+	if err := c.store.Freeze(t.Context(), "default", nightwatch.Freeze{Until: until}); err != nil {
+		t.Fatal(err)
+	}
+	c.put("default/often", `{"process":{"command":["true"]},"every":"500ms","history":{"succeeded":100},"catchUp":{"mode":"all"},"overlap":"allow"}`)
+	c.wait("default/often", func(s *nightwatch.Status) bool { return s != nil && s.Counts.Succeeded >= 2 })
+	run, _, err := c.store.Run(t.Context(), "default/often", nightwatch.ScheduledRunID(until))
+	if err != nil || run.Phase != nightwatch.PhaseSucceeded {
+		t.Errorf("the run of %s: %v %+v", until, err, run)
+	}
+	if held, err := c.store.Holds(t.Context(), "default/often"); err != nil || held.Frozen {
+		t.Errorf("%+v, %v", held, err)
 	}
 }

@@ -22,6 +22,7 @@ type taskView struct {
 	task    revisions
 	value   []byte
 	putTime time.Time // when the value was put, as well as this node can know
+	thawed  time.Time // when the freeze that ended last did so by its own until; zero: it was taken away
 
 	accepted revisions
 	def      *nightwatch.Accepted
@@ -210,7 +211,7 @@ func (v *view) applyEvent(e store.Event, now time.Time, live bool) {
 	case store.Nodes:
 		v.applyNode(tail, at, e)
 	case store.Freezes:
-		v.applyFreeze(tail, at, e)
+		v.applyFreeze(tail, at, e, now)
 	case store.Meta:
 		if e.Key == v.keys.MetaClock() && !e.Deleted && json.Unmarshal(e.Value, &v.clock) == nil {
 			v.clockAt = at
@@ -331,7 +332,11 @@ func (v *view) applyNode(name string, at revisions, e store.Event) {
 	v.nodesChanged = true
 }
 
-func (v *view) applyFreeze(tail string, at revisions, e store.Event) {
+func (v *view) applyFreeze(tail string, at revisions, e store.Event, now time.Time) {
+	var thawed time.Time
+	if before := v.freezes[tail]; e.Deleted && !before.until.After(now) {
+		thawed = before.until
+	}
 	delete(v.freezes, tail)
 	if !e.Deleted {
 		// Whatever the value says, the key is what freezes.
@@ -340,6 +345,7 @@ func (v *view) applyFreeze(tail string, at revisions, e store.Event) {
 	}
 	for _, t := range v.tasks {
 		if namespace, _, _ := strings.Cut(t.name, "/"); tail == store.FrozenCluster || tail == t.name || tail == namespace {
+			t.thawed = thawed
 			v.touched(t)
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"go.etcd.io/etcd/client/pkg/v3/transport"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 
 	"github.com/nightwatch-go/nightwatch/store"
 )
@@ -47,6 +49,12 @@ const (
 	minKeepAlive     = time.Second
 )
 
+// reconnect bounds how long a connection to etcd stays away once etcd is back: gRPC's own default grows to two minutes.
+var reconnect = grpc.ConnectParams{
+	Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
+	MinConnectTimeout: keepAliveTimeout,
+}
+
 // config checks the settings. leaseTTL is that of the node that the client is for, 0 when it is for none.
 func (c *connection) config(leaseTTL time.Duration, logger *zap.Logger) (clientv3.Config, error) {
 	var none clientv3.Config
@@ -75,6 +83,7 @@ func (c *connection) config(leaseTTL time.Duration, logger *zap.Logger) (clientv
 		DialKeepAliveTime:    keepAliveTime,
 		DialKeepAliveTimeout: timeout,
 		PermitWithoutStream:  true,
+		DialOptions:          []grpc.DialOption{grpc.WithConnectParams(reconnect)},
 		Username:             name,
 		Password:             password,
 		Logger:               logger,

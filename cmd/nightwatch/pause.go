@@ -51,6 +51,11 @@ func newPause() *cobra.Command {
 				return err
 			}
 			return f.etcd.quick(cmd.Context(), func(ctx context.Context, st *store.Store) error {
+				if !f.cluster {
+					if _, _, err := st.Task(ctx, tail); err != nil {
+						return err // a typo must not look like a pause
+					}
+				}
 				if err := st.Freeze(ctx, tail, nightwatch.Freeze{By: whoami(), Note: note}); err != nil {
 					return err
 				}

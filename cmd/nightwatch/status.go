@@ -81,13 +81,18 @@ func waitForRest(ctx context.Context, st *store.Store, task string, etcd *connec
 			return seen // deleted meanwhile
 		}
 		seen = true
-		return s.ObservedRevision >= revision && atRest(s)
+		return s.ObservedRevision >= revision && s.Reason != nightwatch.ReasonPreviousDeleting && atRest(s)
 	})
 	if err != nil {
 		return nightwatch.Status{}, err
 	}
 	if status == nil {
-		return nightwatch.Status{}, fmt.Errorf("%s: deleted: %w", task, nightwatch.ErrNotFound)
+		// The task is gone, or the status was that of a life before this one: the task's own key tells.
+		again, err := waitForRest(ctx, st, task, etcd)
+		if errors.Is(err, nightwatch.ErrNotFound) {
+			err = fmt.Errorf("%s: deleted: %w", task, nightwatch.ErrNotFound)
+		}
+		return again, err
 	}
 	return *status, nil
 }

@@ -70,7 +70,8 @@ const ready = `Kubernetes is ready at %[1]s. Next, in another terminal:
 
   go run ./cmd/nightwatch dev --kubeconfig %[2]s
 
-Pods run for 1s and succeed, unless their annotations say otherwise:
+Pods run for 1s and succeed, unless their annotations say otherwise. A task's own annotations come there under
+nightwatch.dev/, so in a task write the part behind the slash: {"image":"alpine","annotations":{"kwok-run":"30s"}}
   ` + kubetest.AnnotationRun + `      how long, such as 30s, or ` + kubetest.RunForever + `
   ` + kubetest.AnnotationExit + `     exit code; any but 0 fails
   ` + kubetest.AnnotationReason + `   reason of the failure
