@@ -1,0 +1,206 @@
+package jobrunner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.etcd.io/etcd/client/v3/concurrency"
+
+	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/internal/etcdtest"
+	"github.com/nightwatch-go/nightwatch/store"
+)
+
+// The claim is done and its answer lost: the run is started once, without waiting for a sweep.
+func TestAmbiguousClaimRunsOnce(t *testing.T) {
+	for name, breaks := range map[string]func(*etcdtest.Proxy){"dropped": (*etcdtest.Proxy).DropResponses, "late": (*etcdtest.Proxy).HoldResponses} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t).start()
+			r.told(r.give("a", later))
+			breaks(r.proxy)
+			r.wait("a", "is claimed", in(nightwatch.PhaseRunning))
+			if r.starts() != 0 {
+				t.Error("it was started before the claim was answered")
+			}
+			began := time.Now()
+			r.proxy.Resume()
+			run := r.wait("a", "succeeds", in(nightwatch.PhaseSucceeded))
+			if took := time.Since(began); took > sweepEvery/2 {
+				t.Errorf("it took %s", took)
+			}
+			if r.starts() != 1 || run.Attempt != 1 || run.LostSessions != 0 {
+				t.Errorf("%d starts, %+v", r.starts(), run)
+			}
+			r.clean()
+		})
+	}
+}
+
+func TestAmbiguousFinishStays(t *testing.T) {
+	r := newRig(t)
+	release := make(chan struct{})
+	r.process.run = func(ctx context.Context, a *Attempt) Outcome {
+		<-release
+		return succeed(ctx, a)
+	}
+	r.start().give("a")
+	<-r.process.attempts
+	r.proxy.DropResponses()
+	close(release)
+	first := r.wait("a", "succeeds", in(nightwatch.PhaseSucceeded))
+	_, revision, err := r.store.Run(t.Context(), demo, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.proxy.Resume()
+	r.clean()
+	second, again, err := r.store.Run(t.Context(), demo, "a")
+	if err != nil || again != revision || !second.EndTime.Equal(first.EndTime) {
+		t.Errorf("it was written again: %+v %v", second, err)
+	}
+}
+
+func TestFrozenAndLockedRunsAreGivenBack(t *testing.T) {
+	keys := store.NewKeys("")
+	for reason, key := range map[string]string{
+		nightwatch.ReasonFrozen:        keys.Of(store.Freezes) + demo,
+		nightwatch.ReasonFrozen + "ns": keys.Of(store.Freezes) + "default",
+		nightwatch.ReasonFrozen + "cl": keys.Of(store.Freezes) + store.FrozenCluster,
+		nightwatch.ReasonLocked:        keys.LocksOf(demo) + "abc",
+		nightwatch.ReasonLocked + "2":  keys.LocksOf(demo) + "a/b",
+	} {
+		t.Run(reason, func(t *testing.T) {
+			r := newRig(t)
+			if _, err := r.client.Put(t.Context(), key, ""); err != nil {
+				t.Fatal(err)
+			}
+			r.start().give("a")
+			run := r.wait("a", "is given back", in(nightwatch.PhasePending))
+			if !strings.HasPrefix(reason, run.Reason) || run.Reason == "" || run.Session != "" || run.Node != "" || run.Attempt != 1 || !run.StartTime.IsZero() {
+				t.Errorf("%+v", run)
+			}
+			if _, err := r.client.Delete(t.Context(), key); err != nil {
+				t.Fatal(err)
+			}
+			r.clean()
+			if r.starts() != 0 {
+				t.Error("it was started")
+			}
+		})
+	}
+}
+
+// concurrency.Mutex, and with it "etcdctl lock", and our dispatch keep each other out.
+func TestMutexIsRespectedBothWays(t *testing.T) {
+	r := newRig(t)
+	saved, release := make(chan struct{}), make(chan struct{})
+	r.process.run = func(ctx context.Context, a *Attempt) Outcome {
+		<-release
+		if err := a.Save(ctx, func(*nightwatch.Run) {}); err != nil {
+			t.Error(err)
+		}
+		close(saved)
+		<-ctx.Done()
+		return Stopped(ctx)
+	}
+	session, err := concurrency.NewSession(r.client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	mutex := concurrency.NewMutex(session, r.keys.Mutex(demo))
+	if err := mutex.Lock(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.start().give("a")
+	if run := r.wait("a", "is given back", in(nightwatch.PhasePending)); run.Reason != nightwatch.ReasonLocked {
+		t.Errorf("%+v", run)
+	}
+	if err := mutex.Unlock(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.give("a")
+	<-r.process.attempts
+	if err := mutex.TryLock(t.Context()); !errors.Is(err, concurrency.ErrLocked) {
+		t.Errorf("during the dispatch: %v", err)
+	}
+	close(release)
+	<-saved
+	if err := mutex.TryLock(t.Context()); err != nil {
+		t.Errorf("after the dispatch, while the run goes on: %v", err)
+	}
+	if run := r.record("a"); run.Phase != nightwatch.PhaseRunning {
+		t.Errorf("%+v", run)
+	}
+	if err := mutex.Unlock(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// Two runs of one task on one node: dispatch by dispatch, though the mutex is re-entrant within a session.
+func TestDispatchesOfOneTaskTakeTurns(t *testing.T) {
+	r := newRig(t)
+	var mu sync.Mutex
+	dispatching, most := 0, 0
+	r.process.run = func(ctx context.Context, a *Attempt) Outcome {
+		mu.Lock()
+		dispatching++
+		most = max(most, dispatching)
+		mu.Unlock()
+		if h, err := r.store.Holds(ctx, demo); err != nil || !h.Locked {
+			t.Errorf("%s: %+v %v", a.Run.ID, h, err)
+		}
+		mu.Lock()
+		dispatching--
+		mu.Unlock()
+		return succeed(ctx, a)
+	}
+	r.start()
+	for i := range 10 {
+		r.give(fmt.Sprint(i))
+	}
+	for i := range 10 {
+		r.wait(fmt.Sprint(i), "succeeds", in(nightwatch.PhaseSucceeded))
+	}
+	if most != 1 {
+		t.Errorf("%d at once", most)
+	}
+	r.clean()
+}
+
+// The watch may tell of a wish to cancel before the claim that it follows is answered.
+func TestCancelOvertakesTheAnswerToTheClaim(t *testing.T) {
+	r := newRig(t)
+	r.process.run = untilEnded
+	r.start()
+	key := r.give("a", later)
+	r.told(key)
+	created := r.queue[key].created
+	r.proxy.HoldResponses()
+	r.wait("a", "is claimed", in(nightwatch.PhaseRunning))
+	run, revision := r.tellCancel("a")
+	r.apply(store.Batch{Revision: revision, Events: []store.Event{{Key: key, Value: encode(&run), CreateRevision: created, ModRevision: revision}}})
+	r.proxy.Resume()
+	r.wait("a", "is canceled", in(nightwatch.PhaseCanceled))
+	r.clean()
+}
+
+func TestNothingIsClaimedPastTheDeadline(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.Deadline = time.Now })
+	r.start()
+	key := r.give("a")
+	etcdtest.Eventually(t, soon, func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		_, heard := r.queue[key]
+		return heard && r.jobs[key] == nil
+	}, "the job is over")
+	if run := r.record("a"); run.Phase != nightwatch.PhaseAssigned || r.starts() != 0 {
+		t.Errorf("%+v", run)
+	}
+}
