@@ -23,7 +23,6 @@ const (
 	ReasonHTTPError       = "HTTPError"
 	ReasonJobGone         = "JobGone"
 	ReasonJobNameTaken    = "JobNameTaken"
-	ReasonInvalidTask     = "InvalidTask"
 	ReasonCancelRequested = "CancelRequested"
 	ReasonTaskDeleted     = "TaskDeleted"
 	ReasonTaskReplaced    = "TaskReplaced"

@@ -26,7 +26,7 @@ func (a *agenda) now(t *taskView) {
 	}
 }
 
-// take empties the list, those that waited for a node first, by priority and then by age.
+// take empties the list.
 func (a *agenda) take() []*taskView {
 	list := a.dirty
 	a.dirty = nil

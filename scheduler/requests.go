@@ -135,8 +135,3 @@ func (p *plan) cancel(request *nightwatch.Request) (string, error) {
 	p.settleCancel(r, before)
 	return id, nil
 }
-
-func encodeAny(v any) string {
-	data, _ := nightwatch.Encode(v) // values of ours can be written
-	return string(data)
-}

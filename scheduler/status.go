@@ -110,3 +110,9 @@ func (p *plan) derivePhase(live []*runView) {
 		s.Phase = nightwatch.PhasePending
 	}
 }
+
+// encodeAny is a value of ours as it stands in the store, for comparison.
+func encodeAny(v any) string {
+	data, _ := nightwatch.Encode(v) // values of ours can be written
+	return string(data)
+}
