@@ -13,6 +13,9 @@ func BenchmarkNext(b *testing.B) {
 		{"monthly", "0 0 31 * *", ""},
 		{"leap-day", "0 0 29 2 *", ""},
 		{"interval", "@every 30s", ""},
+		{"last-working-day", "0 9 LW * *", ""},
+		{"second-Monday", "0 9 * * mon#2", ""},
+		{"years", "0 0 9 1 12 * 2020-2040/2", ""},
 		{"every-5-minutes-in-zone", "*/5 * * * *", "America/New_York"},
 		{"daily-in-zone", "30 2 * * *", "America/New_York"},
 		{"workdays-in-zone", "0 9 * * mon-fri", "Asia/Shanghai"},
@@ -41,6 +44,66 @@ func BenchmarkNext(b *testing.B) {
 			s.Next(start)
 		}
 	})
+}
+
+func BenchmarkNextInModes(b *testing.B) {
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, mode := range []string{Once, Skip, Both} {
+		s, err := Parse(Spec{Expressions: []string{"30 2 * * *"}, TimeZone: "America/New_York", DaylightSaving: mode})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(mode, func(b *testing.B) {
+			now := start
+			b.ReportAllocs()
+			for b.Loop() {
+				now, _ = s.Next(now)
+				if now.Year() > 2030 {
+					now = start
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkDue(b *testing.B) {
+	s, err := Parse(Spec{Expressions: []string{"*/5 * * * *"}, Jitter: time.Minute, Key: "default/backup"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	nominal := time.Date(2026, 11, 20, 14, 15, 0, 0, time.UTC)
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Due(nominal)
+	}
+}
+
+func BenchmarkPrev(b *testing.B) {
+	before := time.Date(2026, 11, 20, 14, 15, 0, 0, time.UTC)
+	for _, expr := range []string{"*/5 * * * *", "0 9 * * *", "0 0 29 2 *"} {
+		s := mustParse(b, expr, "Europe/Berlin")
+		b.Run(expr, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				s.Prev(before)
+			}
+		})
+	}
+}
+
+// BenchmarkCompile parses what no schedule holds yet.
+func BenchmarkCompile(b *testing.B) {
+	r := reading{loc: time.UTC}
+	b.ReportAllocs()
+	for b.Loop() {
+		e, err := readFields([]string{"0", "*/15", "9-17", "*", "*", "mon-fri"})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := compile(e, r); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 func BenchmarkParse(b *testing.B) {

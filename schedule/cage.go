@@ -12,8 +12,8 @@ type sets [6]uint64
 
 var cronParser = cron.NewParser(cron.Second | cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
 
-// parseSets hands rewritten fields to robfig's parser. Zones and descriptors
-// never get there, and neither does anything it panics on or silently changes;
+// parseSets hands rewritten fields to robfig's parser; an empty one holds no value. Zones,
+// descriptors, H, L, W, # and years never get there, and neither does anything it panics on or silently changes;
 // should an input be found that makes it panic all the same, that input is
 // refused and nothing else is harmed.
 func parseSets(plain [6]string) (s sets, err error) {
@@ -22,7 +22,13 @@ func parseSets(plain [6]string) (s sets, err error) {
 			err = fmt.Errorf("is not a cron expression: %v", p)
 		}
 	}()
-	parsed, err := cronParser.Parse(strings.Join(plain[:], " "))
+	words := plain
+	for i := range words {
+		if words[i] == "" {
+			words[i] = "*" // it does not know an empty field
+		}
+	}
+	parsed, err := cronParser.Parse(strings.Join(words[:], " "))
 	if err != nil {
 		return sets{}, fmt.Errorf("is not a cron expression: %w", err)
 	}
@@ -33,6 +39,9 @@ func parseSets(plain [6]string) (s sets, err error) {
 	s = sets{spec.Second, spec.Minute, spec.Hour, spec.Dom, spec.Month, spec.Dow}
 	for i, f := range fields {
 		s[i] &= f.all() // takes away robfig's mark for a star
+		if plain[i] == "" {
+			s[i] = 0
+		}
 	}
 	return s, nil
 }

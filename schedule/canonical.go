@@ -9,26 +9,26 @@ import (
 
 // canonical spells an expression. Where a star decides about something (days of
 // month or of week or both, daylight saving) it is kept, elsewhere it depends on
-// the values alone.
-func canonical(s sets, star [6]bool, loc *time.Location) string {
-	var b strings.Builder
+// the values alone. With years there are seven fields, else without second 0 five.
+func canonical(e expression, loc *time.Location) string {
+	var words []string
 	if loc != time.UTC {
-		b.WriteString("CRON_TZ=" + loc.String() + " ")
+		words = append(words, "CRON_TZ="+loc.String())
 	}
 	for i, f := range fields {
-		if i == second && s[second] == 1 {
-			continue // at second 0: five fields
+		values, star := e.values[i], e.star[i]
+		if i == second && values == 1 && len(e.years) == 0 {
+			continue
 		}
-		star := star[i]
 		if i == second || i == month {
-			star = f.regular(s[i])
+			star = f.regular(values)
 		}
-		b.WriteString(f.spell(s[i], star))
-		if i != dayOfWeek {
-			b.WriteByte(' ')
-		}
+		words = append(words, e.rules.spell(i, f.spell(values, star)))
 	}
-	return b.String()
+	if len(e.years) > 0 {
+		words = append(words, spellYears(e.years))
+	}
+	return strings.Join(words, " ")
 }
 
 // spell writes a set as a field: *, */n, a-b/n, or a list of values and ranges.

@@ -7,103 +7,162 @@ import (
 	"time"
 )
 
-// cronPart is a compiled cron expression.
+// cronPart is a compiled cron expression. Schedules share it; it is never changed.
 type cronPart struct {
 	seconds, minutes uint64 // bit n: value n
 	hours, days      uint32
 	months           uint16
+	plainWeekdays    uint8 // the values of day of week, without the rules
+	dayRules
+	years []yearRange // none: every year
 
-	// weekdays[w] holds the days of a month that begins on weekday w which fall on
-	// a day of week of the expression.
-	weekdays [7]uint32
-	// anyWeekday: every day of week is in, so weekdays need not be looked at.
-	anyWeekday bool
-	// either: a day is due that matches days or weekdays, instead of both.
-	either bool
+	// due holds the days that match in a month, by the day of week of its first day
+	// and its length less 28.
+	due [7][4]uint32
+	// bothDays: day of month and day of week are both restricted. either: then a day
+	// is due that matches one of them; otherwise it must match both.
+	bothDays, either bool
 	// follows: times are matched against what the clock shows, through both passes
-	// of a fold; otherwise each is fixed and due once.
-	follows bool
+	// of a fold; otherwise each is fixed, and daylight says what a change does to it.
+	follows  bool
+	daylight daylight
 
 	loc  *time.Location
 	text string // canonical
 }
 
-// compile makes a cronPart, or says why no date can ever match.
-func compile(s sets, star [6]bool, loc *time.Location) (*cronPart, error) {
+// compile makes a cronPart, or says why it can never match.
+func compile(e expression, r reading) (*cronPart, error) {
+	both := !e.star[dayOfMonth] && !e.star[dayOfWeek]
 	c := &cronPart{
-		seconds:    s[second],
-		minutes:    s[minute],
-		hours:      uint32(s[hour]),
-		days:       uint32(s[dayOfMonth]),
-		months:     uint16(s[month]),
-		anyWeekday: s[dayOfWeek] == fields[dayOfWeek].all(),
-		either:     !star[dayOfMonth] && !star[dayOfWeek],
-		follows:    star[minute] || star[hour],
-		loc:        loc,
-		text:       canonical(s, star, loc),
+		seconds:       e.values[second],
+		minutes:       e.values[minute],
+		hours:         uint32(e.values[hour]),
+		days:          uint32(e.values[dayOfMonth]),
+		months:        uint16(e.values[month]),
+		plainWeekdays: uint8(e.values[dayOfWeek]),
+		dayRules:      e.rules,
+		years:         e.years,
+		bothDays:      both,
+		either:        both && !r.and,
+		follows:       e.star[minute] || e.star[hour],
+		daylight:      r.daylight,
+		loc:           r.loc,
+		text:          canonical(e, r.loc),
 	}
-	for first := range c.weekdays {
-		for day := 1; day <= 31; day++ {
-			if s[dayOfWeek]>>((first+day-1)%7)&1 != 0 {
-				c.weekdays[first] |= 1 << day
+	if c.follows || c.loc == time.UTC {
+		c.daylight = daylightOnce // the others mean the same
+	}
+	for first := range c.due {
+		for more := range c.due[first] {
+			dates, weekdays := c.matching(monthShape{first, 28 + more})
+			if c.either {
+				c.due[first][more] = dates | weekdays
+			} else {
+				c.due[first][more] = dates & weekdays
 			}
 		}
 	}
 	if err := c.possible(); err != nil {
 		return nil, err
 	}
+	if len(c.years) > 0 {
+		// So few times that the clock may leave all of them out: 30 December 2011 in Apia.
+		if _, ok := c.next(firstMilli); !ok {
+			return nil, fmt.Errorf("can never match: the clock in %s skips every time that it names", c.loc)
+		}
+	}
 	return c, nil
 }
 
-// possible refuses what no year can match. Every date falls on every day of the
-// week in the 400 years after which the calendar repeats, 29 February too, so
-// only day of month and month can exclude each other.
-func (c *cronPart) possible() error {
-	if c.either {
-		return nil
-	}
-	var names []string
-	for m := time.January; m <= time.December; m++ {
-		if c.months>>m&1 == 0 {
-			continue
+// matching holds the days of a month that match day of month, and those that match day of week.
+func (c *cronPart) matching(s monthShape) (dates, weekdays uint32) {
+	dates = c.days&s.all() | c.dates(s)
+	weekdays = c.weekdays(s)
+	for day := 1; day <= s.length; day++ {
+		if c.plainWeekdays>>s.weekday(day)&1 != 0 {
+			weekdays |= 1 << day
 		}
-		if c.days&monthDays(2000, m) != 0 { // a leap year
-			return nil
-		}
-		names = append(names, m.String())
 	}
-	return fmt.Errorf("can never match: day of month %d does not exist in %s",
-		bits.TrailingZeros32(c.days), strings.Join(names, " or "))
+	return dates, weekdays
 }
 
-// monthDays holds the days that a month has.
-func monthDays(year int, m time.Month) uint32 {
-	length := 31
-	switch m {
-	case time.April, time.June, time.September, time.November:
-		length = 30
-	case time.February:
-		length = 28
-		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
-			length = 29
+// possible refuses what no year can match, or none of the expression's years.
+func (c *cronPart) possible() error {
+	kinds := yearKinds(c.years)
+	likeYear := [2]int{2001, 2000} // by whether it is a leap year
+	var dates uint32               // of any month
+	for january, leaps := range kinds {
+		for leap, there := range leaps {
+			if !there {
+				continue
+			}
+			first := january
+			for m := time.January; m <= time.December; m++ {
+				s := monthShape{first, monthLength(likeYear[leap], m)}
+				if c.months>>m&1 != 0 {
+					if c.due[s.first][s.length-28] != 0 {
+						return nil
+					}
+					d, _ := c.matching(s)
+					dates |= d
+				}
+				first = (first + s.length) % 7
+			}
 		}
 	}
-	return uint32(1<<(length+1) - 2)
+	return c.impossible(dates != 0)
+}
+
+// impossible says why no month of the expression has a day that is due. dates: it has days that match day of month.
+func (c *cronPart) impossible(dates bool) error {
+	var names []string
+	for m := time.January; m <= time.December; m++ {
+		if c.months>>m&1 != 0 {
+			names = append(names, m.String())
+		}
+	}
+	months := strings.Join(names, " or ")
+	if len(names) == 12 {
+		months = "any month"
+	}
+	if len(c.years) > 0 {
+		months += " of " + cut(spellYears(c.years))
+	}
+	if dates {
+		return fmt.Errorf("can never match: no day in %s matches both day of month and day of week", months)
+	}
+	day, suffix := c.days, ""
+	if day == 0 {
+		day, suffix = c.nearest, "W"
+	}
+	nor := ""
+	if c.either {
+		nor = ", and no day there matches day of week"
+	}
+	return fmt.Errorf("can never match: day of month %d%s does not exist in %s%s", bits.TrailingZeros32(day), suffix, months, nor)
+}
+
+// monthLength is how many days a month has.
+func monthLength(year int, m time.Month) int {
+	switch m {
+	case time.April, time.June, time.September, time.November:
+		return 30
+	case time.February:
+		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
+			return 29
+		}
+		return 28
+	}
+	return 31
 }
 
 // dueDays holds the days of a month that match. first is the month's first day
 // in days since the Unix epoch.
 func (c *cronPart) dueDays(year int, m time.Month, first int64) uint32 {
-	exist := monthDays(year, m)
-	if c.anyWeekday && !c.either {
-		return exist & c.days
-	}
 	const epochWeekday = int64(time.Thursday)
-	weekdays := c.weekdays[(first+epochWeekday)-7*floorDiv(first+epochWeekday, 7)]
-	if c.either {
-		return exist & (c.days | weekdays)
-	}
-	return exist & c.days & weekdays
+	weekday := (first + epochWeekday) - 7*floorDiv(first+epochWeekday, 7)
+	return c.due[weekday][monthLength(year, m)-28]
 }
 
 func (c *cronPart) String() string { return c.text }

@@ -18,6 +18,32 @@ const (
 	maxPeriods = 8 * searchYears
 )
 
+// daylight is what becomes of fixed times when the clock changes: Spec.DaylightSaving, compiled.
+type daylight uint8
+
+const (
+	daylightOnce daylight = iota
+	daylightSkip
+	daylightBoth
+)
+
+// parseDaylight reads Spec.DaylightSaving.
+func parseDaylight(text string) (daylight, *Error) {
+	switch text {
+	case "", Once:
+		return daylightOnce, nil
+	case Skip:
+		return daylightSkip, nil
+	case Both:
+		return daylightBoth, nil
+	}
+	return 0, refuse("daylightSaving", text, "is not known: want %s, %s or %s", Once, Skip, Both)
+}
+
+func (d daylight) String() string {
+	return [...]string{daylightOnce: Once, daylightSkip: Skip, daylightBoth: Both}[d]
+}
+
 // period is a stretch of time in which a zone's offset does not change. The next
 // one may have the same offset.
 type period struct {
@@ -52,9 +78,12 @@ func (c *cronPart) next(after int64) (int64, bool) {
 	from := floorDiv(after, 1000) + 1
 	var due int64
 	var ok bool
-	if c.follows {
+	switch {
+	case c.follows:
 		due, ok = c.nextShown(from)
-	} else {
+	case c.daylight == daylightBoth:
+		due, ok = c.nextBoth(from)
+	default:
 		due, ok = c.nextFixed(from)
 	}
 	due *= 1000
@@ -93,10 +122,9 @@ func (c *cronPart) nextShown(from int64) (int64, bool) {
 // nextFixed returns the first Unix second at or after from at which the zone's
 // clock reaches a matching time for the first time.
 //
-// The clock has reached a time when it shows that time or has jumped over it, so
-// what counts is the latest time it has shown so far, not the present one. That one
-// rule covers folds (a time is reached in the first pass only), gaps (all times in one
-// are reached at its end), and two changes close together.
+// What counts is the latest time that the clock has shown so far, not the present one
+// (see reach). That one rule covers folds (a time is reached in the first pass only),
+// gaps (all times in one are reached at its end), and two changes close together.
 func (c *cronPart) nextFixed(from int64) (int64, bool) {
 	p := periodAt(c.loc, from-1) // from may be the end of a gap
 	wall, ok := c.nextWall(c.unreached(p, from))
@@ -104,23 +132,42 @@ func (c *cronPart) nextFixed(from int64) (int64, bool) {
 		if !ok {
 			return 0, false
 		}
+		a, found := reach(c.loc, p, wall)
+		if !found {
+			return 0, false
+		}
+		if a.gap == 0 || c.daylight != daylightSkip && !a.lost() {
+			return a.sec, true
+		}
+		p = a.after
+		wall, ok = c.nextWall(a.shown())
+	}
+	return 0, false
+}
+
+// nextBoth returns the first Unix second at or after from at which the zone's
+// clock shows a matching time, or has just jumped over one.
+func (c *cronPart) nextBoth(from int64) (int64, bool) {
+	p := periodAt(c.loc, from-1) // from may be the end of a gap
+	for range maxPeriods {
+		wall, ok := c.nextWall(from + p.offset)
+		if !ok {
+			return 0, false
+		}
 		if p.holds(wall) {
 			return wall - p.offset, true
 		}
-		if far := wall - lookBack; far > p.end {
-			p = periodAt(c.loc, far) // the clock cannot reach it before
+		if far := wall - lookBack; p.end-from >= lookBack && far > p.end { // as in nextShown
+			from = far
+			p = periodAt(c.loc, from-1)
 			continue
 		}
-		at, shown := p.end, p.end+p.offset
-		p = periodAt(c.loc, at)
-		reached := at + p.offset
-		switch {
-		case wall >= reached:
-			// Not in a gap, but later in some period.
-		case reached-shown >= lostDate:
-			wall, ok = c.nextWall(reached)
-		default:
-			return at, true
+		before := p.end + p.offset
+		from = p.end
+		p = periodAt(c.loc, from)
+		reached := from + p.offset
+		if jumped, ok := c.nextWall(before); ok && jumped < reached && reached-before < lostDate {
+			return from, true
 		}
 	}
 	return 0, false

@@ -134,6 +134,7 @@ func TestOracle(t *testing.T) {
 		follows bool
 		due     func(hour, minute int) bool
 	}
+	const modes = 3
 	rules := []rule{
 		{"0 0 * * *", false, func(h, m int) bool { return h == 0 && m == 0 }},
 		{"15,45 0-3 * * *", false, func(h, m int) bool { return h <= 3 && (m == 15 || m == 45) }},
@@ -146,9 +147,15 @@ func TestOracle(t *testing.T) {
 	transitions := 0
 	for _, name := range oracleZones {
 		loc := zone(t, name)
-		compiled := make([]*Schedule, len(rules))
-		for i, r := range rules {
-			compiled[i] = mustParse(t, r.expr, name)
+		var compiled []*Schedule // three modes of each rule
+		for _, r := range rules {
+			for _, mode := range []string{Once, Skip, Both} {
+				s, err := Parse(Spec{Expressions: []string{r.expr}, TimeZone: name, DaylightSaving: mode})
+				if err != nil {
+					t.Fatal(err)
+				}
+				compiled = append(compiled, s)
+			}
 		}
 		for now := time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC).In(loc); ; {
 			_, change := now.ZoneBounds()
@@ -169,30 +176,37 @@ func TestOracle(t *testing.T) {
 			}
 			transitions++
 			from, to := change.Unix()-reach, change.Unix()+reach
-			want := make([][]int64, len(rules))
+			want := make([][]int64, len(compiled))
 			latest := shown(from - 2*reach)
+			before := latest
 			for sec := from - 2*reach; sec <= to; sec += step {
 				wall := shown(sec)
 				for i, r := range rules {
-					due := false
-					if r.follows {
-						due = wall%60 == 0 && r.due(int(wall/3600%24), int(wall/60%60))
-					} else {
-						first := latest + step
-						if wall-latest > 24*60*60 {
-							first = wall
+					// due in (after, wall]: what the clock reaches, or comes by, with this step.
+					due := func(after int64) (due bool) {
+						if wall-after > 24*60*60 {
+							after = wall - step
 						}
-						for w := first; w <= wall && !due; w += step {
+						for w := after + step; w <= wall && !due; w += step {
 							due = w%60 == 0 && r.due(int(w/3600%24), int(w/60%60))
 						}
+						return due
 					}
-					if due && sec > from {
-						want[i] = append(want[i], sec)
+					shows := due(wall - step)
+					is := [modes]bool{shows, shows, shows} // once, skip, both
+					if !r.follows && (before != latest || wall-before != step) {
+						is = [modes]bool{due(latest), shows && wall > latest, shows || due(before)}
+					}
+					for mode := range is {
+						if is[mode] && sec > from {
+							want[i*modes+mode] = append(want[i*modes+mode], sec)
+						}
 					}
 				}
+				before = wall
 				latest = max(latest, wall)
 			}
-			for i := range rules {
+			for i := range compiled {
 				got, more := compiled[i].Between(time.Unix(from, 0), time.Unix(to, 0), 1000)
 				if more || len(got) != len(want[i]) {
 					t.Fatalf("%s around %s: %d times, want %d", compiled[i], change, len(got), len(want[i]))

@@ -9,9 +9,9 @@ import (
 // maxErrorValue bounds what an Error repeats of a user's input, in bytes.
 const maxErrorValue = 80
 
-// Error says which part of a Spec is refused and why. Parse returns no other.
+// Error says which part of a Spec is refused, or warned about, and why. Parse returns no other.
 type Error struct {
-	Field  string // "schedule", "schedule[1]" in a list, "every", "offset" or "timeZone"
+	Field  string // of a task, such as "schedule", "schedule[1]" in a list, "at[3]", "every" or "timeZone"
 	Value  string // what the user wrote there, cut when long; may be empty
 	Reason string // what is wrong and what would be right
 }

@@ -18,9 +18,17 @@ var descriptors = map[string]string{
 	"@hourly":   "0 * * * *",
 }
 
+// reading is how a Spec's expressions are read: all that it says apart from their text.
+type reading struct {
+	loc      *time.Location // unless an expression names its own
+	daylight daylight
+	and      bool   // dayMatch: and
+	key      string // what H spreads by
+}
+
 // parseExpression reads one expression: an optional zone, then a descriptor or
 // fields.
-func parseExpression(text string, loc *time.Location) (part, error) {
+func parseExpression(text string, r reading) (part, error) {
 	if len(text) > maxExpressionBytes {
 		return nil, fmt.Errorf("%d bytes are too many: want at most %d", len(text), maxExpressionBytes)
 	}
@@ -35,7 +43,7 @@ func parseExpression(text string, loc *time.Location) (part, error) {
 			return nil, fmt.Errorf("%s= has no time zone after it: %s", prefix, wantZone)
 		}
 		var reason string
-		if loc, reason = loadZone(name); reason != "" {
+		if r.loc, reason = loadZone(name); reason != "" {
 			return nil, fmt.Errorf("%s=%q: %s", prefix, cut(name), reason)
 		}
 		if words = words[1:]; len(words) == 0 {
@@ -45,7 +53,7 @@ func parseExpression(text string, loc *time.Location) (part, error) {
 	}
 
 	if !strings.HasPrefix(words[0], "@") {
-		return parseFields(words, loc)
+		return parseFields(words, r)
 	}
 	switch fields, known := descriptors[words[0]]; {
 	case words[0] == "@every" && zoned:
@@ -59,30 +67,60 @@ func parseExpression(text string, loc *time.Location) (part, error) {
 	case len(words) > 1:
 		return nil, fmt.Errorf("%s stands alone: nothing may follow it", words[0])
 	default:
-		return parseFields(strings.Fields(fields), loc)
+		return parseFields(strings.Fields(fields), r)
 	}
 }
 
-// parseFields compiles five fields, or six with seconds first.
-func parseFields(words []string, loc *time.Location) (*cronPart, error) {
+// parseFields finds or compiles five fields, six with seconds first, or seven with
+// years last as well.
+func parseFields(words []string, r reading) (part, error) {
 	switch len(words) {
 	case 5:
 		words = append([]string{"0"}, words...)
-	case 6:
+	case 6, 7:
 	default:
-		return nil, fmt.Errorf("has %d fields: want 5 (minute, hour, day of month, month, day of week), or 6 with seconds first", len(words))
+		return nil, fmt.Errorf("has %d fields: want 5 (minute, hour, day of month, month, day of week), "+
+			"6 with seconds first, or 7 with seconds first and years last", len(words))
 	}
-	var plain [6]string
-	var star [6]bool
-	for i, f := range fields {
-		var err error
-		if plain[i], star[i], err = f.rewrite(words[i]); err != nil {
-			return nil, err
-		}
-	}
-	sets, err := parseSets(plain)
-	if err != nil {
+	if err := resolveHashes(words[:len(fields)], r.key); err != nil {
 		return nil, err
 	}
-	return compile(sets, star, loc)
+	key := cronKey{text: strings.Join(words, " "), zone: r.loc.String(), daylight: r.daylight, and: r.and}
+	c, err := cronParts.get(key, func() (*cronPart, error) {
+		e, err := readFields(words)
+		if err != nil {
+			return nil, err
+		}
+		return compile(e, r)
+	})
+	if err != nil {
+		return nil, err // not c: a nil *cronPart is not a nil part
+	}
+	return c, nil
+}
+
+// expression is what the fields say, without a zone.
+type expression struct {
+	values sets
+	star   [6]bool // an item of the field was a wildcard, with a step or without
+	rules  dayRules
+	years  []yearRange
+}
+
+// readFields reads six fields and maybe years; no H is in them.
+func readFields(words []string) (e expression, err error) {
+	var plain [6]string
+	for i, f := range fields {
+		take := func(item string) (bool, error) { return e.rules.take(i, item) }
+		if plain[i], e.star[i], err = f.rewrite(words[i], take); err != nil {
+			return expression{}, err
+		}
+	}
+	if len(words) > len(fields) {
+		if e.years, err = parseYears(words[len(fields)]); err != nil {
+			return expression{}, err
+		}
+	}
+	e.values, err = parseSets(plain)
+	return e, err
 }

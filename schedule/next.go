@@ -15,29 +15,37 @@ var (
 )
 
 // Next returns the first due time strictly later than after, in UTC. It reports
-// false when there is none within 50 years (for an interval: none at all) or
-// before year 10000; the time is then the zero time.
+// false when there is none, or an expression has none within 50 years (within its
+// years, if it names some); the time is then the zero time.
 func (s *Schedule) Next(after time.Time) (time.Time, bool) {
 	from, ok := milli(after)
 	if !ok {
 		return time.Time{}, false
 	}
-	due, found := int64(math.MaxInt64), false
-	for _, p := range s.parts {
-		if t, ok := p.next(from); ok && t < due {
-			due, found = t, true
-		}
-	}
-	if !found {
+	due, ok := s.next(from)
+	if !ok {
 		return time.Time{}, false
 	}
 	return time.UnixMilli(due).UTC(), true
 }
 
-// Between returns the due times in (from, to], ascending and in UTC, at most max
-// of them; more reports that there are further ones in that span. With a max of
+// next is Next in milliseconds.
+func (s *Schedule) next(after int64) (int64, bool) {
+	after = max(after+1, s.starts) - 1
+	due := s.ends
+	found := false
+	for _, p := range s.parts {
+		if t, ok := p.next(after); ok && t < due {
+			due, found = t, true
+		}
+	}
+	return due, found
+}
+
+// Between returns the due times in (from, to], ascending and in UTC, at most limit
+// of them; more reports that there are further ones in that span. With a limit of
 // 0 or less it only says whether there is one.
-func (s *Schedule) Between(from, to time.Time, max int) (times []time.Time, more bool) {
+func (s *Schedule) Between(from, to time.Time, limit int) (times []time.Time, more bool) {
 	start, ok := milli(from)
 	if !ok {
 		return nil, false
@@ -46,6 +54,8 @@ func (s *Schedule) Between(from, to time.Time, max int) (times []time.Time, more
 	if !ok {
 		end = lastMilli
 	}
+	start = max(start+1, s.starts) - 1
+	end = min(end, s.ends-1)
 
 	// One head for each part: its next due time, or none.
 	const none = int64(math.MaxInt64)
@@ -67,7 +77,7 @@ func (s *Schedule) Between(from, to time.Time, max int) (times []time.Time, more
 		if due == none || due > end {
 			return times, false
 		}
-		if len(times) >= max {
+		if len(times) >= limit {
 			return times, true
 		}
 		times = append(times, time.UnixMilli(due).UTC())

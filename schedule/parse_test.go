@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,12 +48,76 @@ func TestParseRefuses(t *testing.T) {
 		{"step missing", expr("*/ * * * *"), `minute step "" in "*/" is not a number: want 1 to 59`},
 		{"two slashes", expr("*/2/3 * * * *"), `minute step "2/3" in "*/2/3" is not a number`},
 		{"question mark", expr("? * * * *"), `minute ? is not known: want *`},
-		{"four fields", expr("* * * *"), `has 4 fields: want 5 (minute, hour, day of month, month, day of week), or 6 with seconds first`},
-		{"seven fields", expr("* * * * * * *"), `has 7 fields: `},
+		{"four fields", expr("* * * *"), `has 4 fields: want 5 (minute, hour, day of month, month, day of week), 6 with seconds first, or 7 with seconds first and years last`},
+		{"eight fields", expr("* * * * * * * *"), `has 8 fields: `},
 
 		{"30 February", expr("0 0 30 2 *"), `can never match: day of month 30 does not exist in February`},
 		{"31 of short months", expr("0 0 31 4,6 *"), `can never match: day of month 31 does not exist in April or June`},
 		{"31 of short months and weekday", expr("0 0 30,31 2 */2"), `can never match: day of month 30 does not exist in February`},
+
+		{"31W of short months", expr("0 0 31W 4,6 *"), `can never match: day of month 31W does not exist in April or June`},
+		{"29 February of other years", expr("0 0 0 29 2 * 2025-2027"), `can never match: day of month 29 does not exist in February of 2025-2027`},
+		{"29 February 2100", expr("0 0 0 29 2 * 2100"), `can never match: day of month 29 does not exist in February of 2100`},
+		{"fifth Monday of a short February", expr("0 0 0 ? 2 mon#5 2026-2027"), `can never match: no day in February of 2026,2027 matches both`},
+		{"neither day of February", expr("0 0 0 31W 2 mon#5 2026"),
+			`can never match: day of month 31W does not exist in February of 2026, and no day there matches day of week`},
+		{"second Monday in the first week", Spec{Expressions: []string{"0 0 1-7 * 1#2"}, DayMatch: And},
+			`can never match: no day in any month matches both day of month and day of week`},
+		{"last Sunday that is a working day", Spec{Expressions: []string{"0 0 LW 1-3 sunL"}, DayMatch: And},
+			`can never match: no day in January or February or March matches both day of month and day of week`},
+		{"a Friday the 13th in a year without", Spec{Expressions: []string{"0 0 0 13 1 5 2026"}, DayMatch: And},
+			`can never match: no day in January of 2026 matches both day of month and day of week`},
+		{"a date that never was", Spec{Expressions: []string{"0 0 12 30 12 * 2011"}, TimeZone: "Pacific/Apia"},
+			`can never match: the clock in Pacific/Apia skips every time that it names`},
+		{"only times in a gap, skipped", Spec{Expressions: []string{"0 30 2 29 3 * 2026"}, TimeZone: "Europe/Berlin", DaylightSaving: Skip},
+			`can never match: the clock in Europe/Berlin skips every time that it names`},
+
+		{"year under", expr("0 0 0 1 1 * 1969"), `year 1969 is under 1970`},
+		{"year over", expr("0 0 0 1 1 * 10000"), `year 10000 is over 9999`},
+		{"year not known", expr("0 0 0 1 1 * next"), `year "next" is not known: want 1970 to 9999`},
+		{"years backwards", expr("0 0 0 1 1 * 2030-2026"), `year 2030-2026 runs backwards: want the lower value first`},
+		{"year empty item", expr("0 0 0 1 1 * 2026,"), `year "2026," has an empty item`},
+		{"year question mark", expr("0 0 0 1 1 * ?"), `year ? is not known: want *`},
+		{"years of many steps", expr("0 0 0 1 1 * */7,*/11,*/13"), `separate ranges: want at most 64`},
+		{"hash of years", Spec{Expressions: []string{"0 0 0 1 1 * H"}, Key: "default/backup"}, `year "H" is not known`},
+
+		{"bare L of the week", expr("0 0 * * L"), `day of week L does not say which day: want 5L for the last Friday of the month, or 6 for every Saturday`},
+		{"L of an unknown day", expr("0 0 * * xL"), `day of week "x" in "xL" is not known`},
+		{"L of a range", expr("0 0 * * 1-5L"), `day of week "1-5" in "1-5L" is not known`},
+		{"L of a number over", expr("0 0 * * 8L"), `day of week 8 is over 7`},
+		{"sixth Monday", expr("0 0 * * mon#6"), `day of week #6 in "mon#6" is not known: want #1 to #5`},
+		{"zeroth Monday", expr("0 0 * * mon#0"), `day of week #0 in "mon#0" is not known: want #1 to #5`},
+		{"Monday of no number", expr("0 0 * * mon#"), `day of week # in "mon#" is not known: want #1 to #5`},
+		{"number of no day", expr("0 0 * * #2"), `day of week "" in "#2" is not known`},
+		{"bare W", expr("0 0 W * *"), `day of month W stands behind a day: want 1W to 31W, or LW`},
+		{"W of a range", expr("0 0 1-15W * *"), `day of month "1-15" in "1-15W" is not known: want 1 to 31`},
+		{"W over", expr("0 0 32W * *"), `day of month 32 is over 31`},
+		{"L and an offset", expr("0 0 L-3 * *"), `day of month "L" in "L-3" is not known: want 1 to 31`},
+		{"L of the month in another field", expr("0 L * * *"), `hour "L" is not known: want 0 to 23`},
+		{"# in the month's days", expr("0 0 1#2 * *"), `day of month "1#2" is not known: want 1 to 31`},
+
+		{"H without a key", expr("H 3 * * *"), `minute H spreads by the hash of a key, namespace/task, and none is given: want a value`},
+		{"H and more", Spec{Expressions: []string{"H5 3 * * *"}, Key: "default/backup"}, `minute "H5" is not known: want H, H(a-b), H/n or H(a-b)/n`},
+		{"H open", Spec{Expressions: []string{"H(1-5 3 * * *"}, Key: "default/backup"}, `minute "H(1-5" is not known: want H, H(a-b), H/n or H(a-b)/n`},
+		{"H of one value", Spec{Expressions: []string{"H(5) 3 * * *"}, Key: "default/backup"}, `minute "H(5)" is not known`},
+		{"H over", Spec{Expressions: []string{"H(1-60) 3 * * *"}, Key: "default/backup"}, `minute 60 is over 59`},
+		{"H backwards", Spec{Expressions: []string{"0 H(22-2) * * *"}, Key: "default/backup"}, `hour 22-2 runs backwards: want the lower value first`},
+		{"H step zero", Spec{Expressions: []string{"H/0 3 * * *"}, Key: "default/backup"}, `minute step 0 in "H/0" is under 1`},
+		{"H step over its range", Spec{Expressions: []string{"H(0-9)/11 3 * * *"}, Key: "default/backup"},
+			`minute step 11 in "H(0-9)/11" is over 10, the number of values`},
+		{"H of Sunday twice", Spec{Expressions: []string{"0 3 * * H(0-7)"}, Key: "default/backup"}, `are both Sunday: want 0-6 or 1-7`},
+
+		{"daylight saving", Spec{Expressions: []string{"@daily"}, DaylightSaving: "twice"}, `daylightSaving: "twice": is not known: want once, skip or both`},
+		{"day match", Spec{Expressions: []string{"@daily"}, DayMatch: "xor"}, `dayMatch: "xor": is not known: want or or and`},
+		{"schedule and at", Spec{Expressions: []string{"@daily"}, At: []string{"2026-12-01T09:00"}},
+			`at: "2026-12-01T09:00": schedule and at exclude each other: want one of them`},
+		{"every and afterFinish", Spec{Every: time.Minute, AfterFinish: time.Hour},
+			`afterFinish: "1h0m0s": every and afterFinish exclude each other: want one of them`},
+		{"offset with at", Spec{At: []string{"2026-12-01T09:00"}, Offset: time.Second}, `offset: "1s": goes with every, not with at`},
+		{"afterFinish negative", Spec{AfterFinish: -time.Minute}, `afterFinish: "-1m0s": is not positive: want at least 10ms`},
+		{"afterFinish short", Spec{AfterFinish: time.Millisecond}, `afterFinish: "1ms": is too short: want at least 10ms`},
+		{"jitter negative", Spec{Every: time.Minute, Jitter: -time.Second}, `jitter: "-1s": is negative: want at least 0s`},
+		{"jitter fraction", Spec{Every: time.Minute, Jitter: time.Microsecond}, `jitter: "1µs": is not in whole milliseconds`},
 
 		{"every zero", expr("@every 0s"), `@every 0s is not positive: want at least 10ms`},
 		{"every negative", expr("@every -1h"), `@every -1h is not positive: want at least 10ms`},
@@ -139,6 +204,18 @@ func TestCanonical(t *testing.T) {
 		{"", "0 0 * * sun-mon", "0 0 * * 0,1"},
 		{"", "*/20,7 * * * *", "*/20,7 * * * *"},
 		{"", "5/15 * * * *", "5-50/15 * * * *"},
+		{"", "0 0 l,1,15w,lw,2W * *", "0 0 1,2W,15W,L,LW * *"},
+		{"", "0 0 L * *", "0 0 L * *"},
+		{"", "0 0 *,L * *", "0 0 *,L * *"},
+		{"", "0 0 * * Mon#2,fril,5#3,7L,7#1,1", "0 0 * * 1,0#1,1#2,5#3,0L,5L"},
+		{"", "0 0 3 1 1 * *", "0 3 1 1 *"},
+		{"", "5 0 3 1 1 * */1", "5 0 3 1 1 *"},
+		{"", "0 0 3 1 1 * 2028,2026,2027,2030", "0 0 3 1 1 * 2026-2028,2030"},
+		{"", "0 0 3 1 1 * 2026,2030,2028,2026", "0 0 3 1 1 * 2026-2030/2"},
+		{"", "0 0 3 1 1 * 2026-2031/2", "0 0 3 1 1 * 2026-2030/2"},
+		{"", "0 0 3 1 1 * 9990/5", "0 0 3 1 1 * 9990,9995"},
+		{"", "0 0 3 1 1 * 1970-2026,2020-9999", "0 3 1 1 *"},
+		{"Asia/Shanghai", "0 0 3 1 1 * 2026", "CRON_TZ=Asia/Shanghai 0 0 3 1 1 * 2026"},
 		{"", "@hourly", "0 * * * *"},
 		{"", "@daily", "0 0 * * *"},
 		{"", "@midnight", "0 0 * * *"},
@@ -165,14 +242,59 @@ func TestCanonical(t *testing.T) {
 		}
 	}
 
-	list := Spec{Expressions: []string{"@daily", "*/5 * * * *", "0 0 * * *", "@every 1m"}}
-	s, err := Parse(list)
-	if err != nil || s.String() != "*/5 * * * * | 0 0 * * * | @every 1m" {
-		t.Errorf("union is %q, %v", s, err)
+	for _, tc := range []struct {
+		name string
+		spec Spec
+		want string
+	}{
+		{"union", Spec{Expressions: []string{"@daily", "*/5 * * * *", "0 0 * * *", "@every 1m"}}, "*/5 * * * * | 0 0 * * * | @every 1m"},
+		{"interval", Spec{Every: 30 * time.Second, Offset: 5 * time.Second}, "@every 30s offset 5s"},
+		{"instants", Spec{At: []string{"2026-12-01T09:00", "2026-12-01T00:30:00.250Z"}, TimeZone: "Asia/Shanghai"},
+			"at 2026-12-01T00:30:00.25Z, 2026-12-01T01:00:00Z"},
+		{"after finish", Spec{AfterFinish: 90 * time.Minute}, "afterFinish 1h30m"},
+		{"everything", Spec{Expressions: []string{"30 2 13 * 5"}, TimeZone: "Europe/Berlin", DaylightSaving: Both, DayMatch: And,
+			StartsAt: "2026-12-01T00:00", EndsAt: "2027-12-01T00:00Z", Jitter: 90 * time.Second},
+			"CRON_TZ=Europe/Berlin 30 2 13 * 5; daylightSaving both; dayMatch and; " +
+				"startsAt 2026-11-30T23:00:00Z; endsAt 2027-12-01T00:00:00Z; jitter 1m30s"},
+		{"what makes no difference", Spec{Expressions: []string{"30 2 * * 5", "CRON_TZ=Europe/Berlin 30 * * * *"}, DaylightSaving: Skip, DayMatch: And},
+			"30 2 * * 5 | CRON_TZ=Europe/Berlin 30 * * * *"},
+	} {
+		s, err := Parse(tc.spec)
+		if err != nil {
+			t.Errorf("%s: %v", tc.name, err)
+			continue
+		}
+		if s.String() != tc.want {
+			t.Errorf("%s: %q, want %q", tc.name, s, tc.want)
+		}
 	}
-	s, err = Parse(Spec{Every: 30 * time.Second, Offset: 5 * time.Second})
-	if err != nil || s.String() != "@every 30s offset 5s" {
-		t.Errorf("interval is %q, %v", s, err)
+}
+
+func TestWarnings(t *testing.T) {
+	const reason = "is due on days that match day of month or day of week, not only on those that match both: " +
+		"dayMatch: and asks for both, dayMatch: or says that this is meant"
+	for _, tc := range []struct {
+		name string
+		spec Spec
+		want []Error
+	}{
+		{"both days restricted", Spec{Expressions: []string{"0 0 13 * 5"}}, []Error{{"schedule", "0 0 13 * 5", reason}}},
+		{"in a list", Spec{Expressions: []string{"@daily", "0 0 L * FRIL"}}, []Error{{"schedule[1]", "0 0 L * FRIL", reason}}},
+		{"full range", Spec{Expressions: []string{"0 0 1-31 * 5"}}, []Error{{"schedule", "0 0 1-31 * 5", reason}}},
+		{"or is meant", Spec{Expressions: []string{"0 0 13 * 5"}, DayMatch: Or}, nil},
+		{"and", Spec{Expressions: []string{"0 0 13 * 5"}, DayMatch: And}, nil},
+		{"and, needlessly", Spec{Expressions: []string{"0 0 13 * *"}, DayMatch: And}, nil},
+		{"one day restricted", Spec{Expressions: []string{"0 0 13 * *", "0 0 */2 * 5", "0 0 ? * 5#2"}}, nil},
+		{"interval", Spec{Every: time.Minute}, nil},
+	} {
+		s, err := Parse(tc.spec)
+		if err != nil {
+			t.Errorf("%s: %v", tc.name, err)
+			continue
+		}
+		if got := s.Warnings(); !slices.Equal(got, tc.want) {
+			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
+		}
 	}
 }
 

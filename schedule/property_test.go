@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -35,13 +36,48 @@ func genField(t *rapid.T, f field) string {
 	return strings.Join(rapid.SliceOfN(item, 1, 3).Draw(t, f.name), ",")
 }
 
-// genExpression draws an expression of five or six fields; it may be one that
+// genRules draws items of a day field that differ from month to month.
+func genRules(t *rapid.T, f field) string {
+	var items []string
+	day := fmt.Sprint(rapid.IntRange(f.min, f.limit).Draw(t, "day"))
+	if f.name == fields[dayOfMonth].name {
+		items = []string{"L", "LW", day + "W"}
+	} else {
+		items = []string{day + "L", day + "#" + fmt.Sprint(rapid.IntRange(1, 5).Draw(t, "count"))}
+	}
+	return strings.Join(rapid.SliceOfN(rapid.SampledFrom(items), 1, 3).Draw(t, f.name+" rules"), ",")
+}
+
+// genYears draws the seventh field. There are leap years in it that genTime does not come after.
+func genYears(t *rapid.T) string {
+	from := rapid.IntRange(firstYear, 2100).Draw(t, "from year")
+	return rapid.SampledFrom([]string{
+		"*", fmt.Sprint(from), fmt.Sprintf("%d-2450", from), fmt.Sprintf("%d/%d", from, rapid.IntRange(1, 400).Draw(t, "year step")),
+		fmt.Sprintf("%d,2404-2412,9996", from),
+	}).Draw(t, "years")
+}
+
+// genExpression draws an expression of five to seven fields; it may be one that
 // can never match.
 func genExpression(t *rapid.T) string {
-	first := rapid.IntRange(0, 1).Draw(t, "first field")
 	var words []string
-	for _, f := range fields[first:] {
-		words = append(words, genField(t, f))
+	for i, f := range fields {
+		word := genField(t, f)
+		if i == dayOfMonth || i == dayOfWeek {
+			switch rapid.IntRange(0, 3).Draw(t, f.name+" kind") {
+			case 0:
+				word = genRules(t, f)
+			case 1:
+				word += "," + genRules(t, f)
+			}
+		}
+		words = append(words, word)
+	}
+	switch rapid.IntRange(5, 7).Draw(t, "fields") {
+	case 5:
+		words = words[1:]
+	case 7:
+		words = append(words, genYears(t))
 	}
 	return strings.Join(words, " ")
 }
@@ -54,7 +90,12 @@ func genTime(t *rapid.T) time.Time {
 // genCron draws an expression that can match, compiled.
 func genCron(t *rapid.T, zone string) *cronPart {
 	text := genExpression(t)
-	s, err := Parse(Spec{Expressions: []string{text}, TimeZone: zone})
+	s, err := Parse(Spec{
+		Expressions:    []string{text},
+		TimeZone:       zone,
+		DaylightSaving: rapid.SampledFrom([]string{Once, Skip, Both}).Draw(t, "daylight saving"),
+		DayMatch:       rapid.SampledFrom([]string{Or, And}).Draw(t, "day match"),
+	})
 	if err != nil {
 		if !strings.Contains(err.Error(), "can never match") {
 			t.Fatalf("%q: %v", text, err)
@@ -66,15 +107,85 @@ func genCron(t *rapid.T, zone string) *cronPart {
 
 // shows reports whether the fields match what a clock shows.
 func (c *cronPart) shows(t time.Time) bool {
-	if c.seconds>>t.Second()&1 == 0 || c.minutes>>t.Minute()&1 == 0 || c.hours>>t.Hour()&1 == 0 || c.months>>t.Month()&1 == 0 {
+	if c.seconds>>t.Second()&1 == 0 || c.minutes>>t.Minute()&1 == 0 || c.hours>>t.Hour()&1 == 0 || c.months>>t.Month()&1 == 0 || !c.inYears(t.Year()) {
 		return false
 	}
-	first := time.Date(t.Year(), t.Month(), 1, 0, 0, 0, 0, time.UTC).Weekday()
-	byDate, byWeek := c.days>>t.Day()&1 != 0, c.weekdays[first]>>t.Day()&1 != 0
+	byDate, byWeek := c.onDate(t), c.onWeekday(t)
 	if c.either {
 		return byDate || byWeek
 	}
 	return byDate && byWeek
+}
+
+// onDate and onWeekday read the two day fields as a person does, one day at a time.
+func (c *cronPart) onDate(t time.Time) bool {
+	working := func(t time.Time) bool { return t.Weekday() != time.Saturday && t.Weekday() != time.Sunday }
+	end := time.Date(t.Year(), t.Month()+1, 0, 0, 0, 0, 0, time.UTC)
+	if c.days>>t.Day()&1 != 0 || c.lastDay && t.Day() == end.Day() {
+		return true
+	}
+	if !working(t) {
+		return false
+	}
+	if c.lastWeekday {
+		last := end
+		for !working(last) {
+			last = last.AddDate(0, 0, -1)
+		}
+		if last.Day() == t.Day() {
+			return true
+		}
+	}
+	if c.nearest>>t.Day()&1 != 0 {
+		return true
+	}
+	date := time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC)
+	switch near := func(days int) bool { // the day so far away is in the month, and is one of nearest
+		d := date.AddDate(0, 0, days)
+		return d.Month() == date.Month() && c.nearest>>d.Day()&1 != 0
+	}; {
+	case t.Weekday() == time.Friday && near(1), t.Weekday() == time.Monday && near(-1):
+		return true
+	case t.Weekday() == time.Monday && t.Day() == 3 && near(-2): // Saturday the 1st
+		return true
+	case t.Weekday() == time.Friday && t.Day() == end.Day()-2 && near(2): // the last is a Sunday
+		return true
+	}
+	return false
+}
+
+func (c *cronPart) onWeekday(t time.Time) bool {
+	last := t.AddDate(0, 0, 7).Month() != t.Month()
+	return c.plainWeekdays>>t.Weekday()&1 != 0 || c.nth[t.Weekday()]>>((t.Day()-1)/7+1)&1 != 0 || c.lastOf>>t.Weekday()&1 != 0 && last
+}
+
+func (c *cronPart) inYears(year int) bool {
+	for _, r := range c.years {
+		if year >= r.from && year <= r.to && (year-r.from)%r.step == 0 {
+			return true
+		}
+	}
+	return len(c.years) == 0
+}
+
+// someDay looks for a day that matches, in up to 60 of the expression's years.
+func (c *cronPart) someDay(from int) (day time.Time, found bool) {
+	for tried := 0; from <= finalYear && tried < 60; from++ {
+		if !c.inYears(from) {
+			continue
+		}
+		tried++
+		for day := time.Date(from, 1, 1, 0, 0, 0, 0, time.UTC); day.Year() == from; day = day.AddDate(0, 0, 1) {
+			if c.months>>day.Month()&1 == 0 {
+				continue
+			}
+			byDate, byWeek := c.onDate(day), c.onWeekday(day)
+			if byDate && byWeek || c.either && (byDate || byWeek) {
+				return day, true
+			}
+		}
+	}
+	return time.Time{}, false
 }
 
 func TestNextProperties(t *testing.T) {
@@ -82,18 +193,21 @@ func TestNextProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		name := rapid.SampledFrom(zones).Draw(t, "zone")
 		c := genCron(t, name)
-		s := &Schedule{parts: []part{c}}
+		s := &Schedule{parts: []part{c}, starts: noStart, ends: noEnd}
 		after := genTime(t)
 		next, ok := s.Next(after)
 		if !ok {
-			t.Fatalf("%s: none after %s", s, after)
+			if missed, found := c.someDay(after.Year() + 1); found || len(c.years) == 0 {
+				t.Fatalf("%s: none after %s, but %s matches", s, after, missed)
+			}
+			return
 		}
 		if !next.After(after) || next.Location() != time.UTC || next.Nanosecond() != 0 {
 			t.Fatalf("%s: Next(%s) = %s", s, after, next)
 		}
 		local := next.In(c.loc)
 		start, _ := local.ZoneBounds()
-		atChange := !c.follows && next.Equal(start)
+		atChange := !c.follows && c.daylight != daylightSkip && next.Equal(start)
 		if !c.shows(local) && !atChange {
 			t.Fatalf("%s: %s does not match", s, local)
 		}
@@ -151,14 +265,17 @@ func TestCanonicalIsStable(t *testing.T) {
 		if len(c.text) > maxExpressionBytes {
 			t.Skip("longer than an expression may be")
 		}
-		s, err := Parse(Spec{Expressions: []string{c.text}})
+		spec := Spec{Expressions: []string{c.text}, DaylightSaving: c.daylight.String()}
+		if c.bothDays && !c.either {
+			spec.DayMatch = And
+		}
+		s, err := Parse(spec)
 		if err != nil {
 			t.Fatal(err)
 		}
-		again := *s.parts[0].(*cronPart)
-		again.loc = c.loc // the same zone, loaded twice
-		if again != *c {
-			t.Fatalf("%q is parsed as %+v, was %+v", c.text, again, *c)
+		again := s.parts[0].(*cronPart)
+		if !reflect.DeepEqual(again, c) {
+			t.Fatalf("%q is parsed as %+v, was %+v", c.text, *again, *c)
 		}
 	})
 }

@@ -15,7 +15,8 @@ const (
 )
 
 // nextWall returns the first wall second at or after from that matches, within
-// searchYears. It goes by months and bit sets, never minute by minute.
+// searchYears, or within the expression's years when it has some. It goes by months
+// and bit sets, never minute by minute.
 func (c *cronPart) nextWall(from int64) (int64, bool) {
 	date := floorDiv(from, daySeconds)
 	clock, within := c.nextClock(int(from - date*daySeconds))
@@ -26,7 +27,19 @@ func (c *cronPart) nextWall(from int64) (int64, bool) {
 		day++ // maybe past the month's end; then no bit is left below
 		clock = c.firstClock()
 	}
-	for lastYear := year + searchYears; ; {
+	lastYear := year + searchYears
+	if len(c.years) > 0 {
+		lastYear = finalYear
+		wanted, ok := c.yearAfter(year - 1)
+		if !ok {
+			return 0, false
+		}
+		if wanted != year {
+			year, month, day, clock = wanted, c.firstMonth(), 1, c.firstClock()
+			first = firstOf(year, month)
+		}
+	}
+	for {
 		if c.months>>month&1 != 0 {
 			if due := c.dueDays(year, month, first) >> day << day; due != 0 {
 				found := bits.TrailingZeros32(due)
@@ -41,13 +54,23 @@ func (c *cronPart) nextWall(from int64) (int64, bool) {
 		if later := c.months >> (month + 1); later != 0 {
 			month += time.Month(1 + bits.TrailingZeros16(later))
 		} else {
-			month = time.Month(bits.TrailingZeros16(c.months))
-			if year++; year > lastYear {
+			month = c.firstMonth()
+			var ok bool
+			if year, ok = c.yearAfter(year); !ok || year > lastYear {
 				return 0, false
 			}
 		}
-		first = floorDiv(time.Date(year, month, 1, 0, 0, 0, 0, time.UTC).Unix(), daySeconds)
+		first = firstOf(year, month)
 	}
+}
+
+// firstOf is the first day of a month, in days since the epoch.
+func firstOf(year int, month time.Month) int64 {
+	return floorDiv(time.Date(year, month, 1, 0, 0, 0, 0, time.UTC).Unix(), daySeconds)
+}
+
+func (c *cronPart) firstMonth() time.Month {
+	return time.Month(bits.TrailingZeros16(c.months))
 }
 
 // nextClock returns the first matching second of the day at or after from, if

@@ -27,7 +27,10 @@ func loadZone(name string) (loc *time.Location, reason string) {
 	case "right", "posix":
 		return nil, "is a private form of a zone: " + wantZone
 	}
-	loc, err := time.LoadLocation(name)
+	if name == "UTC" {
+		return time.UTC, ""
+	}
+	loc, err := zones.get(name, func() (*time.Location, error) { return time.LoadLocation(name) })
 	if err != nil {
 		return nil, "no such time zone: " + wantZone
 	}
