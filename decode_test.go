@@ -130,7 +130,7 @@ func TestEveryFaultIsNamed(t *testing.T) {
 		`name: "other": the key says "hello"; ` +
 		`priority: 2000: want -1000 to 1000; ` +
 		`runsOn: "=": want terms such as zone=a, arch in (amd64,arm64), !gpu; ` +
-		`timeZone: goes with schedule or every`
+		`timeZone: goes with schedule, every, afterFinish or at`
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}

@@ -50,6 +50,14 @@ func CheckRequestID(id string) error {
 	return nil
 }
 
+// CheckCalendarName refuses what is not a DNS-1123 label.
+func CheckCalendarName(name string) error {
+	if len(name) > MaxNamespaceName || !dnsLabel.MatchString(name) {
+		return FieldError{"key", fmt.Sprintf("calendar %q: want lower-case letters, digits and '-', at most %d", clip(name), MaxNamespaceName)}
+	}
+	return nil
+}
+
 // MaxNodeName is how long a node's name may be.
 const MaxNodeName = 63
 

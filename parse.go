@@ -24,7 +24,7 @@ func ParseTask(key string, value []byte) (*Task, error) {
 		return nil, InvalidError{fault}
 	}
 	t := new(Task)
-	if err := decodeValueOf(value, t); err != nil {
+	if err := decodeValueOf(value, t, MaxValue); err != nil {
 		return nil, err
 	}
 	if faults := t.check(namespace, name); len(faults) > 0 {
@@ -36,7 +36,7 @@ func ParseTask(key string, value []byte) (*Task, error) {
 // ParseTaskFile reads a task that carries its own name, as a file does. The namespace falls back to the one given.
 func ParseTaskFile(value []byte, namespace string) (key string, task *Task, err error) {
 	t := new(Task)
-	if err := decodeValueOf(value, t); err != nil {
+	if err := decodeValueOf(value, t, MaxValue); err != nil {
 		return "", nil, err
 	}
 	if t.Name == "" {
@@ -53,27 +53,28 @@ func ParseTaskFile(value []byte, namespace string) (key string, task *Task, err 
 // ParseRequest reads the value of a request key.
 func ParseRequest(value []byte) (*Request, error) {
 	r := new(Request)
-	if err := decodeValueOf(value, r); err != nil {
+	if err := decodeValueOf(value, r, MaxValue); err != nil {
 		return nil, err
 	}
 	var faults faults
 	switch r.Action {
-	case ActionRun, ActionCancel:
+	case ActionRun, ActionCancel, ActionBackfill:
 	case "":
-		faults.add("action", "missing: want run or cancel")
+		faults.add("action", "missing: want run, cancel or backfill")
 	default:
-		faults.add("action", "%q: want run or cancel", clip(r.Action))
+		faults.add("action", "%q: want run, cancel or backfill", clip(r.Action))
 	}
+	r.checkBackfill(&faults)
 	if r.Run != "" && !ValidRunID(r.Run) {
 		faults.add("run", "%q: want the id of a run", clip(r.Run))
 	}
-	if r.Action == ActionRun && r.Run != "" {
+	if r.Run != "" && (r.Action == ActionRun || r.Action == ActionBackfill) {
 		faults.add("run", "%q: goes with cancel; the run that this request makes is named by the request's id", clip(r.Run))
 	}
 	switch r.Overlap {
-	case "", OverlapSkip, OverlapQueueAll, OverlapAllow:
+	case "", OverlapSkip, OverlapQueueOne, OverlapQueueAll, OverlapReplace, OverlapAllow:
 	default:
-		faults.add("overlap", "%q: want skip, queue-all or allow", clip(r.Overlap))
+		faults.add("overlap", "%q: want skip, queue-one, queue-all, replace or allow", clip(r.Overlap))
 	}
 	faults.checkParams(r.Params)
 	if len(faults) > 0 {
@@ -82,25 +83,57 @@ func ParseRequest(value []byte) (*Request, error) {
 	return r, nil
 }
 
+// maxParallel is the most runs of a backfill that may be asked for at once.
+const maxParallel = 100
+
+func (r *Request) checkBackfill(faults *faults) {
+	if r.Action != ActionBackfill {
+		for field, set := range map[string]bool{
+			"from": !r.From.IsZero(), "to": !r.To.IsZero(), "maxParallel": r.MaxParallel != 0, "dryRun": r.DryRun,
+		} {
+			if set {
+				faults.add(field, "goes with backfill")
+			}
+		}
+		return
+	}
+	switch {
+	case r.From.IsZero():
+		faults.add("from", "missing: want the first nominal time, such as \"2026-11-01T00:00:00Z\"")
+	case r.To.IsZero():
+		faults.add("to", "missing: want the end, such as \"2026-11-02T00:00:00Z\", which is not part of the backfill")
+	case !r.From.Before(r.To):
+		faults.add("to", "%s is not after from", r.To.Format(time.RFC3339))
+	}
+	if r.MaxParallel < 0 || r.MaxParallel > maxParallel {
+		faults.add("maxParallel", "%d: want 1 to %d", r.MaxParallel, maxParallel)
+	}
+	switch r.Overlap {
+	case "", OverlapAllow:
+	default:
+		faults.add("overlap", "%q: a backfill obeys the task's own, or wants allow", clip(r.Overlap))
+	}
+}
+
 // ParseFreeze reads the value of a freeze key. A freeze holds whatever its value says; only its end is read from it.
 func ParseFreeze(value []byte) (Freeze, error) {
 	var f Freeze
 	if len(value) == 0 {
 		return f, nil
 	}
-	err := decodeValueOf(value, &f)
+	err := decodeValueOf(value, &f, MaxValue)
 	return f, err
 }
 
-func decodeValueOf(value []byte, dst any) (err error) {
+func decodeValueOf(value []byte, dst any, most int) (err error) {
 	// A value is a stranger's input. Should a parser below us have a bug, the price is a refused value, not a node.
 	defer func() {
 		if p := recover(); p != nil {
 			err = InvalidError{{Reason: "cannot be read: " + clip(fmt.Sprint(p))}}
 		}
 	}()
-	if len(value) > MaxValue {
-		return InvalidError{{Reason: fmt.Sprintf("value has %d bytes: at most %d are allowed", len(value), MaxValue)}}
+	if len(value) > most {
+		return InvalidError{{Reason: fmt.Sprintf("value has %d bytes: at most %d are allowed", len(value), most)}}
 	}
 	if !utf8.Valid(value) {
 		return InvalidError{{Reason: "value is not valid UTF-8"}}
@@ -118,21 +151,29 @@ func (a *Accepted) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, (*plain)(a)); err != nil {
 		return err
 	}
-	if faults := a.Task.compile(); len(faults) > 0 {
+	if faults := a.Task.compile(a.Key); len(faults) > 0 {
 		return InvalidError(faults)
 	}
 	return nil
 }
 
 // compile makes what the scheduler looks at often.
-func (t *Task) compile() []FieldError {
+func (t *Task) compile(key string) []FieldError {
 	var faults faults
 	if t.Recurring() {
 		compiled, err := schedule.Parse(schedule.Spec{
-			Expressions: t.Schedule,
-			Every:       time.Duration(t.Every),
-			Offset:      time.Duration(t.Offset),
-			TimeZone:    t.TimeZone,
+			Expressions:    t.Schedule,
+			Every:          time.Duration(t.Every),
+			Offset:         time.Duration(t.Offset),
+			At:             t.At,
+			AfterFinish:    time.Duration(t.AfterFinish),
+			TimeZone:       t.TimeZone,
+			DaylightSaving: t.DaylightSaving,
+			DayMatch:       t.DayMatch,
+			StartsAt:       t.StartsAt,
+			EndsAt:         t.EndsAt,
+			Jitter:         time.Duration(t.Jitter),
+			Key:            key,
 		})
 		var wrong *schedule.Error
 		switch {

@@ -58,6 +58,9 @@ func TestParseRequest(t *testing.T) {
 		`{"action":"run","params":{"a":[1]},"overlap":"allow"}`,
 		"action: run\noverlap: queue-all",
 		"action: run\noverlap: skip",
+		"action: run\noverlap: queue-one",
+		"action: run\noverlap: replace",
+		"action: backfill\nfrom: 2026-11-20T14:10:00Z\nto: 2026-11-20T16:10:00+01:00\nmaxParallel: 2\noverlap: allow\ndryRun: true\nparams: {a: 1}",
 	} {
 		if _, err := nightwatch.ParseRequest([]byte(value)); err != nil {
 			t.Errorf("%s: refused: %v", value, err)
@@ -65,12 +68,20 @@ func TestParseRequest(t *testing.T) {
 	}
 	for _, test := range []refused{
 		{name: "empty", value: "", field: "", reason: "value is empty"},
-		{name: "no action", value: `{}`, field: "action", reason: "missing: want run or cancel"},
-		{name: "unknown action", value: `{"action":"Run"}`, field: "action", reason: `"Run": want run or cancel`},
+		{name: "no action", value: `{}`, field: "action", reason: "missing: want run, cancel or backfill"},
+		{name: "unknown action", value: `{"action":"Run"}`, field: "action", reason: `"Run": want run, cancel or backfill`},
 		{name: "unknown field", value: `{"action":"run","Params":{}}`, field: "Params", reason: `did you mean "params"?`},
 		{name: "bad run", value: `{"action":"cancel","run":"a/b"}`, field: "run", reason: "want the id of a run"},
 		{name: "run with run", value: `{"action":"run","run":"rev-1"}`, field: "run", reason: "goes with cancel"},
-		{name: "overlap", value: `{"action":"run","overlap":"replace"}`, field: "overlap", reason: "want skip, queue-all or allow"},
+		{name: "overlap", value: `{"action":"run","overlap":"never"}`, field: "overlap", reason: "want skip, queue-one, queue-all, replace or allow"},
+		{name: "backfill without from", value: `{"action":"backfill","to":"2026-11-20T14:15:00Z"}`, field: "from", reason: "missing: want the first nominal time"},
+		{name: "backfill without to", value: `{"action":"backfill","from":"2026-11-20T14:15:00Z"}`, field: "to", reason: "missing: want the end"},
+		{name: "backfill of nothing", value: `{"action":"backfill","from":"2026-11-20T14:15:00Z","to":"2026-11-20T14:15:00Z"}`, field: "to", reason: "is not after from"},
+		{name: "backfill, not a time", value: `{"action":"backfill","from":"14:15","to":"2026-11-20T14:15:00Z"}`, field: "from", reason: "want a time such as"},
+		{name: "backfill, overlap", value: `{"action":"backfill","from":"2026-11-20T14:10:00Z","to":"2026-11-20T14:15:00Z","overlap":"skip"}`, field: "overlap", reason: "or wants allow"},
+		{name: "backfill, parallel", value: `{"action":"backfill","from":"2026-11-20T14:10:00Z","to":"2026-11-20T14:15:00Z","maxParallel":101}`, field: "maxParallel", reason: "101: want 1 to 100"},
+		{name: "run with a dry run", value: `{"action":"run","dryRun":true}`, field: "dryRun", reason: "goes with backfill"},
+		{name: "cancel with from", value: `{"action":"cancel","from":"2026-11-20T14:10:00Z"}`, field: "from", reason: "goes with backfill"},
 		{name: "param", value: `{"action":"run","params":{"a b":1}}`, field: "params", reason: `"a b": want letters`},
 		{name: "too large", value: strings.Repeat(" ", nightwatch.MaxValue+1), field: "", reason: "at most 65536"},
 		{name: "not UTF-8", value: "action: \xff", field: "", reason: "not valid UTF-8"},

@@ -7,6 +7,7 @@ const (
 	ReasonNoCapacity    = "NoCapacity"    // nodes that fit are full
 	ReasonOverlap       = "Overlap"       // an earlier run of the task is live
 	ReasonLocked        = "Locked"        // somebody holds locks/<namespace>/<task>
+	ReasonNotBefore     = "NotBefore"     // its time has not come
 	ReasonFrozen        = "Frozen"        // a freeze key covers it
 	ReasonNodeLost      = "NodeLost"      // the session that had it is gone
 	ReasonHandedBack    = "HandedBack"    // its node is stopping
@@ -28,8 +29,12 @@ const (
 	ReasonTaskReplaced    = "TaskReplaced"
 	ReasonCatchUp         = "CatchUp"
 	ReasonSuspended       = "Suspended"
+	ReasonQueueFull       = "QueueFull"   // as many runs wait already as the overlap policy lets wait
+	ReasonReplaced        = "Replaced"    // a newer occurrence took its place
+	ReasonStartWithin     = "StartWithin" // it could not start in time
 
 	// Why a task is where it is.
+	ReasonCalendarMissing  = "CalendarMissing" // a calendar that it uses is not there, or was never accepted
 	ReasonDeleting         = "Deleting"
 	ReasonPreviousDeleting = "PreviousDeleting"
 )

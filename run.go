@@ -58,9 +58,10 @@ type Run struct {
 	// NominalTime is when the run was due; CreateTime, StartTime and EndTime are when things happened.
 	NominalTime time.Time `json:"nominalTime,omitzero"`
 	CreateTime  time.Time `json:"createTime"`
-	NotBefore   time.Time `json:"notBefore,omitzero"`
-	StartTime   time.Time `json:"startTime,omitzero"`
-	EndTime     time.Time `json:"endTime,omitzero"`
+	// NotBefore is the earliest start, where that is later than NominalTime: by the task's jitter.
+	NotBefore time.Time `json:"notBefore,omitzero"`
+	StartTime time.Time `json:"startTime,omitzero"`
+	EndTime   time.Time `json:"endTime,omitzero"`
 
 	// Attempt counts from 1. LostSessions counts the sessions that were lost while they held a claim on this run.
 	Attempt      int `json:"attempt"`
@@ -69,8 +70,11 @@ type Run struct {
 	Node    string `json:"node,omitempty"`
 	Session string `json:"session,omitempty"`
 	Runner  string `json:"runner"`
-	// Overlap is OverlapQueueAll for a run that waits for every earlier run of its task.
+	// Overlap is OverlapQueueOne, OverlapQueueAll or OverlapReplace for a run that waits for every earlier run of its
+	// task.
 	Overlap string `json:"overlap,omitempty"`
+	// Backfill is the id of the request that asked for this run of a past nominal time.
+	Backfill string `json:"backfill,omitempty"`
 	// Term is the scheduler's that last wrote the run; Fence the revision of the claim, which only grows.
 	Term  int64 `json:"term,omitempty"`
 	Fence int64 `json:"fence,omitempty"`
@@ -91,6 +95,23 @@ type Cancel struct {
 	By   string    `json:"by,omitempty"`
 	Why  string    `json:"why,omitempty"`
 	Time time.Time `json:"time"`
+}
+
+// Reason is the reason word of a run that ended as Canceled for c.
+func (c *Cancel) Reason() string {
+	switch c.Why {
+	case ReasonTaskDeleted, ReasonTaskReplaced, ReasonReplaced:
+		return c.Why
+	}
+	return ReasonCancelRequested
+}
+
+// Message says in a sentence why a run ended as Canceled for c.
+func (c *Cancel) Message() string {
+	if c.Why == ReasonReplaced {
+		return "run " + c.By + " took its place"
+	}
+	return c.Why
 }
 
 // Job is the Kubernetes Job of the current attempt. Its name is on record before the Job is created, its UID after.

@@ -1,6 +1,9 @@
 package nightwatch
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Status is what the cluster says of a task: the value of status/<namespace>/<task>. All times are UTC.
 type Status struct {
@@ -18,6 +21,8 @@ type Status struct {
 	// Cursor is the newest nominal time that has been accounted for; Next are the following ones, at most 5.
 	Cursor time.Time   `json:"cursor,omitzero"`
 	Next   []time.Time `json:"next,omitempty"`
+	// NextNotes say of those of Next that daylight saving or a calendar moved what moved them.
+	NextNotes []Occurrence `json:"nextNotes,omitempty"`
 	// SubmittedRevision is the newest put of a task without a schedule that became a run.
 	SubmittedRevision int64 `json:"submittedRevision,omitempty"`
 	// PendingRevision is a put that is to become a run once the task is neither suspended nor frozen.
@@ -25,6 +30,12 @@ type Status struct {
 	// Still is the reason word for which no time of the task counts at the moment (Suspended, Frozen); time that
 	// stands still is not missed.
 	Still string `json:"still,omitempty"`
+	// StartedRuns counts the occurrences that were given a run, for MaxRuns.
+	StartedRuns int64 `json:"startedRuns,omitempty"`
+	// LastEndTime is when the newest finished run ended, for AfterFinish.
+	LastEndTime time.Time `json:"lastEndTime,omitzero"`
+	// Backfills are under way; at most 10.
+	Backfills []Backfill `json:"backfills,omitempty"`
 	// Active names live runs, the oldest 10; ActiveCount counts them all.
 	ActiveCount int      `json:"activeCount,omitempty"`
 	Active      []string `json:"active,omitempty"`
@@ -35,6 +46,30 @@ type Status struct {
 	Counts     Counts    `json:"counts"`
 	// CountedRevision bounds what Counts holds: every finished run whose record's ModRevision is not above it.
 	CountedRevision int64 `json:"countedRevision,omitempty"`
+}
+
+// Occurrence is a nominal time and what there is to say of it.
+type Occurrence struct {
+	Time time.Time `json:"time"`
+	Note string    `json:"note,omitempty"`
+}
+
+// Backfill is a request for the runs of past nominal times, From <= time < To, that is under way.
+type Backfill struct {
+	// ID is the request's.
+	ID   string    `json:"id"`
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
+	// Cursor is the newest nominal time that this backfill has dealt with.
+	Cursor time.Time `json:"cursor,omitzero"`
+	// MaxParallel is how many of its runs may be live at once.
+	MaxParallel int `json:"maxParallel"`
+	// Overlap stands in for the task's own.
+	Overlap string                     `json:"overlap,omitempty"`
+	Params  map[string]json.RawMessage `json:"params,omitempty"`
+	By      string                     `json:"by,omitempty"`
+	// Cancel is the wish that it end: no further runs, and its live ones canceled.
+	Cancel *Cancel `json:"cancel,omitempty"`
 }
 
 // Counts are the finished runs of a task since its uid began.
@@ -65,9 +100,13 @@ func (c *Counts) Add(phase Phase, n int64) {
 // Accepted is the last value of a task that was accepted: accepted/<namespace>/<task>, written in the transaction
 // that accepts it. It stays in force while a newer value is refused.
 type Accepted struct {
-	Revision int64 `json:"revision"`
-	UID      int64 `json:"uid"`
-	Task     Task  `json:"task"`
+	// Key is "<namespace>/<task>".
+	Key      string `json:"key,omitempty"`
+	Revision int64  `json:"revision"`
+	UID      int64  `json:"uid"`
+	// Since is from when on this version says when the task is due.
+	Since time.Time `json:"since,omitzero"`
+	Task  Task      `json:"task"`
 }
 
 // Freeze is the value of a freeze key: nothing of what it covers starts while the key is there.

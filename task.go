@@ -2,6 +2,8 @@ package nightwatch
 
 import (
 	"encoding/json"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/nightwatch-go/nightwatch/schedule"
@@ -31,21 +33,48 @@ type Task struct {
 	// Params reach the run whatever runs it: environment, request, handler argument.
 	Params map[string]json.RawMessage `json:"params,omitempty"`
 
-	// Schedule is one cron expression or a list of them, whose union counts. Without Schedule and Every the task
-	// runs once for each time it is put.
+	// Schedule is one cron expression or a list of them, whose union counts. Without Schedule, Every, AfterFinish and
+	// At, of which there is one at most, the task runs once for each time it is put.
 	Schedule Strings `json:"schedule,omitempty"`
 	// Every is an interval anchored to the Unix epoch plus Offset, never to the start of a process.
 	Every  Duration `json:"every,omitempty"`
 	Offset Duration `json:"offset,omitempty"`
-	// TimeZone is the IANA name of the zone that Schedule is read in. Default UTC.
+	// AfterFinish is how long after the end of its last run the task is due again; the first time is when it is put.
+	AfterFinish Duration `json:"afterFinish,omitempty"`
+	// At is one instant or a list of them: RFC 3339, or without an offset as the clock of TimeZone shows it.
+	At Strings `json:"at,omitempty"`
+	// TimeZone is the IANA name of the zone that Schedule, instants without an offset and the days of Calendars are
+	// read in. Default UTC.
 	TimeZone string `json:"timeZone,omitempty"`
+	// DaylightSaving says what becomes of fixed times when the clock changes: schedule.Once (default), schedule.Skip
+	// or schedule.Both.
+	DaylightSaving string `json:"daylightSaving,omitempty"`
+	// DayMatch is schedule.Or (default) or schedule.And: what a day must match of an expression that restricts both
+	// day of month and day of week.
+	DayMatch string `json:"dayMatch,omitempty"`
+	// Calendars name the keys calendars/<name> that say on which days the task's times count.
+	Calendars CalendarUse `json:"calendars,omitzero"`
+	// StartsAt and EndsAt bound the times of the task, written as At is: none before the first, none at or after the
+	// second.
+	StartsAt string `json:"startsAt,omitempty"`
+	EndsAt   string `json:"endsAt,omitempty"`
+	// MaxRuns is after how many runs the task has no further times; occurrences that never started and requested runs
+	// do not count. Default no limit.
+	MaxRuns int64 `json:"maxRuns,omitempty"`
+	// Jitter delays each start by less than this, by a hash of the task's name and the time, and never to or beyond
+	// the next time. Default none.
+	Jitter Duration `json:"jitter,omitempty"`
 	// Suspend stops new occurrences while it is true; time spent suspended is not missed time.
 	Suspend bool `json:"suspend,omitempty"`
-	// Overlap says what a new occurrence does while a run of the task is live: OverlapSkip (the default of a
-	// task with a schedule), OverlapQueueAll (the default, for submissions, of one without) or OverlapAllow.
+	// Overlap says what a new occurrence does while a run of the task is live: OverlapSkip (default of a task with
+	// times of its own), OverlapQueueOne, OverlapQueueAll (default, for submissions, of one without),
+	// OverlapReplace or OverlapAllow.
 	Overlap string `json:"overlap,omitempty"`
 	// CatchUp says what becomes of occurrences that nobody was there to start.
 	CatchUp CatchUp `json:"catchUp,omitzero"`
+	// StartWithin is how long after it was due a run may still start for the first time; later it is missed. Default
+	// no limit.
+	StartWithin Duration `json:"startWithin,omitempty"`
 
 	// Timeout bounds one attempt. Default none.
 	Timeout Duration `json:"timeout,omitempty"`
@@ -101,6 +130,23 @@ type HandlerSpec struct {
 	Name string `json:"name,omitempty"`
 }
 
+// CalendarUse says on which days a task's times count: those in any of Include (all days, when it is empty) that are
+// in none of Exclude. The names are those of calendars/<name> keys.
+type CalendarUse struct {
+	Include []string `json:"include,omitempty"`
+	Exclude []string `json:"exclude,omitempty"`
+	// OnExcluded is what becomes of a time on any other day: schedule.Skip (default), schedule.NextIncluded or
+	// schedule.PreviousIncluded.
+	OnExcluded string `json:"onExcluded,omitempty"`
+}
+
+// Names are the calendars used, each once.
+func (c CalendarUse) Names() []string {
+	names := slices.Concat(c.Include, c.Exclude)
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // CatchUp says what becomes of occurrences whose time passed while no scheduler could act.
 type CatchUp struct {
 	// Mode is CatchUpNone, CatchUpLatest (default: the newest of them runs) or CatchUpAll.
@@ -130,7 +176,9 @@ const (
 // Values of Task.Overlap, Task.Delivery and CatchUp.Mode.
 const (
 	OverlapSkip     = "skip"
+	OverlapQueueOne = "queue-one"
 	OverlapQueueAll = "queue-all"
+	OverlapReplace  = "replace"
 	OverlapAllow    = "allow"
 
 	AtLeastOnce = "at-least-once"
@@ -164,10 +212,49 @@ func (t *Task) KubernetesJob() KubernetesSpec {
 }
 
 // Recurring tells whether the task has times of its own, as against running once for each time it is put.
-func (t *Task) Recurring() bool { return len(t.Schedule) > 0 || t.Every > 0 }
+func (t *Task) Recurring() bool {
+	return len(t.Schedule) > 0 || t.Every > 0 || t.AfterFinish > 0 || len(t.At) > 0
+}
 
-// Times is the compiled schedule of a recurring task that ParseTask made, else nil.
+// Times is the compiled schedule of a recurring task that ParseTask made, on all days whatever its calendars; else nil.
 func (t *Task) Times() *schedule.Schedule { return t.compiled }
+
+// TimesOn is Times on the days that the task's calendars say. calendar gives the one of a name, nil when it is not in
+// force; then the times are nil as well, and missing names it.
+func (t *Task) TimesOn(calendar func(name string) *schedule.Calendar) (times *schedule.Schedule, missing []string) {
+	use := t.Calendars
+	if t.compiled == nil || len(use.Include)+len(use.Exclude) == 0 {
+		return t.compiled, nil
+	}
+	find := func(names []string) (found []*schedule.Calendar) {
+		for _, name := range names {
+			if c := calendar(name); c == nil {
+				missing = append(missing, name)
+			} else {
+				found = append(found, c)
+			}
+		}
+		return found
+	}
+	on := schedule.Calendars{Include: find(use.Include), Exclude: find(use.Exclude), OnExcluded: use.OnExcluded}
+	if len(missing) > 0 {
+		slices.Sort(missing)
+		return nil, slices.Compact(missing)
+	}
+	return t.compiled.On(on), nil
+}
+
+// Warnings are what is accepted but may not be what was meant.
+func (t *Task) Warnings() []FieldError {
+	if t.compiled == nil {
+		return nil
+	}
+	var all []FieldError
+	for _, w := range t.compiled.Warnings() {
+		all = append(all, FieldError{w.Field, strings.TrimPrefix(w.Error(), w.Field+": ")})
+	}
+	return all
+}
 
 // Selector is RunsOn compiled by ParseTask; its zero value selects every node.
 func (t *Task) Selector() Selector { return t.selector }

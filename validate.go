@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/nightwatch-go/nightwatch/schedule"
 )
 
 // faults collects what is wrong with a value.
@@ -42,14 +44,6 @@ func (t *Task) check(namespace, name string) faults {
 	f = append(f, CheckLabels("labels", t.Labels)...)
 	t.checkWhat(&f)
 	t.checkWhen(&f)
-	if t.Overlap != "" {
-		switch {
-		case t.Recurring() && t.Overlap != OverlapSkip && t.Overlap != OverlapAllow:
-			f.add("overlap", "%q: want skip or allow", clip(t.Overlap))
-		case !t.Recurring() && t.Overlap != OverlapQueueAll && t.Overlap != OverlapAllow:
-			f.add("overlap", "%q: a task without a schedule wants queue-all or allow", clip(t.Overlap))
-		}
-	}
 	if t.Delivery != "" && t.Delivery != AtLeastOnce && t.Delivery != AtMostOnce {
 		f.add("delivery", "%q: want at-least-once or at-most-once", clip(t.Delivery))
 	}
@@ -61,7 +55,14 @@ func (t *Task) check(namespace, name string) faults {
 			f.add("history."+field, "%d: want 0 to 1000", *limit)
 		}
 	}
-	return append(f, t.compile()...)
+	for _, fault := range t.compile(namespace + "/" + name) {
+		// What does not go together has been said, in terms of a task.
+		said := slices.ContainsFunc(f, func(other FieldError) bool { return other.Field == fault.Field })
+		if !said && len(t.timedBy()) < 2 {
+			f = append(f, fault)
+		}
+	}
+	return f
 }
 
 func (t *Task) checkWhat(f *faults) {
@@ -203,20 +204,52 @@ func (h *HTTPSpec) check(f *faults) {
 	}
 }
 
-func (t *Task) checkWhen(f *faults) {
-	// How schedule, every and offset go together is for the schedule to say, when there is one.
-	if !t.Recurring() {
-		if t.Offset > 0 {
-			f.add("offset", "goes with every")
-		}
-		for field, set := range map[string]bool{
-			"timeZone": t.TimeZone != "", "catchUp": t.CatchUp != CatchUp{},
-		} {
-			if set {
-				f.add(field, "goes with schedule or every")
-			}
+// timedBy are the fields that give the task times of its own; more than one is a fault.
+func (t *Task) timedBy() (named []string) {
+	for _, when := range []struct {
+		name string
+		set  bool
+	}{
+		{"schedule", len(t.Schedule) > 0}, {"every", t.Every > 0}, {"afterFinish", t.AfterFinish > 0}, {"at", len(t.At) > 0},
+	} {
+		if when.set {
+			named = append(named, when.name)
 		}
 	}
+	return named
+}
+
+func (t *Task) checkWhen(f *faults) {
+	named := t.timedBy()
+	if len(named) > 1 {
+		f.add(named[1], "also %s is set: want one of schedule, every, afterFinish, at", named[0])
+		return
+	}
+	when := ""
+	if len(named) > 0 {
+		when = named[0]
+	}
+	goes := func(field string, set bool, with ...string) {
+		if set && !slices.Contains(with, when) {
+			f.add(field, "goes with %s", orList(with))
+		}
+	}
+	const cron, every, afterFinish, at = "schedule", "every", "afterFinish", "at"
+	goes("offset", t.Offset > 0, every)
+	goes("timeZone", t.TimeZone != "", cron, every, afterFinish, at)
+	goes("daylightSaving", t.DaylightSaving != "", cron)
+	goes("dayMatch", t.DayMatch != "", cron)
+	goes("calendars", len(t.Calendars.Include)+len(t.Calendars.Exclude) > 0 || t.Calendars.OnExcluded != "", cron, every, at)
+	goes("startsAt", t.StartsAt != "", cron, every, afterFinish)
+	goes("endsAt", t.EndsAt != "", cron, every, afterFinish)
+	goes("maxRuns", t.MaxRuns != 0, cron, every, afterFinish)
+	goes("jitter", t.Jitter > 0, cron, every)
+	goes("catchUp", t.CatchUp != CatchUp{}, cron, every, at)
+	t.Calendars.check(f, when)
+	if t.MaxRuns < 0 {
+		f.add("maxRuns", "%d: want 1 or more", t.MaxRuns)
+	}
+	t.checkOverlap(f, when)
 	switch t.CatchUp.Mode {
 	case "", CatchUpNone, CatchUpLatest, CatchUpAll:
 	default:
@@ -225,6 +258,58 @@ func (t *Task) checkWhen(f *faults) {
 	if t.CatchUp.Max < 0 || t.CatchUp.Max > 1000 {
 		f.add("catchUp.max", "%d: want 1 to 1000", t.CatchUp.Max)
 	}
+}
+
+func (t *Task) checkOverlap(f *faults, when string) {
+	switch t.Overlap {
+	case "", OverlapAllow:
+	case OverlapQueueOne, OverlapQueueAll, OverlapReplace:
+		if when == "afterFinish" {
+			f.add("overlap", "%q: with afterFinish no occurrence comes while a run is live", clip(t.Overlap))
+		}
+	case OverlapSkip:
+		if when == "" {
+			f.add("overlap", "%q: a task without times of its own wants queue-one, queue-all, replace or allow", clip(t.Overlap))
+		}
+	default:
+		f.add("overlap", "%q: want skip, queue-one, queue-all, replace or allow", clip(t.Overlap))
+	}
+}
+
+// maxCalendars bounds how many calendars a task may use.
+const maxCalendars = 16
+
+func (c CalendarUse) check(f *faults, when string) {
+	for field, names := range map[string][]string{"include": c.Include, "exclude": c.Exclude} {
+		for i, name := range names {
+			if CheckCalendarName(name) != nil {
+				f.add(fmt.Sprintf("calendars.%s[%d]", field, i), "%q: want the name of a calendar: lower-case letters, digits and '-'", clip(name))
+			}
+		}
+	}
+	if n := len(c.Names()); n > maxCalendars {
+		f.add("calendars", "%d calendars: want at most %d", n, maxCalendars)
+	}
+	switch c.OnExcluded {
+	case "", schedule.Skip:
+	case schedule.NextIncluded, schedule.PreviousIncluded:
+		if when == "every" {
+			f.add("calendars.onExcluded", "%q: goes with schedule or at; an interval on a day that is not included is skipped", c.OnExcluded)
+		}
+	default:
+		f.add("calendars.onExcluded", "%q: want skip, next-included or previous-included", clip(c.OnExcluded))
+	}
+	if c.OnExcluded != "" && len(c.Names()) == 0 {
+		f.add("calendars.onExcluded", "%q: goes with include or exclude", clip(c.OnExcluded))
+	}
+}
+
+// orList is "a", "a or b", "a, b or c".
+func orList(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
 }
 
 var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)

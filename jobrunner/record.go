@@ -41,6 +41,12 @@ func (j *job) finish(outcome Outcome) {
 	ended := time.Now().UTC().Truncate(time.Millisecond) // once: a repeated write is the same write
 	err := j.write(ctx, func(r *nightwatch.Run) {
 		r.Phase, r.Reason, r.Message = outcome.Phase, outcome.Reason, Clip(outcome.Message)
+		if r.Cancel != nil && outcome.Reason == nightwatch.ReasonCancelRequested {
+			r.Reason = r.Cancel.Reason()
+			if r.Message == "" {
+				r.Message = r.Cancel.Message()
+			}
+		}
 		r.ExitCode, r.EndTime = outcome.ExitCode, ended
 		var tail Tail
 		_, _ = tail.Write([]byte(outcome.Output))

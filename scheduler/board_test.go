@@ -207,8 +207,8 @@ func (b *board) status() nightwatch.Status {
 	return s
 }
 
-func (b *board) ledger() ledger {
-	var l ledger
+func (b *board) ledger() nightwatch.Ledger {
+	var l nightwatch.Ledger
 	b.read(b.keys.Ledger(demo), &l)
 	return l
 }

@@ -99,7 +99,6 @@ func foldHistory(p *plan) {
 		return
 	}
 	kept := map[nightwatch.Phase]int{}
-	folded := p.ledger
 	all := p.all()
 	slices.Reverse(all) // newest first
 	var leaving []*runView
@@ -126,17 +125,21 @@ func foldHistory(p *plan) {
 	slices.SortFunc(leaving, func(a, b *runView) int {
 		return cmp.Or(a.run.NominalTime.Compare(b.run.NominalTime), cmp.Compare(a.create, b.create))
 	})
-	recorded := p.recorded() // those that leave as well: no range may span one whose turn is yet to come
 	for _, r := range leaving {
-		p.remove(p.keys.Run(p.t.name, r.run.ID), r.mod)
-		if occurrence(&r.run) {
-			at := r.run.NominalTime
-			folded = folded.add(span{From: at, To: at, Count: 1, Outcome: r.run.Phase, Reason: r.run.Reason}, recorded)
-		}
+		p.fold(r)
 	}
-	p.saveLedger(folded)
+	p.saveLedger()
 	// The counts that these runs are in must be the ones that stand in the store.
 	p.txn.Seen(p.keys.Status(p.t.name), p.t.statusAt.mod)
+}
+
+// fold takes a record away and enters its occurrence in the ledger.
+func (p *plan) fold(r *runView) {
+	p.remove(p.keys.Run(p.t.name, r.run.ID), r.mod)
+	if occurrence(&r.run) {
+		at := r.run.NominalTime
+		p.enter(nightwatch.LedgerRange{From: at, To: at, Count: 1, Outcome: r.run.Phase, Reason: r.run.Reason})
+	}
 }
 
 // occurrence tells whether a run met an occurrence of its task, as against a request.

@@ -2,12 +2,17 @@ package scheduler
 
 import (
 	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/store"
 )
 
 // decide finds the next transaction for one task, or none. It reads no clock and does no I/O: equal worlds give
 // equal plans.
 func decide(w *world, t *taskView) *plan {
 	p := newPlan(w, t)
+	if name, ok := store.CalendarOf(t.name); ok && (t.source.present() || t.calendar != nil || !t.task.present()) {
+		judgeCalendar(p, name)
+		return p
+	}
 	for _, step := range []func(*plan){
 		cleanRemains,    // of an earlier life of the key, or of a task that was deleted
 		judgeMalformed,  // a key that cannot be a task gets its verdict
@@ -59,7 +64,9 @@ func conduct(p *plan) {
 		}
 	}
 	tendRuns(p, false)
+	advanceBackfills(p)
 	countFinished(p)
+	p.saveLedger()
 	p.saveStatus()
 }
 
@@ -92,31 +99,47 @@ func admit(p *plan) {
 		p.refuse(faultsOf(err))
 		return
 	}
-	if p.status.Still == nightwatch.ReasonSuspended {
+	if p.status.Still != nightwatch.ReasonFrozen {
 		p.status.Still = "" // that was the version before; its time has been settled
 	}
 	before := p.def
-	p.def = &nightwatch.Accepted{Revision: p.t.task.mod, UID: p.t.task.create, Task: *def}
-	p.put(p.keys.Accepted(p.t.name), p.t.accepted.mod, p.def)
-	p.status.Accepted, p.status.Errors = true, nil
+	p.def = &nightwatch.Accepted{Key: p.t.name, Revision: p.t.task.mod, UID: p.t.task.create, Since: p.t.putTime.UTC(), Task: *def}
+	p.status.Accepted, p.status.Errors, p.status.Warnings = true, nil, def.Warnings()
 	p.status.UID, p.status.ObservedRevision, p.status.AcceptedRevision = p.t.task.create, p.t.task.mod, p.t.task.mod
 	if p.status.CreateTime.IsZero() {
 		p.status.CreateTime = p.now
 	}
-	if !def.Recurring() {
+	if def.Recurring() {
+		p.status.PendingRevision = 0
+		// Occurrences count from the put; an edit never brings back what was before it, and a clock that stepped back
+		// never moves the cursor back.
+		if p.def.Since.After(p.now) {
+			p.def.Since = p.now
+		}
+		p.def.Since = later(p.status.Cursor, p.def.Since)
+		p.status.Cursor = p.def.Since
+		p.warnOfNoTime()
+	} else {
 		p.status.Cursor = nothing
 		if before == nil || submits(&before.Task, def) {
 			p.status.PendingRevision = p.t.task.mod
 		}
+	}
+	p.put(p.keys.Accepted(p.t.name), p.t.accepted.mod, p.def)
+}
+
+// warnOfNoTime says so when the version just accepted has no time from now on.
+func (p *plan) warnOfNoTime() {
+	times := p.times()
+	if times == nil || times.AfterFinish() {
 		return
 	}
-	p.status.PendingRevision = 0
-	// Occurrences count from the put; an edit never brings back what was before it, and a clock that stepped back
-	// never moves the cursor back.
-	if at := p.t.putTime.UTC(); at.After(p.now) {
-		p.status.Cursor = later(p.status.Cursor, p.now)
-	} else {
-		p.status.Cursor = later(p.status.Cursor, at)
+	if _, ok := times.Next(p.from()); !ok {
+		field := "schedule"
+		if len(p.def.Task.At) > 0 {
+			field = "at"
+		}
+		p.status.Warnings = append(p.status.Warnings, nightwatch.FieldError{Field: field, Reason: "has no time from now on: nothing will run"})
 	}
 }
 

@@ -5,155 +5,202 @@ import (
 	"time"
 
 	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/schedule"
 )
 
 var nothing time.Time
 
-const (
-	// onTime is how late an occurrence may be and still count as met: below it every occurrence runs, above it
-	// catch-up decides.
-	onTime = time.Second
-	// maxAccounted bounds how many occurrences one transaction accounts for; the rest follows in the next.
-	maxAccounted = 10_000
-	// maxCatchUp is the most that a task may ask to catch up with.
-	maxCatchUp = 1000
-)
+// maxAccounted bounds how many occurrences one transaction accounts for; the rest follows in the next.
+const maxAccounted = 10_000
 
 // createDue accounts for what is due up to horizon: by runs, or by ranges of the ledger. Time that stands still
-// (suspended, frozen) is settled by one range when it ends, or when an edit ends the version it belongs to. It tells
-// whether that is all there was.
+// (suspended, frozen, without a calendar) is settled by one range when it ends, or when an edit ends the version it
+// belongs to. It tells whether that is all there was.
 func createDue(p *plan, horizon time.Time, edited bool) (settled bool) {
 	if !p.def.Task.Recurring() {
 		submit(p)
 		return true
 	}
-	still := p.standsStill()
-	if still != "" && !edited {
+	if at, changed := p.calendarChange(); changed && !at.After(horizon) {
+		horizon, edited = at, true
+	}
+	still, _ := p.standsStill()
+	if still != "" && !edited || p.exhausted() {
 		return true
 	}
-	times, more := p.def.Task.Times().Between(p.status.Cursor, horizon, maxAccounted)
+	times := p.times()
+	switch {
+	case times == nil:
+		return true // nobody can say what was due under a version whose calendar is missing
+	case times.AfterFinish():
+		p.follow(times, horizon, still)
+		return true
+	}
+	due, more := times.Between(p.from(), horizon, maxAccounted)
 	if still == "" {
 		still = p.status.Still // it has just ended
 		if end := p.t.thawed; still == nightwatch.ReasonFrozen && !end.IsZero() {
 			// It ended by itself, some time before this look: what was due from then on counts.
-			frozen, _ := slices.BinarySearchFunc(times, end, time.Time.Compare)
+			frozen, _ := slices.BinarySearchFunc(due, end, time.Time.Compare)
 			if frozen == 0 {
 				still = ""
-			} else if frozen < len(times) {
-				times, more = times[:frozen], true
+			} else if frozen < len(due) {
+				due, more = due[:frozen], true
 			}
 		}
 	}
-	if len(times) > 0 {
+	if last := len(due) - 1; last >= 0 && !more && !edited && still == "" && times.Due(due[last]).After(horizon) {
+		due = due[:last] // its jitter is not over
+	}
+	if len(due) > 0 {
 		p.seenTask()
 		if still != "" {
-			p.account(times, nightwatch.PhaseSkipped, still)
+			p.account(due, nightwatch.PhaseSkipped, still)
 		} else {
-			more = p.occur(times, more)
+			more = p.occur(times, due, more)
 		}
 	}
 	if more {
 		p.wakeBy(p.now)
 		return false
 	}
-	if next, ok := p.def.Task.Times().Next(later(p.status.Cursor, p.now)); ok {
-		p.wakeBy(next)
+	if next, ok := times.Next(p.from()); ok && !p.exhausted() {
+		p.wakeBy(times.Due(next))
 	}
 	return true
 }
 
-// standsStill is the reason for which the task's time does not count at the moment, if it does not.
-func (p *plan) standsStill() string {
+// standsStill is the reason for which the task's time does not count at the moment, if it does not, and a sentence
+// on it.
+func (p *plan) standsStill() (reason, message string) {
 	if p.def.Task.Suspend {
-		return nightwatch.ReasonSuspended
+		return nightwatch.ReasonSuspended, ""
 	}
-	if _, frozen := p.view.frozen(p.t.name); frozen {
-		return nightwatch.ReasonFrozen
+	if what, frozen := p.view.frozen(p.t.name); frozen {
+		return nightwatch.ReasonFrozen, p.view.freezeMessage(what)
 	}
-	return ""
+	if name := p.missingCalendar(); name != "" {
+		return nightwatch.ReasonCalendarMissing, p.calendarMessage(name)
+	}
+	return "", ""
+}
+
+// exhausted tells whether the task has had all the runs that it may have.
+func (p *plan) exhausted() bool {
+	limit := p.def.Task.MaxRuns
+	return limit > 0 && p.status.StartedRuns >= limit
 }
 
 // occur turns due times, oldest first, into runs and ranges, and moves the cursor over them. further says that newer
 // ones follow. It tells whether some were left for another transaction.
-func (p *plan) occur(times []time.Time, further bool) (more bool) {
+func (p *plan) occur(times *schedule.Schedule, due []time.Time, further bool) (more bool) {
 	if further {
 		// With so many behind them none of these is among the newest that are caught up with.
-		p.account(times[:len(times)-maxCatchUp], nightwatch.PhaseMissed, nightwatch.ReasonCatchUp)
+		p.account(due[:len(due)-maxCatchUp], nightwatch.PhaseMissed, nightwatch.ReasonCatchUp)
 		return true
 	}
-	keep := catchUp(times, p.now, p.def.Task.CatchUpPolicy())
-	if missed := times[:len(times)-len(keep)]; len(missed) > 0 {
-		p.account(missed, nightwatch.PhaseMissed, nightwatch.ReasonCatchUp)
+	keep := catchUp(due, times.Due, p.now, p.def.Task.CatchUpPolicy())
+	p.account(due[:len(due)-len(keep)], nightwatch.PhaseMissed, nightwatch.ReasonCatchUp)
+	tooLate := 0
+	for tooLate < len(keep) && p.tooLate(times.Due(keep[tooLate])) {
+		tooLate++
 	}
-	for _, nominal := range keep {
+	p.account(keep[:tooLate], nightwatch.PhaseMissed, nightwatch.ReasonStartWithin)
+	keep = keep[tooLate:]
+	for i, nominal := range keep {
 		if p.full() {
 			return true
 		}
-		id := nightwatch.ScheduledRunID(nominal)
+		if p.exhausted() {
+			return false
+		}
 		p.status.Cursor = nominal
-		if p.t.runs[id] != nil {
+		if p.t.runs[nightwatch.ScheduledRunID(nominal)] != nil {
 			continue // its record is there, so the occurrence has been met
 		}
-		r := p.newRun(id, nominal)
-		if p.def.Task.OverlapPolicy() == nightwatch.OverlapSkip {
-			if blocker := p.blocker(r); blocker != "" {
-				p.end(r, nightwatch.PhaseSkipped, nightwatch.ReasonOverlap, "run "+blocker+" is live")
-				continue
-			}
-		}
-		p.start(r)
+		p.meet(nominal, times.Due(nominal), i < len(keep)-1)
 	}
 	return false
 }
 
-// catchUp is the newest part of times that is to run. What is not older than onTime always is.
-func catchUp(times []time.Time, now time.Time, policy nightwatch.CatchUp) []time.Time {
-	prompt, _ := slices.BinarySearchFunc(times, now.Add(-onTime), time.Time.Compare)
-	if prompt == 0 {
-		return times
+// meet makes the run of an occurrence, under the task's overlap policy. followed says that a newer occurrence is met
+// in the same pass.
+func (p *plan) meet(nominal, start time.Time, followed bool) {
+	r := p.newRun(nightwatch.ScheduledRunID(nominal), nominal)
+	if start.After(nominal) {
+		r.run.NotBefore = start
 	}
-	limit := 0
-	switch policy.Mode {
-	case nightwatch.CatchUpLatest:
-		limit = 1
-		if prompt < len(times) {
-			limit = 0 // the newest is on time
+	policy := p.def.Task.OverlapPolicy()
+	reason, message := p.collide(r, policy)
+	if followed && policy == nightwatch.OverlapReplace {
+		reason, message = nightwatch.ReasonReplaced, "a newer occurrence was due as well"
+	}
+	if reason != "" {
+		p.end(r, nightwatch.PhaseSkipped, reason, message)
+		return
+	}
+	p.status.StartedRuns++
+	if r.run.NotBefore.After(p.now) {
+		// Only an edit in the middle of the delay leads here.
+		if waitsForEarlier(policy) {
+			r.run.Overlap = policy
 		}
-	case nightwatch.CatchUpAll:
-		limit = policy.Max
+		r.run.Reason = nightwatch.ReasonNotBefore
+		p.wakeBy(r.run.NotBefore)
+		p.saveRun(r, r.run)
+		return
 	}
-	from := max(prompt-limit, 0)
-	inWindow, _ := slices.BinarySearchFunc(times, now.Add(-time.Duration(policy.Window)), time.Time.Compare)
-	return times[min(max(from, inWindow), prompt):]
+	p.startOrWait(r, policy)
 }
 
-// account puts occurrences that never become runs into the ledger, and moves the cursor over them.
-func (p *plan) account(times []time.Time, outcome nightwatch.Phase, reason string) {
-	first, last := times[0].UTC(), times[len(times)-1].UTC()
-	p.saveLedger(p.ledger.add(span{From: first, To: last, Count: int64(len(times)), Outcome: outcome, Reason: reason}, p.recorded()))
-	p.status.Counts.Add(outcome, int64(len(times)))
-	p.status.Cursor = last
+// follow makes the next run of a task that is due some time after its last run has ended.
+func (p *plan) follow(times *schedule.Schedule, horizon time.Time, still string) {
+	if still == "" && p.status.Still != "" {
+		p.status.Cursor = later(p.status.Cursor, horizon) // time stood still until now
+	}
+	if still != "" || len(p.live()) > 0 {
+		return
+	}
+	next, ok := times.Following(p.lastEnd(), p.status.Cursor)
+	switch {
+	case !ok:
+	case next.After(horizon):
+		p.wakeBy(next)
+	default:
+		p.seenTask()
+		p.status.Cursor = next
+		if p.tooLate(next) {
+			p.end(p.newRun(nightwatch.ScheduledRunID(next), next), nightwatch.PhaseMissed, nightwatch.ReasonStartWithin, p.tooLateMessage())
+			return
+		}
+		p.meet(next, next, false)
+	}
 }
 
-func (p *plan) saveLedger(l ledger) {
-	p.ledger = l
-	p.put(p.keys.Ledger(p.t.name), p.t.ledgerAt.mod, l)
-}
-
-// recorded are the nominal times of the occurrences that have records.
-func (p *plan) recorded() []time.Time {
-	var times []time.Time
+// lastEnd is when the newest finished run of the task ended.
+func (p *plan) lastEnd() time.Time {
+	end := p.status.LastEndTime
 	for _, r := range p.all() {
-		if occurrence(&r.run) {
-			times = append(times, r.run.NominalTime)
+		if !r.run.Live() {
+			end = later(end, r.run.EndTime)
 		}
 	}
-	return times
+	return end
+}
+
+// tooLate tells whether a run that was to start then must not start any more.
+func (p *plan) tooLate(start time.Time) bool {
+	within := time.Duration(p.def.Task.StartWithin)
+	return within > 0 && p.now.Sub(start) > within
+}
+
+func (p *plan) tooLateMessage() string {
+	return "could not start within " + p.def.Task.StartWithin.String()
 }
 
 // submit makes the run of a put of a task without a schedule.
 func submit(p *plan) {
-	if p.status.PendingRevision == 0 || p.standsStill() != "" {
+	if still, _ := p.standsStill(); p.status.PendingRevision == 0 || still != "" {
 		return
 	}
 	id := nightwatch.SubmittedRunID(p.status.PendingRevision)
@@ -163,33 +210,13 @@ func submit(p *plan) {
 		return
 	}
 	r := p.newRun(id, p.now)
-	p.startOrQueue(r, p.def.Task.OverlapPolicy())
-}
-
-// startOrQueue starts a new run unless its policy has it wait for an earlier one.
-func (p *plan) startOrQueue(r *runView, policy string) {
-	if policy == nightwatch.OverlapQueueAll {
-		r.run.Overlap = policy
-		if blocker := p.blocker(r); blocker != "" {
-			r.run.Reason, r.run.Message = nightwatch.ReasonOverlap, "run "+blocker+" is live"
-			p.saveRun(r, r.run)
-			return
-		}
+	policy := p.def.Task.OverlapPolicy()
+	if reason, message := p.collide(r, policy); reason != "" {
+		p.end(r, nightwatch.PhaseSkipped, reason, message)
+		return
 	}
-	p.start(r)
+	p.startOrWait(r, policy)
 }
-
-// blocker is an earlier run of the task that is live, if there is one.
-func (p *plan) blocker(r *runView) string {
-	// New runs are the last of live, so that the first is r itself or an earlier one.
-	if live := p.live(); len(live) > 0 && live[0].run.ID != r.run.ID {
-		return live[0].run.ID
-	}
-	return ""
-}
-
-// start gives a new run to a node, or writes it down with why it waits.
-func (p *plan) start(r *runView) { p.assign(r, r.run) }
 
 // assign gives a run that is Pending to a node, or writes down why it waits; a run whose reason is on record
 // already is left as it is.

@@ -19,7 +19,7 @@ const (
 	offsetHolds = time.Minute
 )
 
-// health is what other goroutines may ask of the loop.
+// health is what other goroutines may ask of the loop. Ages are by the monotonic clock, whatever the node's says.
 type health struct {
 	mu       sync.Mutex
 	heardAt  time.Time
@@ -29,10 +29,10 @@ type health struct {
 	offsetAt time.Time
 }
 
-func (h *health) heard(at time.Time) {
+func (h *health) heard() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.heardAt = at
+	h.heardAt = time.Now()
 }
 
 func (h *health) problem(err error) {
@@ -47,10 +47,10 @@ func (h *health) overdue(late time.Duration) {
 	h.late = late
 }
 
-func (h *health) clock(at time.Time, offset time.Duration) {
+func (h *health) clock(offset time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.offset, h.offsetAt = offset, at
+	h.offset, h.offsetAt = offset, time.Now()
 }
 
 func (h *health) age() time.Duration {

@@ -67,8 +67,8 @@ func (m *metrics) transaction(err error) {
 func (m *metrics) observe(now time.Time, p *plan) {
 	for _, r := range p.runs {
 		m.runs.WithLabelValues(string(r.run.Phase)).Inc()
-		if !r.present() && p.def != nil && p.def.Task.Recurring() {
-			m.lateness.Observe(now.Sub(r.run.NominalTime).Seconds())
+		if !r.present() && r.run.Backfill == "" && p.def != nil && p.def.Task.Recurring() {
+			m.lateness.Observe(now.Sub(later(r.run.NominalTime, r.run.NotBefore)).Seconds())
 		}
 	}
 }

@@ -35,15 +35,16 @@ type plan struct {
 	t   *taskView
 	txn store.Txn
 
-	uid     int64
-	def     *nightwatch.Accepted // in force once the transaction is done
-	status  nightwatch.Status
-	ledger  ledger
-	runs    map[string]*runView // copies of those that changed, and new ones (mod 0)
-	written map[string]bool     // keys put or deleted, each once
-	changes int
-	bytes   int
-	remains bool // of an earlier life of the key: nothing else is done before they are gone
+	uid           int64
+	def           *nightwatch.Accepted // in force once the transaction is done
+	status        nightwatch.Status
+	ledger        nightwatch.Ledger
+	ledgerChanged bool
+	runs          map[string]*runView // copies of those that changed, and new ones (mod 0)
+	written       map[string]bool     // keys put or deleted, each once
+	changes       int
+	bytes         int
+	remains       bool // of an earlier life of the key: nothing else is done before they are gone
 
 	sessions []string  // given a run
 	wake     time.Time // when to look again although no key changed; zero: never
@@ -180,7 +181,8 @@ func (p *plan) end(r *runView, phase nightwatch.Phase, reason, message string) {
 	p.saveRun(r, before)
 }
 
-// seenTask adds what every start is decided on: the task, its accepted value, its status and the freeze keys.
+// seenTask adds what every start is decided on: the task, its accepted value, its status, the freeze keys and the
+// calendars it uses.
 func (p *plan) seenTask() {
 	p.txn.Seen(p.keys.Task(p.t.name), p.t.task.mod)
 	p.txn.Seen(p.keys.Accepted(p.t.name), p.t.accepted.mod)
@@ -188,5 +190,12 @@ func (p *plan) seenTask() {
 	for _, key := range p.keys.Freezes(p.t.name) {
 		_, tail, _ := p.keys.Parse(key)
 		p.txn.Seen(key, p.view.freezes[tail].mod)
+	}
+	for _, name := range p.def.Task.Calendars.Names() {
+		var seen int64
+		if c := p.view.tasks[store.CalendarTail(name)]; c != nil {
+			seen = c.accepted.mod
+		}
+		p.txn.Seen(p.keys.AcceptedCalendar(name), seen)
 	}
 }

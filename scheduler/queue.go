@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"cmp"
-	"container/heap"
 	"slices"
 	"time"
 
@@ -12,7 +11,7 @@ import (
 // agenda is which tasks are to be looked at: now (dirty), at some time, or when a node has room.
 type agenda struct {
 	dirty   []*taskView
-	timed   timedTasks
+	timed   dueHeap
 	waiting map[string]*taskView
 }
 
@@ -87,57 +86,24 @@ func (t *taskView) oldestWaiting() time.Time {
 
 // at has t looked at at that time; the zero time means not.
 func (a *agenda) at(t *taskView, at time.Time) {
-	switch {
-	case at.IsZero() && t.heapIndex >= 0:
-		heap.Remove(&a.timed, t.heapIndex)
-		t.wakeAt = at
-	case at.IsZero():
-		t.wakeAt = at
-	case t.heapIndex >= 0:
-		t.wakeAt = at
-		heap.Fix(&a.timed, t.heapIndex)
-	default:
-		t.wakeAt = at
-		heap.Push(&a.timed, t)
+	t.wakeAt = at
+	if at.IsZero() {
+		a.timed.remove(t)
+		return
 	}
+	a.timed.set(t, at)
 }
 
 // due moves the tasks whose time has come to the list, and returns the next time, zero when there is none.
 func (a *agenda) due(now time.Time) time.Time {
+	limit := now.UnixMilli()
 	for len(a.timed) > 0 {
-		t := a.timed[0]
-		if t.wakeAt.After(now) {
-			return t.wakeAt
+		first := a.timed[0]
+		if first.wake > limit {
+			return time.UnixMilli(first.wake).UTC()
 		}
-		heap.Pop(&a.timed)
-		a.now(t)
+		a.timed.remove(first.task)
+		a.now(first.task)
 	}
 	return time.Time{}
-}
-
-// timedTasks is a heap by wakeAt.
-type timedTasks []*taskView
-
-func (h timedTasks) Len() int           { return len(h) }
-func (h timedTasks) Less(i, j int) bool { return h[i].wakeAt.Before(h[j].wakeAt) }
-func (h timedTasks) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].heapIndex, h[j].heapIndex = i, j
-}
-
-// Push is heap.Interface's.
-func (h *timedTasks) Push(x any) {
-	t := x.(*taskView)
-	t.heapIndex = len(*h)
-	*h = append(*h, t)
-}
-
-// Pop is heap.Interface's.
-func (h *timedTasks) Pop() any {
-	old := *h
-	t := old[len(old)-1]
-	old[len(old)-1] = nil
-	*h = old[:len(old)-1]
-	t.heapIndex = -1
-	return t
 }

@@ -24,9 +24,9 @@ func answerRequests(p *plan) {
 	if _, answered := p.t.verdicts[id]; answered {
 		return // the same id within the hour: its answer stands
 	}
-	run, err := p.perform(id, request)
-	verdict := nightwatch.Verdict{Accepted: err == nil, Run: run, Time: p.now}
-	if err != nil {
+	verdict := nightwatch.Verdict{Time: p.now}
+	err := p.perform(id, request, &verdict)
+	if verdict.Accepted = err == nil; err != nil {
 		verdict.Errors = faultsOf(err)
 	}
 	_, tail, _ := p.keys.Parse(request.key)
@@ -53,29 +53,34 @@ func fault(field, format string, args ...any) error {
 	return nightwatch.InvalidError{{Field: field, Reason: fmt.Sprintf(format, args...)}}
 }
 
-// perform does what a request asks for and returns the run it is about. On error nothing is done.
-func (p *plan) perform(id string, r keyView) (run string, err error) {
+// perform does what a request asks for, and says in the verdict which run it is about. On error nothing is done.
+func (p *plan) perform(id string, r keyView, verdict *nightwatch.Verdict) error {
 	if _, _, err := nightwatch.ParseTaskName(p.t.name); err != nil {
 		_, tail, _ := p.keys.Parse(r.key)
-		return "", fault("key", "%q: want requests/<namespace>/<task>/<id>", tail)
+		return fault("key", "%q: want requests/<namespace>/<task>/<id>", tail)
 	}
 	if err := nightwatch.CheckRequestID(id); err != nil {
-		return "", err
+		return err
 	}
 	request, err := nightwatch.ParseRequest(r.value)
 	if err != nil {
-		return "", err
+		return err
 	}
 	if !p.t.task.present() {
-		return "", fault("key", "there is no task %q", p.t.name)
+		return fault("key", "there is no task %q", p.t.name)
 	}
 	if p.def == nil {
-		return "", fault("key", "task %q has never been accepted: see its status", p.t.name)
+		return fault("key", "task %q has never been accepted: see its status", p.t.name)
 	}
-	if request.Action == nightwatch.ActionCancel {
-		return p.cancel(request)
+	switch request.Action {
+	case nightwatch.ActionCancel:
+		verdict.Run, err = p.cancel(request)
+	case nightwatch.ActionBackfill:
+		err = p.backfill(id, request, verdict)
+	default:
+		verdict.Run, err = p.runNow(id, request)
 	}
-	return p.runNow(id, request)
+	return err
 }
 
 // runNow makes a run that no schedule asked for. It never moves the cursor.
@@ -88,21 +93,22 @@ func (p *plan) runNow(id string, request *nightwatch.Request) (string, error) {
 	if policy == "" {
 		policy = p.def.Task.OverlapPolicy()
 	}
-	if live := p.live(); policy == nightwatch.OverlapSkip && len(live) > 0 {
-		return "", fault("overlap", "run %q is live: ask for queue-all or allow to run all the same", live[0].run.ID)
-	}
 	r := p.newRun(name, p.now)
+	if reason, message := p.collide(r, policy); reason != "" {
+		delete(p.runs, name)
+		return "", fault("overlap", "%s, and the policy is %s: ask for another to run all the same", message, policy)
+	}
 	r.run.Params = request.Params
 	p.seenTask()
 	if what, frozen := p.view.frozen(p.t.name); frozen {
-		r.run.Reason, r.run.Message = nightwatch.ReasonFrozen, "freeze/"+what+" is there"
-		if policy == nightwatch.OverlapQueueAll {
+		r.run.Reason, r.run.Message = nightwatch.ReasonFrozen, p.view.freezeMessage(what)
+		if waitsForEarlier(policy) {
 			r.run.Overlap = policy
 		}
 		p.saveRun(r, r.run)
 		return name, nil
 	}
-	p.startOrQueue(r, policy)
+	p.startOrWait(r, policy)
 	return name, nil
 }
 
@@ -116,6 +122,9 @@ func (p *plan) cancel(request *nightwatch.Request) (string, error) {
 		}
 		id = live[0].run.ID
 	}
+	if p.cancelBackfill(id, request) {
+		return id, nil
+	}
 	if p.t.runs[id] == nil || p.t.runs[id].run.TaskUID != p.uid {
 		return "", fault("run", "there is no run %q", id)
 	}
@@ -127,11 +136,16 @@ func (p *plan) cancel(request *nightwatch.Request) (string, error) {
 		return id, nil // it is being canceled
 	}
 	before := r.run
+	r.run.Cancel = p.cancelFor(request)
+	p.settleCancel(r, before)
+	return id, nil
+}
+
+// cancelFor is the wish of a request.
+func (p *plan) cancelFor(request *nightwatch.Request) *nightwatch.Cancel {
 	why := request.Note
 	if why == "" {
 		why = nightwatch.ReasonCancelRequested
 	}
-	r.run.Cancel = &nightwatch.Cancel{By: request.By, Why: why, Time: p.now}
-	p.settleCancel(r, before)
-	return id, nil
+	return &nightwatch.Cancel{By: request.By, Why: why, Time: p.now}
 }

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/nightwatch-go/nightwatch"
 )
@@ -13,14 +14,25 @@ const maxLostSessions = 10
 // the task is being removed (canceling) nothing starts, and every run is told to end.
 func tendRuns(p *plan, canceling bool) {
 	first := "" // the oldest run that stays live
-	for _, r := range p.live() {
+	live := p.live()
+	replacer := p.replacer(live)
+	for i, r := range live {
 		id := r.run.ID
 		if p.full() {
 			p.wakeBy(p.now)
 			return
 		}
 		if p.runs[id] == nil { // else it was made in this very transaction
-			tend(p, id, first, canceling)
+			var cancel *nightwatch.Cancel
+			switch {
+			case canceling:
+				cancel = &nightwatch.Cancel{Why: cancelWhy(p), Time: p.now}
+			case i < replacer:
+				cancel = &nightwatch.Cancel{By: live[replacer].run.ID, Why: nightwatch.ReasonReplaced, Time: p.now}
+			default:
+				cancel = p.backfillCancel(&r.run)
+			}
+			tend(p, id, first, cancel)
 		}
 		if changed := p.runs[id]; first == "" && (changed == nil || changed.run.Live()) {
 			first = id
@@ -28,8 +40,9 @@ func tendRuns(p *plan, canceling bool) {
 	}
 }
 
-// tend looks after one run; first is the oldest live one before it, if there is one.
-func tend(p *plan, id, first string, canceling bool) {
+// tend looks after one run; first is the oldest live one before it, if there is one, and cancel says why it is to
+// end, if it is.
+func tend(p *plan, id, first string, cancel *nightwatch.Cancel) {
 	r := p.run(id)
 	before := r.run
 	lost := false
@@ -39,10 +52,10 @@ func tend(p *plan, id, first string, canceling bool) {
 			return
 		}
 	}
-	if canceling && r.run.Cancel == nil {
-		r.run.Cancel = &nightwatch.Cancel{Why: cancelWhy(p), Time: p.now}
+	if r.run.Cancel == nil {
+		r.run.Cancel = cancel
 	}
-	if p.settleCancel(r, before) {
+	if p.settleCancel(r, before) || p.missStart(r, before) {
 		return
 	}
 	if r.run.Phase != nightwatch.PhasePending {
@@ -53,11 +66,28 @@ func tend(p *plan, id, first string, canceling bool) {
 	case waits == "":
 		p.startAgain(r, before)
 	case lost || r.run.Reason != waits:
-		r.run.Reason, r.run.Message = waits, waitMessage(p, waits)
+		r.run.Reason, r.run.Message = waits, waitMessage(p, waits, first)
 		p.saveRun(r, before)
 	default:
 		delete(p.runs, id)
 	}
+}
+
+// missStart ends a run as Missed that has not been claimed within the task's startWithin. Its node may be about to
+// claim it: of the two transactions, which compare the run, one is refused.
+func (p *plan) missStart(r *runView, before nightwatch.Run) bool {
+	if p.def == nil || p.def.Task.StartWithin == 0 || r.run.Phase == nightwatch.PhaseRunning || r.run.Attempt > 1 ||
+		!r.run.StartTime.IsZero() || r.run.Job != nil || r.run.Backfill != "" {
+		return false
+	}
+	start := later(r.run.NominalTime, r.run.NotBefore)
+	if !p.tooLate(start) {
+		p.wakeBy(start.Add(time.Duration(p.def.Task.StartWithin) + time.Millisecond))
+		return false
+	}
+	r.run.Phase, r.run.Reason, r.run.Message, r.run.EndTime = nightwatch.PhaseMissed, nightwatch.ReasonStartWithin, p.tooLateMessage(), p.now
+	p.saveRun(r, before)
+	return true
 }
 
 // lose takes a run from a session that is gone. It tells whether that ended the run.
@@ -84,7 +114,7 @@ func lose(p *plan, r *runView) (done bool) {
 	}
 	switch {
 	case r.run.Cancel != nil:
-		return end(nightwatch.PhaseCanceled, nightwatch.ReasonCancelRequested, message)
+		return end(nightwatch.PhaseCanceled, r.run.Cancel.Reason(), message)
 	case p.def != nil && p.def.Task.Delivery == nightwatch.AtMostOnce:
 		return end(nightwatch.PhaseFailed, nightwatch.ReasonNodeLost, message)
 	case r.run.LostSessions >= maxLostSessions:
@@ -102,7 +132,7 @@ func (p *plan) settleCancel(r *runView, before nightwatch.Run) bool {
 		return false
 	}
 	if r.run.Phase != nightwatch.PhaseRunning && r.run.Job == nil {
-		r.run.Phase, r.run.Reason, r.run.Message, r.run.EndTime = nightwatch.PhaseCanceled, nightwatch.ReasonCancelRequested, r.run.Cancel.Why, p.now
+		r.run.Phase, r.run.Reason, r.run.Message, r.run.EndTime = nightwatch.PhaseCanceled, r.run.Cancel.Reason(), r.run.Cancel.Message(), p.now
 		p.saveRun(r, before)
 		return true
 	}
@@ -137,7 +167,7 @@ func (p *plan) startAgain(r *runView, before nightwatch.Run) {
 func (p *plan) waitsFor(r *runView, first string) string {
 	if r.run.NotBefore.After(p.now) {
 		p.wakeBy(r.run.NotBefore)
-		return r.run.Reason
+		return nightwatch.ReasonNotBefore
 	}
 	if r.run.Job != nil && r.run.Job.UID != "" {
 		return "" // its Job is running: to be followed, not started
@@ -148,19 +178,21 @@ func (p *plan) waitsFor(r *runView, first string) string {
 	if r.run.Reason == nightwatch.ReasonLocked && len(p.t.locks) > 0 {
 		return nightwatch.ReasonLocked
 	}
-	if r.run.Overlap == nightwatch.OverlapQueueAll && first != "" {
+	if waitsForEarlier(r.run.Overlap) && first != "" {
 		return nightwatch.ReasonOverlap
 	}
 	return ""
 }
 
-func waitMessage(p *plan, reason string) string {
+func waitMessage(p *plan, reason, first string) string {
 	switch reason {
 	case nightwatch.ReasonFrozen:
 		what, _ := p.view.frozen(p.t.name)
-		return "freeze/" + what + " is there"
+		return p.view.freezeMessage(what)
 	case nightwatch.ReasonLocked:
 		return "somebody holds locks/" + p.t.name
+	case nightwatch.ReasonOverlap:
+		return "run " + first + " is live"
 	}
 	return ""
 }

@@ -18,6 +18,23 @@ import (
 type Config struct {
 	// Logger is told what happens. Nil is silence.
 	Logger hclog.Logger
+	// Now is the node's clock, which says what is due. Default time.Now; a fault test steps it.
+	Now func() time.Time
+}
+
+// cluster is the part of etcd that the loop works with.
+type cluster interface {
+	// Commit is store.Store's.
+	Commit(ctx context.Context, txn *store.Txn) (*clientv3.TxnResponse, error)
+	// follow hands on all keys as store.Follower does, until ctx ends.
+	follow(ctx context.Context, problem func(error), apply func(store.Batch))
+}
+
+// stored is the cluster behind a Store.
+type stored struct{ *store.Store }
+
+func (s stored) follow(ctx context.Context, problem func(error), apply func(store.Batch)) {
+	store.Follower{Client: s.Client(), Prefix: s.Keys().Prefix(), Problem: problem}.Run(ctx, apply)
 }
 
 // Term is one holding of the scheduler role, as election.Term is.
@@ -33,7 +50,8 @@ type Term interface {
 const (
 	// maxInFlight bounds the transactions under way.
 	maxInFlight = 64
-	// tick is how often the scheduler writes its clock.
+	// tick is how often the scheduler writes its clock, and the longest that its loop sleeps: a clock that steps is
+	// noticed within it.
 	tick = time.Second
 	// minRest and maxRest are how long the loop rests after a transaction that etcd gave no answer to or had no room
 	// for; the longer, the more of them have failed in a row.
@@ -45,12 +63,17 @@ const (
 
 // Scheduler turns occurrences into runs and gives them to nodes, during the terms it is lent. Outside of them it
 // keeps its view of the cluster warm.
+//
+// It knows two clocks. The node's (Config.Now) says what is due, and may step. How long the loop itself waits, between
+// ticks and after failures, is measured by the monotonic one.
 type Scheduler struct {
-	store   *store.Store
+	cluster cluster
+	keys    store.Keys
 	cfg     Config
 	log     hclog.Logger
 	metrics *metrics
 	health  health
+	tick    time.Duration
 
 	batches chan store.Batch
 	results chan result
@@ -91,16 +114,21 @@ type release struct {
 }
 
 // New is a Scheduler on the keys of st. It does no I/O.
-func New(st *store.Store, cfg Config) *Scheduler {
+func New(st *store.Store, cfg Config) *Scheduler { return newScheduler(stored{st}, st.Keys(), cfg) }
+
+func newScheduler(c cluster, keys store.Keys, cfg Config) *Scheduler {
 	if cfg.Logger == nil {
 		cfg.Logger = hclog.NewNullLogger()
 	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	s := &Scheduler{
-		store: st, cfg: cfg, log: cfg.Logger, metrics: newMetrics(),
+		cluster: c, keys: keys, cfg: cfg, log: cfg.Logger, metrics: newMetrics(), tick: tick,
 		batches: make(chan store.Batch), results: make(chan result, maxInFlight), terms: make(chan lease),
 		agenda: newAgenda(), reserved: map[string]int{},
 	}
-	s.view = newView(st.Keys(), func(t *taskView) {
+	s.view = newView(keys, func(t *taskView) {
 		if s.lease != nil {
 			s.agenda.now(t)
 		}
@@ -125,11 +153,10 @@ func (s *Scheduler) Lead(ctx context.Context, term Term) error {
 
 // Run keeps the view, and acts during the terms that Lead lends, until ctx ends.
 func (s *Scheduler) Run(ctx context.Context) {
-	follow := store.Follower{Client: s.store.Client(), Prefix: s.store.Keys().Prefix(), Problem: s.health.problem}
 	followed := make(chan struct{})
 	go func() {
 		defer close(followed)
-		follow.Run(ctx, func(b store.Batch) {
+		s.cluster.follow(ctx, s.health.problem, func(b store.Batch) {
 			select {
 			case s.batches <- b:
 			case <-ctx.Done():
@@ -141,7 +168,7 @@ func (s *Scheduler) Run(ctx context.Context) {
 }
 
 func (s *Scheduler) loop(ctx context.Context) {
-	timer := time.NewTimer(tick)
+	timer := time.NewTimer(s.tick)
 	defer timer.Stop()
 	for {
 		var termEnded <-chan struct{}
@@ -174,7 +201,7 @@ func (s *Scheduler) loop(ctx context.Context) {
 				more = false
 			}
 		}
-		timer.Reset(s.pass(ctx, time.Now()))
+		timer.Reset(s.pass(ctx, s.cfg.Now()))
 	}
 }
 
@@ -208,16 +235,16 @@ func (s *Scheduler) stopLeading() {
 
 // apply brings the view up to date and gives back what the view now shows itself.
 func (s *Scheduler) apply(b store.Batch) {
-	now := time.Now()
+	now := s.cfg.Now()
 	clock := s.view.clockAt.mod
 	if b.Snapshot {
 		s.agenda = newAgenda() // it names tasks of the view that goes; all of the new view's are looked at
 	}
 	s.view.apply(b, now)
 	if s.lease == nil && !b.Snapshot && s.view.clockAt.mod > clock {
-		s.health.clock(now, s.view.clock.Time.Sub(now))
+		s.health.clock(s.view.clock.Time.Sub(now))
 	}
-	s.health.heard(now)
+	s.health.heard()
 	kept := s.releases[:0]
 	for _, r := range s.releases {
 		if r.revision > s.view.revision {
@@ -299,21 +326,22 @@ func impossible(err error) bool {
 // pass decides on every task that is due a look, with one now, and returns how long to sleep at most.
 func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 	if s.lease == nil || s.lease.term.Context().Err() != nil {
-		return tick
+		return s.tick
 	}
-	if now.Sub(s.lastTick) >= tick || now.Before(s.lastTick) {
-		s.lastTick = now
+	steady := time.Now()
+	if steady.Sub(s.lastTick) >= s.tick {
+		s.lastTick = steady
 		s.writeClock(ctx, now)
 		s.endFreezes(ctx, now)
 	}
 	if s.caughtUp == 0 || s.view.revision < s.caughtUp {
-		return tick
+		return s.tick
 	}
 	if s.view.nodesChanged {
 		s.findLost()
 	}
-	if rest := s.restUntil.Sub(now); rest > 0 {
-		return min(rest, tick)
+	if rest := s.restUntil.Sub(steady); rest > 0 {
+		return min(rest, s.tick)
 	}
 	next := s.agenda.due(now)
 	if s.view.nodesChanged || s.view.roomChanged {
@@ -321,7 +349,7 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 		s.view.nodesChanged, s.view.roomChanged = false, false
 	}
 	w := &world{
-		now: now.UTC().Truncate(time.Millisecond), keys: s.store.Keys(), view: s.view, term: s.lease.term.Revision(), reserved: s.reserved,
+		now: now.UTC().Truncate(time.Millisecond), keys: s.keys, view: s.view, term: s.lease.term.Revision(), reserved: s.reserved,
 	}
 	for _, t := range s.agenda.take() {
 		switch {
@@ -332,8 +360,8 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 		case t.busy: // its answer brings it back
 		case t.heldUntil > s.view.revision || s.inFlight >= maxInFlight:
 			s.agenda.now(t)
-		case t.retryAt.After(now):
-			s.agenda.at(t, t.retryAt)
+		case t.retryAt.After(steady):
+			s.agenda.at(t, now.Add(t.retryAt.Sub(steady)))
 		default:
 			s.look(ctx, w, t)
 		}
@@ -346,9 +374,9 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 	if s.view.roomChanged && len(s.agenda.waiting) > 0 {
 		return 0
 	}
-	sleep := tick - now.Sub(s.lastTick)
+	sleep := s.tick - steady.Sub(s.lastTick)
 	if !next.IsZero() {
-		sleep = min(sleep, time.Until(next))
+		sleep = min(sleep, next.Sub(s.cfg.Now()))
 	}
 	return max(sleep, 0)
 }
@@ -384,7 +412,7 @@ func (s *Scheduler) look(ctx context.Context, w *world, t *taskView) {
 func (s *Scheduler) commit(ctx context.Context, txn *store.Txn, r result) {
 	s.inFlight++
 	go func() {
-		response, err := s.store.Commit(context.WithoutCancel(ctx), txn)
+		response, err := s.cluster.Commit(context.WithoutCancel(ctx), txn)
 		if response != nil {
 			r.revision = response.Header.Revision
 		}
@@ -400,7 +428,7 @@ func (s *Scheduler) writeClock(ctx context.Context, now time.Time) {
 	}
 	var txn store.Txn
 	txn.If(s.lease.term.Guard())
-	txn.Put(s.store.Keys().MetaClock(), value)
+	txn.Put(s.keys.MetaClock(), value)
 	s.commit(ctx, &txn, result{clock: true})
 }
 

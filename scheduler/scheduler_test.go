@@ -270,7 +270,7 @@ func TestRequests(t *testing.T) {
 	if v := ask("c", nightwatch.Request{Action: "run"}); v.Accepted {
 		t.Errorf("a second run at the same time: %+v", v)
 	}
-	c.wait("default/yearly", phase(nightwatch.PhaseRunning))
+	etcdtest.Eventually(t, 30*time.Second, func() bool { return c.runner.count() == 2 }, "req-b being started")
 	if v := ask("d", nightwatch.Request{Action: "cancel", By: "me"}); !v.Accepted || v.Run != "req-b" {
 		t.Errorf("cancel: %+v", v)
 	}

@@ -19,6 +19,7 @@ func countFinished(p *plan) {
 	for _, r := range p.all() {
 		if p.runs[r.run.ID] == nil && !r.run.Live() && r.mod > p.status.CountedRevision {
 			p.status.Counts.Add(r.run.Phase, 1)
+			p.status.LastEndTime = later(p.status.LastEndTime, r.run.EndTime)
 			counted = max(counted, r.mod)
 		}
 	}
@@ -38,10 +39,10 @@ func (p *plan) saveStatus() {
 	if len(all) > 0 {
 		s.LastRun = &all[len(all)-1].run
 	}
-	s.Next, s.Still = nil, ""
+	s.Next, s.NextNotes, s.Still = nil, nil, ""
 	if p.def != nil {
-		s.Still = p.standsStill()
-		s.Next = p.next()
+		s.Still, _ = p.standsStill()
+		s.Next, s.NextNotes = p.next()
 	}
 	p.derivePhase(live)
 	if p.t.statusAt.present() && sameStatus(&p.t.status, s) {
@@ -60,21 +61,35 @@ func sameStatus(a, b *nightwatch.Status) bool {
 	return encodeAny(&x) == encodeAny(&y) // empty and absent are the same in the store
 }
 
-// next are the times that follow the cursor, so that the list changes only when the cursor does.
-func (p *plan) next() []time.Time {
-	if !p.def.Task.Recurring() || p.status.Still != "" {
-		return nil
+// next are the times that follow the cursor, so that the list changes only when the cursor does, and what there is to
+// say of those that daylight saving or a calendar moved.
+func (p *plan) next() (next []time.Time, notes []nightwatch.Occurrence) {
+	if !p.def.Task.Recurring() || p.status.Still != "" || p.exhausted() {
+		return nil, nil
 	}
-	var next []time.Time
-	for at := p.status.Cursor; len(next) < maxNext; {
-		following, ok := p.def.Task.Times().Next(at)
+	times := p.times()
+	if times.AfterFinish() {
+		if following, ok := times.Following(p.lastEnd(), p.status.Cursor); ok && len(p.live()) == 0 {
+			next = append(next, following)
+		}
+		return next, nil
+	}
+	limit := int64(maxNext)
+	if most := p.def.Task.MaxRuns; most > 0 {
+		limit = min(limit, most-p.status.StartedRuns)
+	}
+	for at := p.from(); int64(len(next)) < limit; {
+		following, ok := times.Next(at)
 		if !ok {
 			break
 		}
 		next = append(next, following)
+		if note := times.Note(following); note != "" {
+			notes = append(notes, nightwatch.Occurrence{Time: following, Note: note})
+		}
 		at = following
 	}
-	return next
+	return next, notes
 }
 
 func (p *plan) derivePhase(live []*runView) {
@@ -95,9 +110,7 @@ func (p *plan) derivePhase(live []*runView) {
 		s.Phase = nightwatch.PhaseInvalid
 	case s.Still != "" && (p.def.Task.Recurring() || s.PendingRevision != 0):
 		s.Phase, s.Reason = nightwatch.PhaseSuspended, s.Still
-		if what, frozen := p.view.frozen(p.t.name); frozen && s.Still == nightwatch.ReasonFrozen {
-			s.Message = "freeze/" + what + " is there"
-		}
+		_, s.Message = p.standsStill()
 	case p.def.Task.Recurring() && len(s.Next) > 0:
 		s.Phase = nightwatch.PhaseScheduled
 	case p.def.Task.Recurring():

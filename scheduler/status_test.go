@@ -1,7 +1,9 @@
 package scheduler
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/store"
@@ -122,4 +124,110 @@ func TestWhenATaskWasPut(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestStatusSaysWhoFrozeIt(t *testing.T) {
+	for _, row := range []struct{ name, value, want string }{
+		{"nothing", "", "freeze/default/demo is there"},
+		{"all of it", `{"by":"ana","note":"audit","until":"2026-11-20T12:00:00Z"}`, "freeze/default/demo is there, by ana, until 2026-11-20T12:00:00Z: audit"},
+		{"a typo", `{"by":"ana","untill":"2026-11-20T12:00:00Z"}`, `untill: unknown field`},
+		{"not a time", `{"until":"noon"}`, `until: "noon": want a time`},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			b := newBoard(t, "10:00:30")
+			b.put(fiveMinutes)
+			b.set(b.keys.Of(store.Freezes)+demo, row.value)
+			b.settle(demo)
+			if s := b.status(); s.Phase != nightwatch.PhaseSuspended || !strings.Contains(s.Message, row.want) {
+				t.Errorf("%s: %s", s.Phase, s.Message)
+			}
+		})
+	}
+}
+
+func TestStatusWarns(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.put(`{"process":{"command":["true"]},"schedule":"0 0 13 * 5"}`)
+	b.settle(demo)
+	if s := b.status(); !s.Accepted || len(s.Warnings) != 1 || s.Warnings[0].Field != "schedule" || !strings.Contains(s.Warnings[0].Reason, "dayMatch") {
+		t.Errorf("both days restricted: %+v", s.Warnings)
+	}
+	b.put(`{"process":{"command":["true"]},"at":"2026-11-20T09:00:00Z"}`)
+	b.settle(demo)
+	if s := b.status(); !s.Accepted || s.Phase != nightwatch.PhaseFinished || len(s.Warnings) != 1 || s.Warnings[0].Field != "at" {
+		t.Errorf("an instant in the past: %s %+v", s.Phase, s.Warnings)
+	}
+	b.put(`{"process":{"command":["true"]},"at":"2026-11-20T11:00:00Z"}`)
+	b.settle(demo)
+	if s := b.status(); s.Warnings != nil || s.Phase != nightwatch.PhaseScheduled {
+		t.Errorf("an instant to come: %s %+v", s.Phase, s.Warnings)
+	}
+}
+
+func TestStatusMarksTimesThatMoved(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.putCalendar("weekend", `{"days":["Sat","Sun"]}`)
+	b.put(`{"process":{"command":["true"]},"schedule":"0 9 * * 6","calendars":{"exclude":["weekend"],"onExcluded":"next-included"}}`)
+	b.settle(demo)
+	s := b.status()
+	if len(s.Next) != maxNext || s.Next[0].Format(time.RFC3339) != "2026-11-23T09:00:00Z" {
+		t.Fatalf("next %v", s.Next)
+	}
+	if len(s.NextNotes) != maxNext || !s.NextNotes[0].Time.Equal(s.Next[0]) || !strings.Contains(s.NextNotes[0].Note, "2026-11-21") {
+		t.Errorf("notes %+v", s.NextNotes)
+	}
+	b.put(`{"process":{"command":["true"]},"schedule":"30 2 * * *","timeZone":"Europe/Berlin","startsAt":"2027-03-27"}`)
+	b.settle(demo)
+	if s := b.status(); s.Accepted {
+		t.Errorf("a date for a time is accepted: %+v", s.Next)
+	}
+	b.put(`{"process":{"command":["true"]},"schedule":"30 2 * * *","timeZone":"Europe/Berlin","startsAt":"2027-03-27T00:00"}`)
+	b.settle(demo)
+	s = b.status()
+	if len(s.NextNotes) != 1 || s.NextNotes[0].Time.Format(time.RFC3339) != "2027-03-28T01:00:00Z" || !strings.Contains(s.NextNotes[0].Note, "02:30") {
+		t.Errorf("next %v, notes %+v", s.Next, s.NextNotes)
+	}
+}
+
+func TestJitterDelaysTheStart(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.node("n1")
+	b.put(with(`"jitter":"3m"`))
+	b.settle(demo)
+	def := b.view.tasks[demo].def
+	start := def.Task.Times().Due(at("10:05"))
+	if start.Equal(at("10:05")) || start.After(at("10:08")) {
+		t.Fatalf("start %s: choose another name for the demo task if its hash is 0", start)
+	}
+	b.goTo("10:05")
+	b.wantRuns()
+	if p := b.decide(demo); !p.wake.Equal(start) {
+		t.Errorf("wake %s, want %s", p.wake, start)
+	}
+	b.now = start.Add(-time.Millisecond)
+	b.settle(demo)
+	b.wantRuns()
+	b.now = start
+	b.settle(demo)
+	b.wantRuns(idAt("10:05") + " Assigned")
+	r := b.run(idAt("10:05"))
+	if !r.NominalTime.Equal(at("10:05")) || !r.NotBefore.Equal(start) {
+		t.Errorf("%+v", r)
+	}
+}
+
+// An edit in the middle of the delay does not lose the occurrence, nor does it start early.
+func TestEditInTheMiddleOfTheJitter(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.node("n1")
+	b.put(with(`"jitter":"3m"`))
+	b.settle(demo)
+	start := b.view.tasks[demo].def.Task.Times().Due(at("10:05"))
+	b.moveTo("10:05")
+	b.put(fiveMinutes)
+	b.settle(demo)
+	b.wantRuns(idAt("10:05") + " Pending NotBefore")
+	b.now = start
+	b.settle(demo)
+	b.wantRuns(idAt("10:05") + " Assigned")
 }

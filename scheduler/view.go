@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,10 +27,15 @@ type taskView struct {
 
 	accepted revisions
 	def      *nightwatch.Accepted
-	statusAt revisions
-	status   nightwatch.Status
-	ledgerAt revisions
-	ledger   ledger
+	// Of a calendar, whose name is store.CalendarTail: what its user wrote, and what is in force.
+	source      revisions
+	sourceValue []byte
+	calendar    *nightwatch.AcceptedCalendar
+	noticed     time.Time // when this node first looked at its last change
+	statusAt    revisions
+	status      nightwatch.Status
+	ledgerAt    revisions
+	ledger      nightwatch.Ledger
 
 	runs     map[string]*runView
 	requests map[string]keyView // by id
@@ -71,8 +77,10 @@ type nodeView struct {
 
 type freezeView struct {
 	revisions
-	key   string
-	until time.Time
+	key    string
+	until  time.Time
+	freeze nightwatch.Freeze
+	err    error // what of its value cannot be read
 }
 
 // view is the copy of the cluster's keys that the scheduler decides on, current to one revision at a time. It
@@ -139,9 +147,9 @@ func (v *view) carryOver(old map[string]*taskView, now time.Time) {
 			t.busy, t.heldUntil, t.retryAt = before.busy, before.heldUntil, before.retryAt
 		}
 		switch {
-		case before != nil && before.task.mod == t.task.mod:
+		case before != nil && before.task.mod == t.task.mod && before.source.mod == t.source.mod:
 			t.putTime = before.putTime
-		case v.clockAt.present() && v.clockAt.mod < t.task.mod:
+		case v.clockAt.present() && v.clockAt.mod < max(t.task.mod, t.source.mod):
 			// Nobody led since: the put came after the last tick.
 			t.putTime = v.clock.Time
 		default:
@@ -184,7 +192,11 @@ func (v *view) applyEvent(e store.Event, now time.Time, live bool) {
 		v.changed(t)
 	case store.Accepted:
 		t := v.task(tail)
-		t.accepted, t.def = at, nil
+		t.accepted, t.def, t.calendar = at, nil, nil
+		if name, ok := store.CalendarOf(tail); ok {
+			v.applyCalendar(t, name, e)
+			return
+		}
 		if def := new(nightwatch.Accepted); !e.Deleted && json.Unmarshal(e.Value, def) == nil {
 			t.def = def
 		}
@@ -199,7 +211,7 @@ func (v *view) applyEvent(e store.Event, now time.Time, live bool) {
 		v.changed(t)
 	case store.Ledgers:
 		t := v.task(tail)
-		t.ledgerAt, t.ledger = at, ledger{}
+		t.ledgerAt, t.ledger = at, nightwatch.Ledger{}
 		if !e.Deleted {
 			_ = json.Unmarshal(e.Value, &t.ledger)
 		}
@@ -212,6 +224,14 @@ func (v *view) applyEvent(e store.Event, now time.Time, live bool) {
 		v.applyNode(tail, at, e)
 	case store.Freezes:
 		v.applyFreeze(tail, at, e, now)
+	case store.Calendars:
+		t := v.task(store.CalendarTail(tail))
+		t.source, t.sourceValue, t.noticed = at, e.Value, nothing
+		if live {
+			t.putTime = now
+		}
+		v.changed(t)
+		v.touchUsers(tail)
 	case store.Meta:
 		if e.Key == v.keys.MetaClock() && !e.Deleted && json.Unmarshal(e.Value, &v.clock) == nil {
 			v.clockAt = at
@@ -224,7 +244,7 @@ func (v *view) applyEvent(e store.Event, now time.Time, live bool) {
 
 // changed tells the loop about t, and forgets a task of which nothing is left.
 func (v *view) changed(t *taskView) {
-	if !t.task.present() && !t.accepted.present() && !t.statusAt.present() && !t.ledgerAt.present() && !t.busy &&
+	if !t.task.present() && !t.source.present() && !t.accepted.present() && !t.statusAt.present() && !t.ledgerAt.present() && !t.busy &&
 		len(t.runs) == 0 && len(t.requests) == 0 && len(t.verdicts) == 0 && len(t.locks) == 0 {
 		delete(v.tasks, t.name)
 	}
@@ -340,13 +360,31 @@ func (v *view) applyFreeze(tail string, at revisions, e store.Event, now time.Ti
 	delete(v.freezes, tail)
 	if !e.Deleted {
 		// Whatever the value says, the key is what freezes.
-		freeze, _ := nightwatch.ParseFreeze(e.Value)
-		v.freezes[tail] = freezeView{at, e.Key, freeze.Until}
+		freeze, err := nightwatch.ParseFreeze(e.Value)
+		v.freezes[tail] = freezeView{at, e.Key, freeze.Until, freeze, err}
 	}
 	for _, t := range v.tasks {
 		if namespace, _, _ := strings.Cut(t.name, "/"); tail == store.FrozenCluster || tail == t.name || tail == namespace {
 			t.thawed = thawed
 			v.touched(t)
+		}
+	}
+}
+
+// applyCalendar takes in the calendar in force, which moves every task that uses it.
+func (v *view) applyCalendar(t *taskView, name string, e store.Event) {
+	if calendar := new(nightwatch.AcceptedCalendar); !e.Deleted && json.Unmarshal(e.Value, calendar) == nil {
+		t.calendar = calendar
+	}
+	v.changed(t)
+	v.touchUsers(name)
+}
+
+// touchUsers tells the loop about every task that uses a calendar.
+func (v *view) touchUsers(name string) {
+	for _, user := range v.tasks {
+		if user.def != nil && slices.Contains(user.def.Task.Calendars.Names(), name) {
+			v.touched(user)
 		}
 	}
 }
@@ -360,6 +398,25 @@ func (v *view) frozen(task string) (what string, frozen bool) {
 		}
 	}
 	return "", false
+}
+
+// freezeMessage says what a freeze key says: who, why and until when, as far as it can be read.
+func (v *view) freezeMessage(tail string) string {
+	f := v.freezes[tail]
+	text := "freeze/" + tail + " is there"
+	if f.freeze.By != "" {
+		text += ", by " + f.freeze.By
+	}
+	if !f.until.IsZero() {
+		text += ", until " + f.until.UTC().Format(time.RFC3339)
+	}
+	if f.freeze.Note != "" {
+		text += ": " + f.freeze.Note
+	}
+	if f.err != nil {
+		text += " (its value is not as it should be: " + f.err.Error() + ")"
+	}
+	return text
 }
 
 // freePlaces is how many more runs the nodes have room for.

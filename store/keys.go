@@ -10,11 +10,12 @@ const DefaultPrefix = "/nightwatch/"
 // Kind is the first part of a key below the prefix, which says what the key holds.
 type Kind string
 
-// The kinds of keys. Users write Tasks, Requests and Freezes, the system all others; the two never mix.
+// The kinds of keys. Users write Tasks, Requests, Freezes and Calendars, the system all others; the two never mix.
 const (
-	Tasks    Kind = "tasks"
-	Requests Kind = "requests"
-	Freezes  Kind = "freeze"
+	Tasks     Kind = "tasks"
+	Requests  Kind = "requests"
+	Freezes   Kind = "freeze"
+	Calendars Kind = "calendars"
 
 	Accepted Kind = "accepted"
 	Statuses Kind = "status"
@@ -91,6 +92,24 @@ func (k Keys) Mutex(task string) string { return k.Of(Locks) + task }
 
 // LocksOf is the prefix of the keys of whoever holds or waits for a task's mutex, ending in "/".
 func (k Keys) LocksOf(task string) string { return k.Of(Locks) + task + "/" }
+
+// Calendar is where users write a calendar.
+func (k Keys) Calendar(name string) string { return k.Of(Calendars) + name }
+
+// calendarTail is where the system's keys of a calendar stand below a kind. No namespace begins with "_".
+const calendarTail = "_calendars/"
+
+// AcceptedCalendar is where the last accepted value of a calendar stands.
+func (k Keys) AcceptedCalendar(name string) string { return k.Accepted(calendarTail + name) }
+
+// CalendarStatus is the verdict on a calendar.
+func (k Keys) CalendarStatus(name string) string { return k.Status(calendarTail + name) }
+
+// CalendarTail is the tail of the system's keys of a calendar.
+func CalendarTail(name string) string { return calendarTail + name }
+
+// CalendarOf is the calendar that the tail of an accepted or status key belongs to, if it is not a task's.
+func CalendarOf(tail string) (name string, ok bool) { return strings.CutPrefix(tail, calendarTail) }
 
 // MetaVersion holds the schema version.
 func (k Keys) MetaVersion() string { return k.Of(Meta) + "version" }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -193,7 +194,23 @@ func (s *Store) TaskNames(ctx context.Context, namespace string) ([]string, erro
 
 // Statuses reads the states of all tasks, or of those of one namespace, by "<namespace>/<task>".
 func (s *Store) Statuses(ctx context.Context, namespace string) (map[string]nightwatch.Status, error) {
-	return listOf[nightwatch.Status](ctx, s, Statuses, under(namespace))
+	found, err := listOf[nightwatch.Status](ctx, s, Statuses, under(namespace))
+	maps.DeleteFunc(found, func(tail string, _ nightwatch.Status) bool {
+		_, calendar := CalendarOf(tail)
+		return calendar
+	})
+	return found, err
+}
+
+// Calendars reads the states of all calendars, by name.
+func (s *Store) Calendars(ctx context.Context) (map[string]nightwatch.CalendarStatus, error) {
+	found, err := listOf[nightwatch.CalendarStatus](ctx, s, Statuses, calendarTail)
+	states := make(map[string]nightwatch.CalendarStatus, len(found))
+	for tail, state := range found {
+		name, _ := CalendarOf(tail)
+		states[name] = state
+	}
+	return states, err
 }
 
 // Runs reads the records of all runs, of one namespace's, or of one task's ("<namespace>/<task>"), by

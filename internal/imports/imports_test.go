@@ -33,22 +33,23 @@ var rules = []rule{
 	// Values: anybody can import them for the price of a YAML parser.
 	{from: "schedule", only: []string{"github.com/robfig/cron/v3"}},
 	{from: ".", to: []string{"schedule"}, only: []string{"go.yaml.in/yaml/v3"}},
+	{from: "ledger", to: []string{".", "schedule"}, only: []string{}},
 
 	// What a peer is made of. Election knows no tasks, registry only how a node announces itself.
-	{from: "store", to: []string{"."}},
+	{from: "store", to: []string{".", "ledger"}},
 	{from: "election"},
 	{from: "registry", to: []string{"."}},
-	{from: "scheduler", to: []string{".", "schedule", "store"}},
+	{from: "scheduler", to: []string{".", "schedule", "ledger", "store"}},
 	{from: "jobrunner", to: []string{".", "store"}},
 	{from: "jobrunner/*", to: []string{".", "jobrunner"}},
 
 	// The peer wired together, and what shows it.
 	{from: "node", to: []string{".", "schedule", "store", "election", "registry", "scheduler", "jobrunner", "jobrunner/handler"}},
-	{from: "console", to: []string{".", "schedule", "store", "registry", "node"}},
+	{from: "console", to: []string{".", "schedule", "ledger", "store", "registry", "node"}},
 
 	// Programs.
 	{from: "cmd/*", main: true, to: []string{
-		".", "schedule", "store", "jobrunner", "jobrunner/kubernetes", "jobrunner/process", "jobrunner/httpcall", "node", "console",
+		".", "schedule", "ledger", "store", "jobrunner", "jobrunner/kubernetes", "jobrunner/process", "jobrunner/httpcall", "node", "console",
 	}},
 	{from: "examples/*", main: true, to: []string{".", "jobrunner", "node", "store"}},
 

@@ -1,0 +1,155 @@
+package ledger
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nightwatch-go/nightwatch"
+)
+
+// tellRun answers for a nominal time that has a record.
+func (y *inquiry) tellRun(r *nightwatch.Run) {
+	y.answer.Run = r
+	y.say(r.Reason, "%s: %s.", y.clock.noted(r.NominalTime, y.note(r.NominalTime)), y.fate(r))
+	y.history(r)
+}
+
+// fate is what became of a run, as a clause.
+func (y *inquiry) fate(r *nightwatch.Run) string {
+	switch r.Phase {
+	case nightwatch.PhasePending:
+		if r.Reason == "" {
+			return fmt.Sprintf("run %s waits to be given to a node", r.ID) + because("", "", r.Message)
+		}
+		return fmt.Sprintf("run %s waits", r.ID) + because(r.Reason, waits(r.Reason), r.Message)
+	case nightwatch.PhaseAssigned:
+		return fmt.Sprintf("run %s was given to node %s, which has not begun it yet", r.ID, r.Node)
+	case nightwatch.PhaseRunning:
+		if r.StartTime.IsZero() {
+			return fmt.Sprintf("run %s is being started on node %s", r.ID, r.Node)
+		}
+		return fmt.Sprintf("run %s has been running on node %s for %s", r.ID, r.Node, lasting(y.a.Now.Sub(r.StartTime)))
+	case nightwatch.PhaseSucceeded:
+		return fmt.Sprintf("run %s succeeded%s", r.ID, took(r))
+	case nightwatch.PhaseFailed:
+		return fmt.Sprintf("run %s failed%s", r.ID, took(r)) + because(r.Reason, over(r.Reason), r.Message)
+	default:
+		return fmt.Sprintf("run %s was %s", r.ID, lower(r.Phase)) + because(r.Reason, over(r.Reason), r.Message)
+	}
+}
+
+func took(r *nightwatch.Run) string {
+	if r.StartTime.IsZero() || r.EndTime.IsZero() {
+		return ""
+	}
+	return " after " + lasting(r.EndTime.Sub(r.StartTime))
+}
+
+// history adds when things happened to a run, and by whom.
+func (y *inquiry) history(r *nightwatch.Run) {
+	due := r.NominalTime
+	if r.NotBefore.After(due) {
+		due = r.NotBefore
+		y.detail("Its start was delayed by the task's jitter to %s.", y.clock.text(due))
+	}
+	if r.Backfill != "" {
+		y.detail("It was asked for by the backfill %s.", r.Backfill)
+	}
+	var steps []string
+	for _, step := range []struct {
+		what string
+		at   time.Time
+	}{{"created", r.CreateTime}, {"started", r.StartTime}, {"ended", r.EndTime}} {
+		if step.at.IsZero() {
+			continue
+		}
+		text := step.what + " " + y.clock.text(step.at)
+		if late := step.at.Sub(due); step.what == "started" && late > 0 && r.Backfill == "" {
+			text += ", " + lasting(late) + " late"
+		}
+		steps = append(steps, text)
+	}
+	if len(steps) > 0 {
+		y.detail("It was %s.", strings.Join(steps, "; "))
+	}
+	if r.Node != "" && r.Phase.Terminal() {
+		y.detail("It was on node %s.", r.Node)
+	}
+	if r.Attempt > 1 {
+		y.detail("This is attempt %d.", r.Attempt)
+	}
+	if r.ExitCode != nil && *r.ExitCode != 0 {
+		y.detail("Its exit code is %d.", *r.ExitCode)
+	}
+	if r.Cancel != nil {
+		text := "Its cancel was asked for"
+		if r.Cancel.By != "" {
+			text += " by " + r.Cancel.By
+		}
+		text += " at " + y.clock.text(r.Cancel.Time)
+		if r.Cancel.Why != "" {
+			text += ": " + r.Cancel.Why
+		}
+		y.detail("%s.", text)
+	}
+}
+
+// obstacles adds what keeps the task from starting anything at a time.
+func (y *inquiry) obstacles(at time.Time) {
+	a := y.a
+	if a.Accepted != nil && a.Accepted.Task.Suspend {
+		y.detail("The task is suspended: nothing of it is met until its value has no suspend: true any more.")
+	}
+	for _, tail := range a.frozenBy() {
+		y.detail("%s", y.freeze(tail, a.Freezes[tail], at))
+	}
+	for _, name := range y.missing {
+		y.detail("Calendar %q, which the task uses, is not there or was never accepted: put calendars/%s.", name, name)
+	}
+	y.verdict()
+	if len(a.Nodes) == 0 {
+		y.detail("No node is alive.")
+	}
+}
+
+// freeze is a sentence on a freeze key: who, why, until when.
+func (y *inquiry) freeze(tail string, f nightwatch.Freeze, at time.Time) string {
+	text := "freeze/" + tail + " is there"
+	if f.By != "" {
+		text += ", by " + f.By
+	}
+	switch {
+	case f.Until.IsZero():
+		text += ", until somebody deletes it"
+	case f.Until.After(at):
+		text += ", until " + y.clock.text(f.Until)
+	case f.Until.After(y.a.Now):
+		text += ", and ends before that time, at " + y.clock.text(f.Until)
+	default:
+		text += ", which ended at " + y.clock.text(f.Until) + " and is about to be removed"
+	}
+	if f.Note != "" {
+		text += ": " + f.Note
+	}
+	return text + "."
+}
+
+// verdict adds what the newest value of the task has to do with it, when that is not in force.
+func (y *inquiry) verdict() {
+	a := y.a
+	if a.Value == nil {
+		return
+	}
+	switch {
+	case a.Status == nil || a.TaskRevision > a.Status.ObservedRevision:
+		y.detail("The newest value of the task, of revision %d, has not been looked at yet.", a.TaskRevision)
+	case !a.Status.Accepted:
+		for _, fault := range a.Status.Errors {
+			y.detail("The newest value of the task was refused: %s.", strings.TrimSuffix(fault.Error(), "."))
+		}
+		if a.Accepted != nil {
+			y.detail("The version of revision %d stays in force.", a.Accepted.Revision)
+		}
+	}
+}

@@ -1,0 +1,237 @@
+package scheduler
+
+import (
+	"slices"
+	"time"
+
+	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/ledger"
+	"github.com/nightwatch-go/nightwatch/schedule"
+)
+
+// A backfill runs nominal times of the past that have not run. It is kept in the status of its task from the
+// transaction that accepts the request until its last run has ended, so that a successor goes on with it. Its runs are
+// those of the nominal times themselves, by name too: a time that has run has a record or a range of the ledger that
+// says so, and does not run again; one that was skipped or missed leaves its range, or its record, for the new one.
+// The cursor never moves for it.
+
+const (
+	// maxBackfills is how many of one task may be under way.
+	maxBackfills = 10
+	// maxBackfill is how many nominal times one may span.
+	maxBackfill = 10_000
+	// maxPreview is how many times a verdict lists.
+	maxPreview = 10
+	// maxBackfillParams is how many bytes of params the status keeps for one.
+	maxBackfillParams = 8 << 10
+	// maxLooks bounds the nominal times that one transaction looks at.
+	maxLooks = 10_000
+)
+
+// standing is what is known of a past nominal time.
+type standing int
+
+const (
+	open     standing = iota // nothing: it may run
+	ranged                   // skipped or missed, in a range
+	recorded                 // skipped or missed, with a record
+	taken                    // it has run, is running, or is the schedule's own
+)
+
+// backfill begins a backfill, or with dryRun says what it would do.
+func (p *plan) backfill(id string, request *nightwatch.Request, verdict *nightwatch.Verdict) error {
+	if !p.def.Task.Recurring() || p.def.Task.AfterFinish > 0 {
+		return fault("action", "backfill: wants a task with schedule, every or at")
+	}
+	times := p.times()
+	if times == nil {
+		return fault("action", "backfill: %s", p.calendarMessage(p.missingCalendar()))
+	}
+	policy := request.Overlap
+	if policy == "" {
+		policy = p.def.Task.OverlapPolicy()
+	}
+	parallel := max(request.MaxParallel, 1)
+	switch since := p.ledger.Since; {
+	case request.To.After(p.now):
+		return fault("to", "%s is in the future: want at most now", request.To.UTC().Format(time.RFC3339))
+	case !since.IsZero() && !request.From.After(since) && request.To.After(p.status.CreateTime):
+		return fault("from", "%s: the ledger tells what ran only after %s", request.From.UTC().Format(time.RFC3339), since.UTC().Format(time.RFC3339))
+	case parallel > 1 && policy != nightwatch.OverlapAllow:
+		return fault("maxParallel", "%d: the task's overlap is %q, so one at a time; ask for overlap allow to run more", parallel, policy)
+	case p.unsettled(times, request):
+		return fault("to", "%s: the task stands still (%s), and what was due after %s is settled when that ends",
+			request.To.UTC().Format(time.RFC3339), p.status.Still, p.from().Format(time.RFC3339))
+	case len(encodeAny(request.Params)) > maxBackfillParams:
+		return fault("params", "%d bytes: a backfill takes at most %d", len(encodeAny(request.Params)), maxBackfillParams)
+	case len(p.status.Backfills) >= maxBackfills:
+		return fault("action", "backfill: %d are under way: wait for one, or cancel one", maxBackfills)
+	}
+	spanned := 0
+	for at, ok := times.Next(request.From.Add(-time.Millisecond)); ok && at.Before(request.To); at, ok = times.Next(at) {
+		if spanned++; spanned > maxBackfill {
+			return fault("to", "more than %d times from %s on: ask for fewer at once", maxBackfill, request.From.UTC().Format(time.RFC3339))
+		}
+		if p.standing(at) == taken {
+			continue
+		}
+		if verdict.Count++; len(verdict.Times) < maxPreview {
+			verdict.Times = append(verdict.Times, at)
+		}
+	}
+	verdict.Run = nightwatch.RequestedRunID(id)
+	if request.DryRun || verdict.Count == 0 {
+		return nil
+	}
+	p.status.Backfills = append(slices.Clone(p.status.Backfills), nightwatch.Backfill{
+		ID: id, From: request.From.UTC(), To: request.To.UTC(), MaxParallel: parallel, Overlap: request.Overlap,
+		Params: request.Params, By: request.By,
+	})
+	return nil
+}
+
+// unsettled tells whether a backfill asks for times of a stretch that still stands still.
+func (p *plan) unsettled(times *schedule.Schedule, request *nightwatch.Request) bool {
+	if p.status.Still == "" {
+		return false
+	}
+	at, ok := times.Next(later(p.from(), request.From.Add(-time.Millisecond)))
+	return ok && at.Before(request.To)
+}
+
+// standing says whether a past nominal time may be run by a backfill.
+func (p *plan) standing(at time.Time) standing {
+	id := nightwatch.ScheduledRunID(at)
+	r := p.runs[id]
+	if r == nil {
+		r = p.t.runs[id]
+	}
+	if r != nil && r.run.TaskUID == p.uid {
+		if r.run.Phase == nightwatch.PhaseSkipped || r.run.Phase == nightwatch.PhaseMissed {
+			return recorded
+		}
+		return taken
+	}
+	if r, found := ledger.Find(p.ledger, at); found {
+		if r.Outcome == nightwatch.PhaseSkipped || r.Outcome == nightwatch.PhaseMissed {
+			return ranged
+		}
+		return taken
+	}
+	if since := p.ledger.Since; !since.IsZero() && !at.After(since) && !at.Before(p.status.CreateTime) {
+		return taken // it may be among the totals
+	}
+	if at.After(p.from()) {
+		return taken // the schedule is about to meet it
+	}
+	return open
+}
+
+// advanceBackfills makes the next runs of each backfill, and forgets those that are done.
+func advanceBackfills(p *plan) {
+	if len(p.status.Backfills) == 0 || p.def == nil {
+		return
+	}
+	times := p.times()
+	_, frozen := p.view.frozen(p.t.name)
+	var under []nightwatch.Backfill
+	for _, b := range p.status.Backfills {
+		more := b.Cancel == nil
+		switch {
+		case !p.def.Task.Recurring() || p.def.Task.AfterFinish > 0:
+			more = false // an edit has left it without times
+		case more && times != nil && !frozen:
+			more = p.advance(&b, times)
+		}
+		if more || p.liveOf(b.ID) > 0 {
+			under = append(under, b)
+		}
+	}
+	p.status.Backfills = under
+}
+
+// advance makes runs of a backfill as far as it may now. It tells whether there are times left.
+func (p *plan) advance(b *nightwatch.Backfill, times *schedule.Schedule) (more bool) {
+	policy := b.Overlap
+	if policy == "" {
+		policy = p.def.Task.OverlapPolicy()
+	}
+	after := later(b.From.Add(-time.Millisecond), b.Cursor)
+	for range maxLooks {
+		at, ok := times.Next(after)
+		if !ok || !at.Before(b.To) {
+			return false
+		}
+		state := p.standing(at)
+		if state == taken {
+			b.Cursor, after = at, at
+			continue
+		}
+		if p.liveOf(b.ID) >= b.MaxParallel || policy != nightwatch.OverlapAllow && len(p.live()) > 0 {
+			return true // the end of a run brings it on
+		}
+		if p.full() {
+			break
+		}
+		if state == recorded {
+			// The record goes first, in a transaction of its own, as only what has been counted may go. If we die here
+			// the time is one that was skipped or missed, in a range.
+			r := p.t.runs[nightwatch.ScheduledRunID(at)]
+			if r.mod <= p.t.status.CountedRevision && !p.written[p.keys.Run(p.t.name, r.run.ID)] {
+				p.txn.Seen(p.keys.Status(p.t.name), p.t.statusAt.mod)
+				p.fold(r)
+			}
+			break
+		}
+		if state == ranged {
+			left, from, _ := ledger.Carve(p.ledger, at, times)
+			p.ledger, p.ledgerChanged = left, true
+			p.status.Counts.Add(from.Outcome, -1) // it is counted anew when it has run
+		}
+		p.seenTask()
+		p.txn.Seen(p.keys.Ledger(p.t.name), p.t.ledgerAt.mod)
+		r := p.newRun(nightwatch.ScheduledRunID(at), at)
+		r.run.Backfill, r.run.Params = b.ID, b.Params
+		b.Cursor, after = at, at
+		p.assign(r, r.run)
+	}
+	p.wakeBy(p.now)
+	return true
+}
+
+// liveOf counts the live runs of a backfill.
+func (p *plan) liveOf(id string) int {
+	n := 0
+	for _, r := range p.live() {
+		if r.run.Backfill == id {
+			n++
+		}
+	}
+	return n
+}
+
+// cancelBackfill writes the wish that a backfill end, if run names one ("req-<id>").
+func (p *plan) cancelBackfill(run string, request *nightwatch.Request) bool {
+	i := slices.IndexFunc(p.status.Backfills, func(b nightwatch.Backfill) bool { return nightwatch.RequestedRunID(b.ID) == run })
+	if i < 0 {
+		return false
+	}
+	if p.status.Backfills[i].Cancel == nil {
+		p.status.Backfills = slices.Clone(p.status.Backfills)
+		p.status.Backfills[i].Cancel = p.cancelFor(request)
+	}
+	return true
+}
+
+// backfillCancel is the wish that a run end because its backfill is to end.
+func (p *plan) backfillCancel(r *nightwatch.Run) *nightwatch.Cancel {
+	if r.Backfill == "" {
+		return nil
+	}
+	for _, b := range p.status.Backfills {
+		if b.ID == r.Backfill {
+			return b.Cancel
+		}
+	}
+	return nil
+}

@@ -1,0 +1,74 @@
+package scheduler
+
+import (
+	"fmt"
+
+	"github.com/nightwatch-go/nightwatch"
+)
+
+// maxQueued is how many runs of one task may wait for earlier ones.
+const maxQueued = 1000
+
+// The policies are those of Temporal's schedules: skip is Skip, queue-one BufferOne, queue-all BufferAll, replace
+// TerminateOther and CancelOther at once (the new run starts when the old one has ended, by its own will or not),
+// allow AllowAll.
+
+// waitsForEarlier tells whether runs under this policy wait until no earlier run of their task is live.
+func waitsForEarlier(policy string) bool {
+	return policy == nightwatch.OverlapQueueOne || policy == nightwatch.OverlapQueueAll || policy == nightwatch.OverlapReplace
+}
+
+// collide says why a new run must not be, under an overlap policy; empty: it may. What a policy does to the runs that
+// are there is done by tendRuns.
+func (p *plan) collide(r *runView, policy string) (reason, message string) {
+	if policy == nightwatch.OverlapAllow {
+		return "", ""
+	}
+	live := p.live()
+	if len(live) == 0 || live[0] == r {
+		return "", ""
+	}
+	if policy == nightwatch.OverlapSkip {
+		return nightwatch.ReasonOverlap, "run " + live[0].run.ID + " is live"
+	}
+	limit := maxQueued
+	if policy == nightwatch.OverlapQueueOne {
+		limit = 1
+	}
+	waiting := 0
+	for _, other := range live[1:] {
+		if other != r && other.run.Phase == nightwatch.PhasePending && waitsForEarlier(other.run.Overlap) {
+			waiting++
+		}
+	}
+	if policy == nightwatch.OverlapReplace || waiting < limit {
+		return "", ""
+	}
+	if limit == 1 {
+		return nightwatch.ReasonQueueFull, "a run waits already"
+	}
+	return nightwatch.ReasonQueueFull, fmt.Sprintf("%d runs wait already", waiting)
+}
+
+// startOrWait starts a new run, or writes down that it waits for an earlier one.
+func (p *plan) startOrWait(r *runView, policy string) {
+	if waitsForEarlier(policy) {
+		r.run.Overlap = policy
+		if live := p.live(); live[0] != r {
+			r.run.Reason, r.run.Message = nightwatch.ReasonOverlap, "run "+live[0].run.ID+" is live"
+			p.saveRun(r, r.run)
+			return
+		}
+	}
+	p.assign(r, r.run)
+}
+
+// replacer is the newest live run that is to take the place of all before it, if there is one.
+func (p *plan) replacer(live []*runView) int {
+	for i := len(live) - 1; i > 0; i-- {
+		if live[i].run.Overlap == nightwatch.OverlapReplace && live[i].run.Cancel == nil {
+			return i
+		}
+	}
+	return 0
+}
