@@ -14,14 +14,14 @@ type getting struct {
 
 func newGet() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "get tasks|runs|nodes [NAME]",
-		Short: "Show tasks, runs or nodes",
+		Use:   "get tasks|runs|nodes|calendars [NAME]",
+		Short: "Show tasks, runs, nodes or calendars",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return usage("want get tasks, get runs or get nodes")
+			return usage("want get tasks, get runs, get nodes or get calendars")
 		},
 	}
-	cmd.AddCommand(newGetTasks(), newGetRuns(), newGetNodes())
+	cmd.AddCommand(newGetTasks(), newGetRuns(), newGetNodes(), newGetCalendars())
 	return cmd
 }
 

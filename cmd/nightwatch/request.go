@@ -26,6 +26,8 @@ type asking struct {
 	out   output
 	id    string
 	note  string
+	// complete, if not nil, adds to the request what only the cluster knows.
+	complete func(ctx context.Context, st *store.Store, task string) error
 }
 
 func (a *asking) flags(cmd *cobra.Command) {
@@ -38,8 +40,16 @@ func (a *asking) flags(cmd *cobra.Command) {
 	a.etcd.flags(flags)
 }
 
-// ask makes the request, waits for the verdict and prints it; done is what is said of a run that it was accepted for.
-func (a *asking) ask(cmd *cobra.Command, argument string, request nightwatch.Request, done string) error {
+// telling says for people what an accepted request does.
+type telling func(out io.Writer, task string, verdict nightwatch.Verdict)
+
+// say is a telling by a format for the run's id.
+func say(format string) telling {
+	return func(out io.Writer, _ string, verdict nightwatch.Verdict) { fmt.Fprintf(out, format+"\n", verdict.Run) }
+}
+
+// ask makes the request, waits for the verdict and prints it, by tell if it was accepted.
+func (a *asking) ask(cmd *cobra.Command, argument string, request *nightwatch.Request, tell telling) error {
 	if err := a.out.check(); err != nil {
 		return err
 	}
@@ -69,7 +79,7 @@ func (a *asking) ask(cmd *cobra.Command, argument string, request nightwatch.Req
 		}
 		if err := a.out.print(cmd.OutOrStdout(), verdict, func(out io.Writer) {
 			if verdict.Accepted {
-				fmt.Fprintf(out, done+"\n", verdict.Run)
+				tell(out, task, verdict)
 			}
 		}); err != nil {
 			return err
@@ -83,10 +93,15 @@ func (a *asking) ask(cmd *cobra.Command, argument string, request nightwatch.Req
 
 var errNoVerdict = errors.New("no verdict")
 
-func (a *asking) put(ctx context.Context, st *store.Store, task, id string, request nightwatch.Request) error {
+func (a *asking) put(ctx context.Context, st *store.Store, task, id string, request *nightwatch.Request) error {
 	ctx, cancel := context.WithTimeout(ctx, a.etcd.timeout)
 	defer cancel()
-	err := st.Request(ctx, task, id, request)
+	if a.complete != nil {
+		if err := a.complete(ctx, st, task); err != nil {
+			return err
+		}
+	}
+	err := st.Request(ctx, task, id, *request)
 	var invalid nightwatch.InvalidError
 	if errors.As(err, &invalid) {
 		return usageError{err}
@@ -115,12 +130,12 @@ func newRun() *cobra.Command {
 			if request.Params, err = parseParams(params); err != nil {
 				return err
 			}
-			return a.ask(cmd, args[0], request, "%s")
+			return a.ask(cmd, args[0], &request, say("%s"))
 		},
 	}
-	cmd.Flags().StringArrayVar(&params, "param", nil, "key=value laid over the task's params for this run; a value that is JSON counts as that, any other as a string; repeatable")
-	cmd.Flags().StringVar(&request.Overlap, "overlap", "", "skip, queue-all or allow, instead of the task's own, should a run of it be live")
-	argument(cmd.Flags(), "param", "overlap")
+	paramFlag(cmd, &params)
+	cmd.Flags().StringVar(&request.Overlap, "overlap", "", "skip, queue-one, queue-all, replace or allow, instead of the task's own, should a run of it be live")
+	argument(cmd.Flags(), "overlap")
 	a.flags(cmd)
 	return cmd
 }
@@ -130,17 +145,22 @@ func newCancel() *cobra.Command {
 	var request nightwatch.Request
 	cmd := &cobra.Command{
 		Use:   "cancel TASK",
-		Short: "Cancel a live run of a task",
+		Short: "Cancel a live run of a task, or a backfill",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			request.Action = nightwatch.ActionCancel
-			return a.ask(cmd, args[0], request, "canceling %s")
+			return a.ask(cmd, args[0], &request, say("canceling %s"))
 		},
 	}
-	cmd.Flags().StringVar(&request.Run, "run", "", "id of the run (default: the live one)")
+	cmd.Flags().StringVar(&request.Run, "run", "", "id of the run, or the name of a backfill (default: the oldest live run)")
 	argument(cmd.Flags(), "run")
 	a.flags(cmd)
 	return cmd
+}
+
+func paramFlag(cmd *cobra.Command, params *[]string) {
+	cmd.Flags().StringArrayVar(params, "param", nil, "key=value laid over the task's params; a value that is JSON counts as that, any other as a string; repeatable")
+	argument(cmd.Flags(), "param")
 }
 
 func parseParams(pairs []string) (map[string]json.RawMessage, error) {

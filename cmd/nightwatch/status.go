@@ -135,13 +135,18 @@ func showStatus(out io.Writer, task string, s nightwatch.Status) {
 		line("Warning", warning.Error())
 	}
 	for _, next := range s.Next {
-		line("Next", stamp(next))
+		line("Next", stamp(next)+noteIn(s.NextNotes, next))
+	}
+	if s.Still != s.Reason {
+		line("Stands still", s.Still)
+	}
+	for _, b := range s.Backfills {
+		line("Backfill", backfillText(b))
 	}
 	if s.ActiveCount > 0 {
 		line("Live runs", fmt.Sprintf("%d: %s", s.ActiveCount, strings.Join(s.Active, ", ")))
 	}
-	line("Counts", fmt.Sprintf("%d succeeded, %d failed, %d canceled, %d skipped, %d missed",
-		s.Counts.Succeeded, s.Counts.Failed, s.Counts.Canceled, s.Counts.Skipped, s.Counts.Missed))
+	line("Counts", countsText(s.Counts))
 	line("Updated", stamp(s.UpdateTime))
 	r := s.LastRun
 	if r == nil {
@@ -166,4 +171,19 @@ func showStatus(out io.Writer, task string, s nightwatch.Status) {
 			fmt.Fprintf(out, "    %s\n", strings.TrimRight(text, "\r\n"))
 		}
 	}
+}
+
+// backfillText tells how far a backfill has come.
+func backfillText(b nightwatch.Backfill) string {
+	text := fmt.Sprintf("%s, from %s up to %s", nightwatch.RequestedRunID(b.ID), stamp(b.From), stamp(b.To))
+	if !b.Cursor.IsZero() {
+		text += ", done or begun up to " + stamp(b.Cursor)
+	}
+	if b.MaxParallel > 1 {
+		text += fmt.Sprintf(", %d at once", b.MaxParallel)
+	}
+	if b.Cancel != nil {
+		text += ", being canceled"
+	}
+	return text
 }

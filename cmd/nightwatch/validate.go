@@ -3,10 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/schedule"
 )
 
 // validation is the verdict on one document.
@@ -15,6 +18,44 @@ type validation struct {
 	Task     string                  `json:"task,omitempty"`
 	Accepted bool                    `json:"accepted"`
 	Errors   []nightwatch.FieldError `json:"errors,omitempty"`
+	Warnings []nightwatch.FieldError `json:"warnings,omitempty"`
+	// Explanation is the schedule in words.
+	Explanation string `json:"explanation,omitempty"`
+	// Next are the times from now on, and NextNotes those of them that daylight saving moved; none when the task's
+	// Calendars have a say, which only the cluster knows.
+	Next      []time.Time             `json:"next,omitempty"`
+	NextNotes []nightwatch.Occurrence `json:"nextNotes,omitempty"`
+	Calendars []string                `json:"calendars,omitempty"`
+
+	zone *time.Location
+}
+
+// nextShown is how many times a verdict on a task shows.
+const nextShown = 5
+
+// validate is the verdict on a document.
+func validate(d document, now time.Time) (validation, error) {
+	v := validation{Source: d.source, Task: d.key, Accepted: len(d.faults) == 0, Errors: d.faults}
+	if !v.Accepted || !d.task.Recurring() {
+		return v, nil
+	}
+	times := d.task.Times()
+	v.Warnings, v.Explanation, v.Calendars = d.task.Warnings(), times.Explain(schedule.English), d.task.Calendars.Names()
+	var err error
+	if v.zone, err = time.LoadLocation(d.task.TimeZone); err != nil || len(v.Calendars) > 0 {
+		return v, err
+	}
+	count := int64(nextShown)
+	if d.task.MaxRuns > 0 {
+		count = min(count, d.task.MaxRuns)
+	}
+	for _, o := range occurrences(times, now, int(count)) {
+		v.Next = append(v.Next, o.Time)
+		if o.Note != "" {
+			v.NextNotes = append(v.NextNotes, o)
+		}
+	}
+	return v, nil
 }
 
 func newValidate() *cobra.Command {
@@ -35,13 +76,18 @@ func newValidate() *cobra.Command {
 			if err != nil {
 				return failed(err)
 			}
+			now := time.Now()
 			var verdicts []validation
 			bad := 0
 			for _, d := range documents {
 				if len(d.faults) > 0 {
 					bad++
 				}
-				verdicts = append(verdicts, validation{Source: d.source, Task: d.key, Accepted: len(d.faults) == 0, Errors: d.faults})
+				v, err := validate(d, now)
+				if err != nil {
+					return failed(err)
+				}
+				verdicts = append(verdicts, v)
 			}
 			if err := format.print(cmd.OutOrStdout(), verdicts, func(out io.Writer) { showVerdicts(out, verdicts) }); err != nil {
 				return failed(err)
@@ -66,6 +112,7 @@ func showVerdicts(out io.Writer, verdicts []validation) {
 		}
 		if v.Accepted {
 			fmt.Fprintf(out, "%s: accepted\n", name)
+			v.showTimes(out)
 			continue
 		}
 		fmt.Fprintf(out, "%s: refused\n", name)
@@ -73,6 +120,32 @@ func showVerdicts(out io.Writer, verdicts []validation) {
 			fmt.Fprintf(out, "  %s\n", fault.Error())
 		}
 	}
+}
+
+// showTimes says what a schedule means, and what may not be meant by it.
+func (v *validation) showTimes(out io.Writer) {
+	if v.Explanation != "" {
+		fmt.Fprintf(out, "  %s\n", v.Explanation)
+	}
+	for _, warning := range v.Warnings {
+		fmt.Fprintf(out, "  warning: %s\n", warning.Error())
+	}
+	if len(v.Calendars) > 0 {
+		fmt.Fprintf(out, "  next: on the days of its calendars %s, which only the cluster knows\n", strings.Join(v.Calendars, ", "))
+	}
+	for _, t := range v.Next {
+		fmt.Fprintf(out, "  next: %s%s\n", t.In(v.zone).Format(fine), noteIn(v.NextNotes, t))
+	}
+}
+
+// noteIn is what notes say of a time, in brackets.
+func noteIn(notes []nightwatch.Occurrence, t time.Time) string {
+	for _, o := range notes {
+		if o.Time.Equal(t) {
+			return " (" + o.Note + ")"
+		}
+	}
+	return ""
 }
 
 func fileFlag(cmd *cobra.Command, files *[]string) {
