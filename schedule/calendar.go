@@ -82,7 +82,7 @@ func (c *Calendar) Contains(year int, month time.Month, day int) bool {
 
 // on tells whether a day since the Unix epoch is in the calendar.
 func (c *Calendar) on(day int64) bool {
-	if c.weekdays>>weekdayOf(day)&1 != 0 {
+	if c.weekdays != 0 && c.weekdays>>weekdayOf(day)&1 != 0 {
 		return true
 	}
 	if c.anyYearly {

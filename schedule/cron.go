@@ -69,7 +69,7 @@ func compile(e expression, r reading) (*cronPart, error) {
 	if len(c.years) > 0 {
 		// So few times that the clock may leave all of them out: 30 December 2011 in Apia.
 		if _, ok := c.next(firstMilli); !ok {
-			return nil, fmt.Errorf("can never match: the clock in %s skips every time that it names", c.loc)
+			return nil, fmt.Errorf("can never match: the clock in %s skips every time that it names, or comes to it after the end of 9999 in UTC", c.loc)
 		}
 	}
 	return c, nil

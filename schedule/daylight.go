@@ -99,19 +99,21 @@ func (c *cronPart) nextShown(from int64) (int64, bool) {
 	p := periodAt(c.loc, from)
 	for range maxPeriods {
 		wall, ok := c.nextWall(from + p.offset)
-		if !ok {
-			return 0, false
-		}
-		if p.holds(wall) {
+		if ok && p.holds(wall) {
 			return wall - p.offset, true
 		}
 		// Not before the clock changes. What it shows then is later (a gap, maybe with
-		// the match in it) or earlier (a fold, maybe with a match before this one).
-		// No fold reaches back to where this search began when that is long before;
-		// then all up to shortly before the match can be left out.
-		far := wall - lookBack
-		if p.end-from < lookBack || far < p.end {
-			far = p.end
+		// the match in it) or earlier (a fold, maybe with a match before this one, or
+		// with the last one of the expression's years). No fold reaches back to where
+		// this search began when that is long before; then all up to shortly before the
+		// match can be left out.
+		far := p.end
+		switch {
+		case p.end < from+lookBack:
+		case !ok:
+			return 0, false
+		default:
+			far = max(far, wall-lookBack)
 		}
 		from = far
 		p = periodAt(c.loc, from)
@@ -151,16 +153,18 @@ func (c *cronPart) nextBoth(from int64) (int64, bool) {
 	p := periodAt(c.loc, from-1) // from may be the end of a gap
 	for range maxPeriods {
 		wall, ok := c.nextWall(from + p.offset)
-		if !ok {
-			return 0, false
-		}
-		if p.holds(wall) {
+		if ok && p.holds(wall) {
 			return wall - p.offset, true
 		}
-		if far := wall - lookBack; p.end-from >= lookBack && far > p.end { // as in nextShown
-			from = far
-			p = periodAt(c.loc, from-1)
-			continue
+		if p.end >= from+lookBack { // as in nextShown
+			if !ok {
+				return 0, false
+			}
+			if far := wall - lookBack; far > p.end {
+				from = far
+				p = periodAt(c.loc, from-1)
+				continue
+			}
 		}
 		before := p.end + p.offset
 		from = p.end

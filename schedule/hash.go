@@ -22,7 +22,7 @@ func resolveHashes(words []string, key string) error {
 				continue
 			}
 			if key == "" {
-				return fmt.Errorf("%s %s spreads by the hash of a key, namespace/task, and none is given: want a value", f.name, cut(item))
+				return fmt.Errorf("%s %s spreads by the hash of a key, namespace/task, and none is given: want the key, or a value instead", f.name, cut(item))
 			}
 			var err error
 			if items[k], err = f.resolveHash(item, key); err != nil {

@@ -29,7 +29,8 @@ type Calendars struct {
 // first time when the clock shows it twice. Times that meet at one instant are one. The times of an interval are never
 // moved: one on a day that does not count is dropped. Spec.StartsAt, EndsAt and Jitter apply to times as moved.
 //
-// A search gives up after 50 years without a day that counts.
+// A search gives up after 50 years without a day that counts, and where neither years nor instants are given, after 50
+// years without a time on one or moved to one.
 func (s *Schedule) On(calendars Calendars) *Schedule {
 	if len(calendars.Include)+len(calendars.Exclude) == 0 {
 		return s
@@ -55,6 +56,8 @@ type onDays struct {
 	// step is the way to the day to which a time is moved: 1, or -1; 0 when it is dropped.
 	step  int64
 	walls walls // of inner; nil when step is 0
+	// listed: inner has given years or instants and comes to its end, however many years lie between two of them.
+	listed bool
 }
 
 func newOnDays(inner part, zone *time.Location, calendars Calendars) *onDays {
@@ -67,8 +70,9 @@ func newOnDays(inner part, zone *time.Location, calendars Calendars) *onDays {
 	}
 	switch p := inner.(type) {
 	case *cronPart:
-		o.loc, o.walls = p.loc, cronWalls{p}
+		o.loc, o.walls, o.listed = p.loc, cronWalls{p}, len(p.years) > 0
 	case *instants:
+		o.listed = true
 		if o.step != 0 {
 			o.walls = wallsOf(p, o.loc)
 		}
@@ -107,15 +111,24 @@ func (o *onDays) own(after int64) (int64, bool) {
 		if o.includes(day) {
 			return due, true
 		}
-		if last == math.MaxInt64 {
+		if last == math.MaxInt64 || o.listed {
 			last = day + searchDays
 		}
 		later, found := o.nextIncluded(day+1, last)
 		if !found {
 			return 0, false
 		}
-		// To the beginning of that day, unless the clock changes before: then it may show an earlier one first.
-		due, ok = o.inner.next(min(p.end, sec+later*daySeconds-wall)*1000 - 1)
+		// To the beginning of that day, unless the clock changes before: then it may show an earlier one first, but only
+		// soon, since no fold reaches far back.
+		begin := later*daySeconds - p.offset
+		switch {
+		case begin <= p.end:
+		case p.end < sec+lookBack:
+			begin = p.end
+		default:
+			begin = max(p.end, later*daySeconds-lookBack)
+		}
+		due, ok = o.inner.next(begin*1000 - 1)
 	}
 	return 0, false
 }
@@ -147,11 +160,9 @@ func (o *onDays) moved(after, before int64) (due, from int64, ok bool) {
 	wall := o.walls.unreached(p, sec+1)
 	today := floorDiv(wall, daySeconds)
 
-	end := int64(math.MaxInt64) // the last day that a time before the second one can go to
-	if before != math.MaxInt64 {
-		// No fold shows a day again that is more than two before the latest that was shown.
-		end = floorDiv(before, dayMilli) + 1 + 2
-	}
+	// The last day that a time before the second one can go to: no fold shows a day again that is more than two before
+	// the latest that was shown.
+	end := floorDiv(min(before, lastMilli), dayMilli) + 1 + 2
 	day := today
 	if o.step > 0 {
 		for day > today-maxMove && !o.open(p, day-1) {
@@ -164,7 +175,7 @@ func (o *onDays) moved(after, before int64) (due, from int64, ok bool) {
 			return 0, 0, false
 		}
 		day = floorDiv(source, dayMilli)
-		if last == math.MaxInt64 {
+		if last == math.MaxInt64 || o.listed {
 			last = day + searchDays
 		}
 		if day > last {
@@ -179,7 +190,9 @@ func (o *onDays) moved(after, before int64) (due, from int64, ok bool) {
 		}
 		to, found := o.target(p, day)
 		if !found {
-			day = o.pastFar(p, day, last)
+			if day = o.pastFar(p, day, last); day > last {
+				return 0, 0, false
+			}
 			continue
 		}
 		if to > end {
@@ -219,7 +232,11 @@ func (o *onDays) earliest(to, first, last, wall, after int64) (due, from int64, 
 			return 0, 0, false
 		}
 		clock = best
-		if due, ok = arrive(o.loc, to*dayMilli+best); ok && due > after && due <= lastMilli {
+		due, ok = arrive(o.loc, to*dayMilli+best)
+		if ok && due > lastMilli {
+			return 0, 0, false
+		}
+		if ok && due > after {
 			return due, from, true
 		}
 	}

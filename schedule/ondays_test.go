@@ -207,6 +207,25 @@ func TestOnDaysEnds(t *testing.T) {
 			}
 		}
 	}
+	// More years lie between the times of a list than a search looks ahead, but days that count are not missing.
+	for _, spec := range []Spec{
+		{At: []string{"1970-01-01T09:00Z", "2026-01-01T09:00Z", "2027-01-01T09:00Z"}},
+		{Expressions: []string{"0 0 9 1 1 * 1970,2026-2027"}},
+	} {
+		for onExcluded, want := range map[string]string{
+			Skip: "2027-01-01T09:00:00Z", NextIncluded: "2026-01-02T09:00:00Z", PreviousIncluded: "2025-12-31T09:00:00Z",
+		} {
+			s, err := Parse(spec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s = s.On(Calendars{Exclude: []*Calendar{mustCalendar(t, "1970-01-01", "2026-01-01")}, OnExcluded: onExcluded})
+			checkNext(t, s, "1970-01-02T12:00:00Z", want)
+			if onExcluded == Skip {
+				checkNext(t, s, "1969-06-01T00:00:00Z", want)
+			}
+		}
+	}
 	s := mustParse(t, "0 9 * * *", "")
 	if s.On(Calendars{}) != s || s.On(Calendars{OnExcluded: NextIncluded}) != s {
 		t.Error("On no calendars is another schedule")

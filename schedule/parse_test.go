@@ -96,7 +96,7 @@ func TestParseRefuses(t *testing.T) {
 		{"L of the month in another field", expr("0 L * * *"), `hour "L" is not known: want 0 to 23`},
 		{"# in the month's days", expr("0 0 1#2 * *"), `day of month "1#2" is not known: want 1 to 31`},
 
-		{"H without a key", expr("H 3 * * *"), `minute H spreads by the hash of a key, namespace/task, and none is given: want a value`},
+		{"H without a key", expr("H 3 * * *"), `minute H spreads by the hash of a key, namespace/task, and none is given: want the key, or a value instead`},
 		{"H and more", Spec{Expressions: []string{"H5 3 * * *"}, Key: "default/backup"}, `minute "H5" is not known: want H, H(a-b), H/n or H(a-b)/n`},
 		{"H open", Spec{Expressions: []string{"H(1-5 3 * * *"}, Key: "default/backup"}, `minute "H(1-5" is not known: want H, H(a-b), H/n or H(a-b)/n`},
 		{"H of one value", Spec{Expressions: []string{"H(5) 3 * * *"}, Key: "default/backup"}, `minute "H(5)" is not known`},
