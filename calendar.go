@@ -39,25 +39,40 @@ type CalendarStatus struct {
 	ObservedRevision int64        `json:"observedRevision,omitempty"`
 	AcceptedRevision int64        `json:"acceptedRevision,omitempty"`
 	Errors           []FieldError `json:"errors,omitempty"`
-	UpdateTime       time.Time    `json:"updateTime"`
+	// Warnings are what is accepted but may not be what was meant.
+	Warnings   []FieldError `json:"warnings,omitempty"`
+	UpdateTime time.Time    `json:"updateTime"`
 }
 
 // Compiled is the calendar as schedules use it; nil unless it came from ParseCalendar or the store.
 func (c *Calendar) Compiled() *schedule.Calendar { return c.compiled }
 
+// Warnings are what is accepted but may not be what was meant, such as events of an iCalendar file that do not count;
+// none unless the calendar came from ParseCalendar or the store.
+func (c *Calendar) Warnings() []FieldError {
+	if c.compiled == nil {
+		return nil
+	}
+	var warnings []FieldError
+	for _, w := range c.compiled.Warnings() {
+		warnings = append(warnings, FieldError{w.Field, strings.TrimPrefix(w.Error(), w.Field+": ")})
+	}
+	return warnings
+}
+
 // MaxCalendar is the most bytes the value of a calendar may have. The accepted form, in which line ends and control
 // characters take more room, may have twice as many, so that it fits a request to etcd.
 const MaxCalendar = 512 << 10
 
-// ParseCalendar reads the value of calendars/<name>: JSON, YAML, or the text of an iCalendar file as it is. The error
-// is an InvalidError that names the fields at fault. It never panics, whatever the value.
+// ParseCalendar reads the value of calendars/<name>: JSON, YAML, or the text of an iCalendar file as it is, after a byte
+// order mark or not. The error is an InvalidError that names the fields at fault. It never panics, whatever the value.
 func ParseCalendar(name string, value []byte) (*Calendar, error) {
 	if err := CheckCalendarName(name); err != nil {
 		var fault FieldError
 		errors.As(err, &fault)
 		return nil, InvalidError{fault}
 	}
-	c := new(Calendar)
+	c, value := new(Calendar), bytes.TrimPrefix(value, byteOrderMark)
 	if len(value) <= MaxCalendar && utf8.Valid(value) && bytes.HasPrefix(bytes.TrimSpace(value), []byte("BEGIN:VCALENDAR")) {
 		c.ICS = string(value)
 	} else if err := decodeValueOf(value, c, MaxCalendar); err != nil {

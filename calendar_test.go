@@ -17,6 +17,9 @@ func TestParseCalendar(t *testing.T) {
 		{name: "YAML", value: "days: [2026-12-25, --12-26]"},
 		{name: "iCalendar in YAML", value: "ics: |\n  " + strings.ReplaceAll(strings.TrimSpace(christmas), "\r\n", "\n  ")},
 		{name: "an iCalendar file as it is", value: christmas},
+		{name: "an iCalendar file after a byte order mark", value: "\ufeff" + christmas},
+		{name: "JSON after a byte order mark", value: "\ufeff{\n\t\"days\": [\"2026-12-25/2026-12-26\"]}"},
+		{name: "YAML after a byte order mark", value: "\ufeffdays: [2026-12-25, --12-26]"},
 	} {
 		c, err := nightwatch.ParseCalendar("holidays", []byte(test.value))
 		if err != nil {
@@ -31,6 +34,25 @@ func TestParseCalendar(t *testing.T) {
 				t.Errorf("%s: other days", test.name)
 			}
 		}
+	}
+}
+
+func TestCalendarWarnings(t *testing.T) {
+	meeting := strings.Replace(christmas, "END:VEVENT", "END:VEVENT\r\nBEGIN:VEVENT\r\nUID:2\r\nDTSTART:20261224T090000Z\r\nEND:VEVENT", 1)
+	c, err := nightwatch.ParseCalendar("holidays", []byte(meeting))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stored nightwatch.AcceptedCalendar
+	unmarshal(t, canonical(t, nightwatch.AcceptedCalendar{Revision: 3, Calendar: *c}), &stored)
+	want := nightwatch.FieldError{Field: "ics", Reason: "1 of 2 events is at a time of day and does not count: only all-day events do"}
+	for _, days := range []*nightwatch.Calendar{c, &stored.Calendar} {
+		if got := days.Warnings(); len(got) != 1 || got[0] != want {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+	}
+	if got := new(nightwatch.Calendar).Warnings(); got != nil {
+		t.Errorf("one that nobody has read warns: %+v", got)
 	}
 }
 

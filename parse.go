@@ -58,18 +58,18 @@ func ParseRequest(value []byte) (*Request, error) {
 	}
 	var faults faults
 	switch r.Action {
-	case ActionRun, ActionCancel, ActionBackfill:
+	case ActionRun, ActionCancel, ActionBackfill, ActionRetry, ActionDrop:
 	case "":
-		faults.add("action", "missing: want run, cancel or backfill")
+		faults.add("action", "missing: want run, cancel, backfill, retry or drop")
 	default:
-		faults.add("action", "%q: want run, cancel or backfill", clip(r.Action))
+		faults.add("action", "%q: want run, cancel, backfill, retry or drop", clip(r.Action))
 	}
 	r.checkBackfill(&faults)
 	if r.Run != "" && !ValidRunID(r.Run) {
 		faults.add("run", "%q: want the id of a run", clip(r.Run))
 	}
 	if r.Run != "" && (r.Action == ActionRun || r.Action == ActionBackfill) {
-		faults.add("run", "%q: goes with cancel; the run that this request makes is named by the request's id", clip(r.Run))
+		faults.add("run", "%q: goes with cancel, retry and drop; the run that this request makes is named by the request's id", clip(r.Run))
 	}
 	switch r.Overlap {
 	case "", OverlapSkip, OverlapQueueOne, OverlapQueueAll, OverlapReplace, OverlapAllow:

@@ -60,6 +60,9 @@ func TestParseRequest(t *testing.T) {
 		"action: run\noverlap: skip",
 		"action: run\noverlap: queue-one",
 		"action: run\noverlap: replace",
+		"action: retry",
+		"action: retry\nrun: rev-3\nparams: {a: 1}\noverlap: allow",
+		"action: drop\nrun: rev-3",
 		"action: backfill\nfrom: 2026-11-20T14:10:00Z\nto: 2026-11-20T16:10:00+01:00\nmaxParallel: 2\noverlap: allow\ndryRun: true\nparams: {a: 1}",
 	} {
 		if _, err := nightwatch.ParseRequest([]byte(value)); err != nil {
@@ -68,8 +71,8 @@ func TestParseRequest(t *testing.T) {
 	}
 	for _, test := range []refused{
 		{name: "empty", value: "", field: "", reason: "value is empty"},
-		{name: "no action", value: `{}`, field: "action", reason: "missing: want run, cancel or backfill"},
-		{name: "unknown action", value: `{"action":"Run"}`, field: "action", reason: `"Run": want run, cancel or backfill`},
+		{name: "no action", value: `{}`, field: "action", reason: "missing: want run, cancel, backfill, retry or drop"},
+		{name: "unknown action", value: `{"action":"Run"}`, field: "action", reason: `"Run": want run, cancel, backfill, retry or drop`},
 		{name: "unknown field", value: `{"action":"run","Params":{}}`, field: "Params", reason: `did you mean "params"?`},
 		{name: "bad run", value: `{"action":"cancel","run":"a/b"}`, field: "run", reason: "want the id of a run"},
 		{name: "run with run", value: `{"action":"run","run":"rev-1"}`, field: "run", reason: "goes with cancel"},

@@ -7,6 +7,7 @@ const (
 	ReasonNoCapacity    = "NoCapacity"    // nodes that fit are full
 	ReasonOverlap       = "Overlap"       // an earlier run of the task is live
 	ReasonLocked        = "Locked"        // somebody holds locks/<namespace>/<task>
+	ReasonRetry         = "Retry"         // an attempt failed, and the time of the next one has not come
 	ReasonNotBefore     = "NotBefore"     // its time has not come
 	ReasonFrozen        = "Frozen"        // a freeze key covers it
 	ReasonNodeLost      = "NodeLost"      // the session that had it is gone
@@ -18,6 +19,7 @@ const (
 	ReasonTimeout         = "Timeout"
 	ReasonStartRefused    = "StartRefused"
 	ReasonGuardLost       = "GuardLost" // the guard of the node's processes died, and they with it
+	ReasonOOMKilled       = "OOMKilled" // it used more memory than it may
 	ReasonHandlerError    = "HandlerError"
 	ReasonPanic           = "Panic"
 	ReasonHTTPStatus      = "HTTPStatus"

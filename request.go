@@ -10,12 +10,15 @@ const (
 	ActionRun      = "run"
 	ActionCancel   = "cancel"
 	ActionBackfill = "backfill"
+	ActionRetry    = "retry"
+	ActionDrop     = "drop"
 )
 
 // Request is one action a user asks for: the value of requests/<namespace>/<task>/<id>, consumed by the scheduler.
 type Request struct {
 	Action string `json:"action,omitempty"`
-	// Run is the run to act on; empty means the live one, or the last.
+	// Run is the run to act on; empty means the oldest live one for ActionCancel, the newest dead letter for ActionRetry
+	// and ActionDrop.
 	Run string `json:"run,omitempty"`
 	// Params are laid over the task's for this run.
 	Params map[string]json.RawMessage `json:"params,omitempty"`

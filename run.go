@@ -2,6 +2,8 @@ package nightwatch
 
 import (
 	"encoding/json"
+	"slices"
+	"strconv"
 	"time"
 )
 
@@ -58,14 +60,19 @@ type Run struct {
 	// NominalTime is when the run was due; CreateTime, StartTime and EndTime are when things happened.
 	NominalTime time.Time `json:"nominalTime,omitzero"`
 	CreateTime  time.Time `json:"createTime"`
-	// NotBefore is the earliest start, where that is later than NominalTime: by the task's jitter.
+	// NotBefore is the earliest start of the present attempt, where that is later than NominalTime: by the task's
+	// jitter, or because the attempt before failed.
 	NotBefore time.Time `json:"notBefore,omitzero"`
 	StartTime time.Time `json:"startTime,omitzero"`
 	EndTime   time.Time `json:"endTime,omitzero"`
 
-	// Attempt counts from 1. LostSessions counts the sessions that were lost while they held a claim on this run.
+	// Attempt counts from 1. LostSessions counts the sessions that were lost while they held a claim on this run,
+	// Failures the attempts that failed.
 	Attempt      int `json:"attempt"`
 	LostSessions int `json:"lostSessions,omitempty"`
+	Failures     int `json:"failures,omitempty"`
+	// Attempts are those before the present one that failed, the last 10.
+	Attempts []FailedAttempt `json:"attempts,omitempty"`
 	// Node and Session are whose it is at the moment, or was at the end; empty while Pending.
 	Node    string `json:"node,omitempty"`
 	Session string `json:"session,omitempty"`
@@ -73,6 +80,13 @@ type Run struct {
 	// Overlap is OverlapQueueOne, OverlapQueueAll or OverlapReplace for a run that waits for every earlier run of its
 	// task.
 	Overlap string `json:"overlap,omitempty"`
+	// RetryOf is the run that this one is a second chance of, by request; ResolvedBy is the run by which a dead letter
+	// was made good, or the request by which it was dropped.
+	RetryOf    string `json:"retryOf,omitempty"`
+	ResolvedBy string `json:"resolvedBy,omitempty"`
+	// Submitted is, of a run of a task without times of its own, the version that was put: a later put is another
+	// submission. It goes when the run ends.
+	Submitted *Accepted `json:"submitted,omitempty"`
 	// Backfill is the id of the request that asked for this run of a past nominal time.
 	Backfill string `json:"backfill,omitempty"`
 	// Term is the scheduler's that last wrote the run; Fence the revision of the claim, which only grows.
@@ -82,10 +96,47 @@ type Run struct {
 	// ExitCode is set once a process has ended; Output is the last 2 KiB of what it wrote.
 	ExitCode *int                       `json:"exitCode,omitempty"`
 	Output   string                     `json:"output,omitempty"`
+	Usage    *Usage                     `json:"usage,omitempty"`
 	Cancel   *Cancel                    `json:"cancel,omitempty"`
 	Params   map[string]json.RawMessage `json:"params,omitempty"`
 	Job      *Job                       `json:"job,omitempty"`
+
+	// Progress and Result are what the latest attempt said of itself. Result is JSON of at most MaxResult bytes.
+	Progress *Progress       `json:"progress,omitempty"`
+	Result   json.RawMessage `json:"result,omitempty"`
+	// Checkpoint is what an attempt saved for the next one, at most MaxCheckpoint bytes (base64 in JSON). A run that
+	// succeeds has none.
+	Checkpoint []byte `json:"checkpoint,omitempty"`
 }
+
+// FailedAttempt is what became of an attempt that another one followed.
+type FailedAttempt struct {
+	Attempt   int       `json:"attempt"`
+	Node      string    `json:"node,omitempty"`
+	StartTime time.Time `json:"startTime,omitzero"`
+	EndTime   time.Time `json:"endTime,omitzero"`
+	Reason    string    `json:"reason"`
+	Message   string    `json:"message,omitempty"`
+	ExitCode  *int      `json:"exitCode,omitempty"`
+}
+
+// maxFailedAttempts is how many of them a record lists.
+const maxFailedAttempts = 10
+
+// Again makes r the next attempt, one that is not to start before a time, after the present one failed.
+func (r *Run) Again(failed FailedAttempt, notBefore time.Time) {
+	failed.Attempt, failed.Node = r.Attempt, r.Node
+	r.Attempts = append(slices.Clone(r.Attempts), failed)
+	r.Attempts = r.Attempts[max(0, len(r.Attempts)-maxFailedAttempts):]
+	r.Failures++
+	r.Attempt++
+	r.Phase, r.Reason, r.NotBefore = PhasePending, ReasonRetry, notBefore
+	r.Message = "attempt " + strconv.Itoa(failed.Attempt) + " failed: " + failed.Reason
+	r.Node, r.Session, r.Job = "", "", nil
+}
+
+// Dead tells whether the run is a dead letter: it failed for good, and nobody has dealt with it.
+func (r *Run) Dead() bool { return r.Phase == PhaseFailed && r.ResolvedBy == "" }
 
 // Live tells whether the run is not terminal yet.
 func (r *Run) Live() bool { return !r.Phase.Terminal() }
@@ -123,5 +174,34 @@ type Job struct {
 	UID       string `json:"uid,omitempty"`
 }
 
-// MaxOutput is how many bytes of a run's output its record keeps, the last ones.
-const MaxOutput = 2048
+// Usage is what the processes of an attempt used, as far as the node could find out.
+type Usage struct {
+	// UserSeconds and SystemSeconds are processor time, of processes in a cgroup v2 all of it, else what the first
+	// process and those that it waited for used.
+	UserSeconds   float64 `json:"userSeconds"`
+	SystemSeconds float64 `json:"systemSeconds"`
+	// MaxRSSBytes is the memory that the largest of the first process and those that it waited for had at a time. It is
+	// left out when that was less than about 50 MB, which cannot be told apart from the memory of what started it.
+	MaxRSSBytes int64 `json:"maxRSSBytes,omitempty"`
+	// LimitedBy says what kept the limits, where there were any: "cgroup2", "cgroup1" or "rlimit".
+	LimitedBy string `json:"limitedBy,omitempty"`
+}
+
+// Progress is how far an attempt says it is.
+type Progress struct {
+	// Fraction is from 0 to 1.
+	Fraction float64 `json:"fraction"`
+	Message  string  `json:"message,omitempty"`
+	// Time is when the attempt said so.
+	Time time.Time `json:"time"`
+}
+
+// How many bytes a run's record keeps.
+const (
+	// MaxOutput is of its output, the last ones.
+	MaxOutput = 2 << 10
+	// MaxResult is of its result.
+	MaxResult = 2 << 10
+	// MaxCheckpoint is of its checkpoint.
+	MaxCheckpoint = 16 << 10
+)

@@ -21,6 +21,9 @@ type Status struct {
 	// Cursor is the newest nominal time that has been accounted for; Next are the following ones, at most 5.
 	Cursor time.Time   `json:"cursor,omitzero"`
 	Next   []time.Time `json:"next,omitempty"`
+	// EarliestTime is before all nominal times that may have run: those of the first version, and of backfills. Absent:
+	// nobody can say.
+	EarliestTime time.Time `json:"earliestTime,omitzero"`
 	// NextNotes say of those of Next that daylight saving or a calendar moved what moved them.
 	NextNotes []Occurrence `json:"nextNotes,omitempty"`
 	// SubmittedRevision is the newest put of a task without a schedule that became a run.

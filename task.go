@@ -60,7 +60,7 @@ type Task struct {
 	EndsAt   string `json:"endsAt,omitempty"`
 	// MaxRuns is after how many runs the task has no further times; occurrences that never started and requested runs
 	// do not count. Default no limit.
-	MaxRuns int64 `json:"maxRuns,omitempty"`
+	MaxRuns Count `json:"maxRuns,omitempty"`
 	// Jitter delays each start by less than this, by a hash of the task's name and the time, and never to or beyond
 	// the next time. Default none.
 	Jitter Duration `json:"jitter,omitempty"`
@@ -78,6 +78,10 @@ type Task struct {
 
 	// Timeout bounds one attempt. Default none.
 	Timeout Duration `json:"timeout,omitempty"`
+	// RunTimeout bounds a run as a whole, from its creation: all its attempts, and what it waits for. Default none.
+	RunTimeout Duration `json:"runTimeout,omitempty"`
+	// Retry says what follows an attempt that failed. Default nothing.
+	Retry Retry `json:"retry,omitzero"`
 	// Delivery says what follows when a node dies in mid-run: AtLeastOnce (default) or AtMostOnce. A Kubernetes Job
 	// is adopted by another node either way.
 	Delivery string `json:"delivery,omitempty"`
@@ -104,7 +108,8 @@ type KubernetesSpec struct {
 
 // ProcessSpec is an operating-system process on a node that has the process runner turned on.
 type ProcessSpec struct {
-	// Command is the argument vector; Shell is a script for /bin/sh -c; Python one for python3 -c. Exactly one.
+	// Command is the argument vector; Shell is a script for the node's shell (/bin/sh) -c, Python one for its python3 -c.
+	// Exactly one.
 	Command []string `json:"command,omitempty"`
 	Shell   string   `json:"shell,omitempty"`
 	Python  string   `json:"python,omitempty"`
@@ -112,9 +117,28 @@ type ProcessSpec struct {
 	Dir   string            `json:"dir,omitempty"`
 	Env   map[string]string `json:"env,omitempty"`
 	Stdin string            `json:"stdin,omitempty"`
+	// User and Group are whom it runs as, by name or number. Default the node's user, and the user's own group. Group
+	// is one that the user is in.
+	User  string `json:"user,omitempty"`
+	Group string `json:"group,omitempty"`
+	// Umask is the file mode creation mask in octal: "0027". Default the node's.
+	Umask  string        `json:"umask,omitempty"`
+	Limits ProcessLimits `json:"limits,omitzero"`
 }
 
-// HTTPSpec is one HTTP request.
+// ProcessLimits bound what a process and all that it starts use together. A limit that a node cannot keep has it
+// refuse the attempt.
+type ProcessLimits struct {
+	// Memory is in bytes, as ParseMemory reads it: "512Mi".
+	Memory string `json:"memory,omitempty"`
+	// CPU is in processors, as ParseCPU reads it: "0.5" or "500m".
+	CPU string `json:"cpu,omitempty"`
+	// Pids counts processes and threads.
+	Pids int `json:"pids,omitempty"`
+}
+
+// HTTPSpec is one HTTP request, and those that ask how it is going. URL, the values of Headers, and Body may be templates:
+// see HTTPValues.
 type HTTPSpec struct {
 	// Method defaults to GET, or POST when there is a body.
 	Method  string            `json:"method,omitempty"`
@@ -123,6 +147,23 @@ type HTTPSpec struct {
 	Body    string            `json:"body,omitempty"`
 	// Success lists status codes and ranges ("200-299") that mean success; default 200-299.
 	Success []string `json:"success,omitempty"`
+	TLS     HTTPTLS  `json:"tls,omitzero"`
+	// Poll has an answer of 202 mean that the server has begun: its Location is asked until it answers otherwise.
+	// Default: 202 is a status like others.
+	Poll *HTTPPoll `json:"poll,omitempty"`
+}
+
+// HTTPTLS is how the server of an https URL is known. Which authorities may vouch for it is the node's to say.
+type HTTPTLS struct {
+	// ServerName is the name that the server's certificate must have; default the host of the URL.
+	ServerName string `json:"serverName,omitempty"`
+}
+
+// HTTPPoll is how a server that answers 202 is asked whether it is done. The task's Timeout or RunTimeout bounds it.
+type HTTPPoll struct {
+	// Interval is the time between an answer and the next request, unless its Retry-After says otherwise; 1s to 1h.
+	// Default 5s.
+	Interval Duration `json:"interval,omitempty"`
 }
 
 // HandlerSpec names a Go function registered by a program that embeds a node.
@@ -154,7 +195,7 @@ type CatchUp struct {
 	// Window is how old an occurrence may be and still run. Default 1h.
 	Window Duration `json:"window,omitempty"`
 	// Max is how many run at most in one catch-up, the newest. Default 10, at most 1000.
-	Max int `json:"max,omitempty"`
+	Max Count `json:"max,omitempty"`
 }
 
 // History is how many finished runs keep a record of their own.
@@ -242,6 +283,29 @@ func (t *Task) TimesOn(calendar func(name string) *schedule.Calendar) (times *sc
 		return nil, slices.Compact(missing)
 	}
 	return t.compiled.On(on), nil
+}
+
+// NoTimeLeft is the warning on a version that has no time after one: nothing of it will run. times are those of the task
+// on its calendars, nil when these are not known.
+func (t *Task) NoTimeLeft(times *schedule.Schedule, after time.Time) (warning FieldError, none bool) {
+	if times == nil || times.AfterFinish() {
+		return FieldError{}, false
+	}
+	if _, ok := times.Next(after); ok {
+		return FieldError{}, false
+	}
+	field := "schedule"
+	switch {
+	case len(t.At) > 0:
+		field = "at"
+	case t.EndsAt != "":
+		field = "endsAt"
+	case len(t.Calendars.Names()) > 0:
+		field = "calendars"
+	case t.Every > 0:
+		field = "every"
+	}
+	return FieldError{field, "has no time from now on: nothing will run"}, true
 }
 
 // Warnings are what is accepted but may not be what was meant.

@@ -4,12 +4,8 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/url"
-	"path"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 
@@ -46,6 +42,10 @@ func (t *Task) check(namespace, name string) faults {
 	t.checkWhen(&f)
 	if t.Delivery != "" && t.Delivery != AtLeastOnce && t.Delivery != AtMostOnce {
 		f.add("delivery", "%q: want at-least-once or at-most-once", clip(t.Delivery))
+	}
+	t.Retry.check(&f)
+	if t.RunTimeout > 0 && t.RunTimeout < t.Timeout {
+		f.add("runTimeout", "%q: want at least timeout, %s", t.RunTimeout, t.Timeout)
 	}
 	if t.Priority < -1000 || t.Priority > 1000 {
 		f.add("priority", "%d: want -1000 to 1000", t.Priority)
@@ -96,7 +96,7 @@ func (t *Task) checkWhat(f *faults) {
 	case t.Process != nil:
 		t.Process.check(f)
 	case t.HTTP != nil:
-		t.HTTP.check(f)
+		t.HTTP.check(f, t.Timeout > 0 || t.RunTimeout > 0)
 	case t.Handler != nil:
 		if t.Handler.Name == "" {
 			f.add("handler.name", "missing")
@@ -120,86 +120,6 @@ func (t *Task) checkWhat(f *faults) {
 		f.checkEnv("kubernetes.env", job.Env)
 		if name := job.ServiceAccountName; name != "" && (len(name) > maxSubdomain || !subdomain.MatchString(name)) {
 			f.add("kubernetes.serviceAccountName", "%q: not a name", clip(name))
-		}
-	}
-}
-
-func (p *ProcessSpec) check(f *faults) {
-	given := 0
-	for _, set := range []bool{len(p.Command) > 0, p.Shell != "", p.Python != ""} {
-		if set {
-			given++
-		}
-	}
-	if given != 1 {
-		f.add("process", "want exactly one of command, shell, python")
-	}
-	if len(p.Command) > 0 && p.Command[0] == "" {
-		f.add("process.command[0]", "empty: want a program")
-	}
-	for i, arg := range p.Command {
-		f.noNUL(fmt.Sprintf("process.command[%d]", i), arg)
-	}
-	f.noNUL("process.shell", p.Shell)
-	f.noNUL("process.python", p.Python)
-	f.noNUL("process.dir", p.Dir)
-	if p.Dir != "" && !path.IsAbs(p.Dir) {
-		f.add("process.dir", "%q: want an absolute path", clip(p.Dir))
-	}
-	f.checkEnv("process.env", p.Env)
-}
-
-// headerName is a token of RFC 9110, section 5.6.2.
-var headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
-
-var successCodes = regexp.MustCompile(`^([1-5][0-9]{2})(-([1-5][0-9]{2}))?$`)
-
-// ParseStatusRange reads "200" or "200-299".
-func ParseStatusRange(text string) (from, to int, err error) {
-	m := successCodes.FindStringSubmatch(text)
-	if m == nil {
-		return 0, 0, fmt.Errorf("%q: want a status code or a range such as 200-299", clip(text))
-	}
-	from, _ = strconv.Atoi(m[1])
-	to = from
-	if m[3] != "" {
-		to, _ = strconv.Atoi(m[3])
-	}
-	if to < from {
-		return 0, 0, fmt.Errorf("%q: the range is empty", text)
-	}
-	return from, to, nil
-}
-
-func (h *HTTPSpec) check(f *faults) {
-	target, err := url.Parse(h.URL)
-	switch {
-	case h.URL == "":
-		f.add("http.url", "missing")
-	case err != nil:
-		f.add("http.url", "%q: not a URL", clip(h.URL))
-	case target.Scheme != "http" && target.Scheme != "https":
-		f.add("http.url", "%q: want http:// or https://", clip(h.URL))
-	case target.Hostname() == "":
-		f.add("http.url", "%q: has no host", clip(h.URL))
-	case target.User != nil:
-		f.add("http.url", "carries a password, which everybody who may read the task could see: use a header")
-	}
-	if h.Method != "" {
-		if _, err := http.NewRequest(h.Method, "http://localhost", nil); err != nil || h.Method != strings.ToUpper(h.Method) {
-			f.add("http.method", "%q: not a method", clip(h.Method))
-		}
-	}
-	for name, value := range h.Headers {
-		if !headerName.MatchString(name) {
-			f.add("http.headers", "%q: not a header name", clip(name))
-		} else if strings.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
-			f.add("http.headers."+clip(name), "has a line break or another control character")
-		}
-	}
-	for i, text := range h.Success {
-		if _, _, err := ParseStatusRange(text); err != nil {
-			f.add(fmt.Sprintf("http.success[%d]", i), "%v", err)
 		}
 	}
 }
@@ -246,16 +166,13 @@ func (t *Task) checkWhen(f *faults) {
 	goes("jitter", t.Jitter > 0, cron, every)
 	goes("catchUp", t.CatchUp != CatchUp{}, cron, every, at)
 	t.Calendars.check(f, when)
-	if t.MaxRuns < 0 {
-		f.add("maxRuns", "%d: want 1 or more", t.MaxRuns)
-	}
 	t.checkOverlap(f, when)
 	switch t.CatchUp.Mode {
 	case "", CatchUpNone, CatchUpLatest, CatchUpAll:
 	default:
 		f.add("catchUp.mode", "%q: want none, latest or all", clip(t.CatchUp.Mode))
 	}
-	if t.CatchUp.Max < 0 || t.CatchUp.Max > 1000 {
+	if t.CatchUp.Max > 1000 {
 		f.add("catchUp.max", "%d: want 1 to 1000", t.CatchUp.Max)
 	}
 }

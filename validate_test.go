@@ -43,6 +43,23 @@ func TestWhatRunsRefusals(t *testing.T) {
 		{name: "relative directory", value: `{"process":{"shell":"a","dir":"tmp"}}`, field: "process.dir", reason: `"tmp": want an absolute path`},
 		{name: "directory with a NUL", value: `{"process":{"shell":"a","dir":"/\u0000"}}`, field: "process.dir", reason: "has a NUL byte"},
 		{name: "process variable", value: `{"process":{"shell":"a","env":{"A=B":"c"}}}`, field: "process.env", reason: "not a variable's name"},
+		{name: "user of two words", value: `{"process":{"shell":"a","user":"a b"}}`, field: "process.user", reason: `"a b": want the name or the number of a user`},
+		{name: "negative user", value: `{"process":{"shell":"a","user":"-1"}}`, field: "process.user", reason: "want the name or the number"},
+		{name: "user as a number", value: `{"process":{"shell":"a","user":1000}}`, field: "process.user", reason: "1000: want a string"},
+		{name: "user and group in one", value: `{"process":{"shell":"a","user":"a:b"}}`, field: "process.user", reason: `"a:b"`},
+		{name: "user with a NUL", value: `{"process":{"shell":"a","user":"\u0000"}}`, field: "process.user", reason: "want the name"},
+		{name: "long user", value: `{"process":{"shell":"a","user":"` + strings.Repeat("a", 257) + `"}}`, field: "process.user", reason: "want the name"},
+		{name: "group with a line", value: `{"process":{"shell":"a","group":"a\n"}}`, field: "process.group", reason: "want the name or the number of a group"},
+		{name: "umask", value: `{"process":{"shell":"a","umask":"0800"}}`, field: "process.umask", reason: `"0800": want three octal digits, such as "0027"`},
+		{name: "umask of two digits", value: `{"process":{"shell":"a","umask":"27"}}`, field: "process.umask", reason: "want three octal digits"},
+		{name: "memory", value: `{"process":{"shell":"a","limits":{"memory":"512MB"}}}`, field: "process.limits.memory", reason: `"512MB": want a whole number of bytes with k, M, G`},
+		{name: "memory as a number", value: `{"process":{"shell":"a","limits":{"memory":1}}}`, field: "process.limits.memory", reason: "1: want a string"},
+		{name: "too little memory", value: `{"process":{"shell":"a","limits":{"memory":"512"}}}`, field: "process.limits.memory", reason: `"512": want 1Mi to 1024Ti`},
+		{name: "cpu", value: `{"process":{"shell":"a","limits":{"cpu":"half"}}}`, field: "process.limits.cpu", reason: `"half": want a number of processors`},
+		{name: "no cpu", value: `{"process":{"shell":"a","limits":{"cpu":"0"}}}`, field: "process.limits.cpu", reason: `"0": want 0.01 to 1000`},
+		{name: "pids", value: `{"process":{"shell":"a","limits":{"pids":-1}}}`, field: "process.limits.pids", reason: "-1: want 1 to 4194304"},
+		{name: "many pids", value: `{"process":{"shell":"a","limits":{"pids":4194305}}}`, field: "process.limits.pids", reason: "want 1 to 4194304"},
+		{name: "another limit", value: `{"process":{"shell":"a","limits":{"disk":"1Gi"}}}`, field: "process.limits.disk", reason: "unknown field"},
 
 		{name: "no URL", value: `{"http":{}}`, field: "http.url", reason: "missing"},
 		{name: "no scheme", value: `{"http":{"url":"a.example/b"}}`, field: "http.url", reason: "want http:// or https://"},
@@ -61,6 +78,33 @@ func TestWhatRunsRefusals(t *testing.T) {
 		{name: "header with a control character", value: `{"http":{"url":"http://a","headers":{"A":"b\u0001"}}}`, field: "http.headers.A", reason: "control character"},
 		{name: "status", value: `{"http":{"url":"http://a","success":["200","2xx"]}}`, field: "http.success[1]", reason: `"2xx": want a status code or a range such as 200-299`},
 		{name: "empty range", value: `{"http":{"url":"http://a","success":["299-200"]}}`, field: "http.success[0]", reason: "the range is empty"},
+
+		{name: "template that is not one", value: `{"http":{"url":"http://a","body":"{{.Run"}}`, field: "http.body", reason: "line 1: unclosed action"},
+		{name: "template of a header", value: `{"http":{"url":"http://a","headers":{"A":"{{.Rnu}}"}}}`, field: "http.headers.A", reason: ".Rnu: want .Namespace, .Task, .Run, .Attempt, .NominalTime, .Fence or .Params"},
+		{name: "template with another dot", value: `{"http":{"url":"http://a","body":"{{with .Params.a}}{{$.Rnu}}{{.any}}{{end}}"}}`, field: "http.body", reason: ".Rnu: want .Namespace"},
+		{name: "function that there is not", value: `{"http":{"url":"http://a","body":"{{upper .Run}}"}}`, field: "http.body", reason: `function "upper" not defined`},
+		{name: "function that is not allowed", value: `{"http":{"url":"http://a","body":"{{if true}}{{else}}{{(printf \"%99999d\" 1)}}{{end}}"}}`, field: "http.body", reason: "printf: want one of the functions and, eq,"},
+		{name: "function of ours", value: `{"http":{"url":"http://a","body":"{{write .Run}}"}}`, field: "http.body", reason: "write: want one of the functions"},
+		{name: "template with a loop", value: `{"http":{"url":"http://a","body":"{{range 1000000000}}{{end}}"}}`, field: "http.body", reason: "range: want if or with, and json for lists"},
+		{name: "template with templates", value: `{"http":{"url":"http://a","body":"{{define \"a\"}}{{template \"a\"}}{{end}}x"}}`, field: "http.body", reason: "define: a template here is one text"},
+		{name: "template with itself", value: `{"http":{"url":"http://a","body":"{{template \"\" .}}"}}`, field: "http.body", reason: "template: want if or with"},
+		{name: "template with a block", value: `{"http":{"url":"http://a","body":"{{block \"a\" .}}b{{end}}"}}`, field: "http.body", reason: "define: a template here is one text"},
+		{name: "templated host", value: `{"http":{"url":"http://{{.Params.host}}/a"}}`, field: "http.url", reason: "only what follows the host may be templated"},
+		{name: "templated end of a host", value: `{"http":{"url":"http://a{{.Params.host}}/a"}}`, field: "http.url", reason: "only what follows the host may be templated"},
+		{name: "templated port", value: `{"http":{"url":"http://a:{{.Params.port}}/a"}}`, field: "http.url", reason: "only what follows the host may be templated"},
+		{name: "templated scheme", value: `{"http":{"url":"{{.Params.scheme}}://a/"}}`, field: "http.url", reason: "only what follows the host may be templated"},
+		{name: "templated URL of another scheme", value: `{"http":{"url":"file:///etc/{{.Params.file}}"}}`, field: "http.url", reason: "want http:// or https://"},
+		{name: "templated URL with a password", value: `{"http":{"url":"http://me:secret@a/{{.Run}}"}}`, field: "http.url", reason: "carries a password"},
+		{name: "templated URL with half an escape", value: `{"http":{"url":"http://a/%{{.Run}}"}}`, field: "http.url", reason: "not a URL"},
+		{name: "templated URL with a way up", value: `{"http":{"url":"http://a/../{{.Run}}"}}`, field: "http.url", reason: "a piece of the path is"},
+		{name: "templated header's name", value: `{"http":{"url":"http://a","headers":{"{{.Run}}":"b"}}}`, field: "http.headers", reason: "not a header name"},
+		{name: "templated method", value: `{"http":{"url":"http://a","method":"{{.Run}}"}}`, field: "http.method", reason: "not a method"},
+		{name: "server's name", value: `{"http":{"url":"https://a","tls":{"serverName":"b c"}}}`, field: "http.tls.serverName", reason: `"b c": want a host name`},
+		{name: "server's name without TLS", value: `{"http":{"url":"http://a","tls":{"serverName":"b"}}}`, field: "http.tls.serverName", reason: "goes with an https:// url"},
+		{name: "server not to be known", value: `{"http":{"url":"https://a","tls":{"insecureSkipVerify":true}}}`, field: "http.tls.insecureSkipVerify", reason: "unknown field"},
+		{name: "poll without an end", value: `{"http":{"url":"http://a","poll":{}}}`, field: "http.poll", reason: "goes with timeout or runTimeout"},
+		{name: "poll too often", value: `{"http":{"url":"http://a","poll":{"interval":"999ms"}},"timeout":"1h"}`, field: "http.poll.interval", reason: "999ms: want 1s to 1h"},
+		{name: "poll too seldom", value: `{"http":{"url":"http://a","poll":{"interval":"61m"}},"timeout":"1d"}`, field: "http.poll.interval", reason: "1h1m: want 1s to 1h"},
 
 		{name: "no handler", value: `{"handler":{}}`, field: "handler.name", reason: "missing"},
 		{name: "param's name", value: `{"image":"a","params":{"a b":1}}`, field: "params", reason: `"a b": want letters, digits`},
@@ -87,7 +131,9 @@ func TestWhenRefusals(t *testing.T) {
 		{name: "catchUp alone", value: `{"image":"a","catchUp":{"mode":"all"}}`, field: "catchUp", reason: "goes with schedule, every or at"},
 		{name: "catchUp mode", value: `{"image":"a","every":"30s","catchUp":{"mode":"last"}}`, field: "catchUp.mode", reason: `"last": want none, latest or all`},
 		{name: "catchUp max", value: `{"image":"a","every":"30s","catchUp":{"max":1001}}`, field: "catchUp.max", reason: "want 1 to 1000"},
-		{name: "catchUp max below", value: `{"image":"a","every":"30s","catchUp":{"max":-1}}`, field: "catchUp.max", reason: "want 1 to 1000"},
+		{name: "catchUp max below", value: `{"image":"a","every":"30s","catchUp":{"max":-1}}`, field: "catchUp.max", reason: "-1: want a whole number, 1 or more"},
+		{name: "no catch-up by max", value: `{"image":"a","every":"30s","catchUp":{"max":0}}`, field: "catchUp.max", reason: "0: want a whole number, 1 or more"},
+		{name: "max runs of nothing", value: `{"image":"a","every":"1h","maxRuns":0}`, field: "maxRuns", reason: "0: want a whole number, 1 or more"},
 		{name: "catchUp window", value: `{"image":"a","every":"30s","catchUp":{"window":"-1h"}}`, field: "catchUp.window", reason: "want a duration over zero"},
 		{name: "overlap", value: `{"image":"a","every":"30s","overlap":"queue"}`, field: "overlap", reason: `"queue": want skip, queue-one, queue-all, replace or allow`},
 		{name: "overlap of submissions", value: `{"image":"a","overlap":"skip"}`, field: "overlap", reason: `"skip": a task without times of its own wants queue-one`},
@@ -102,7 +148,7 @@ func TestWhenRefusals(t *testing.T) {
 		{name: "ends before it starts", value: `{"image":"a","every":"1h","startsAt":"2026-12-01T09:00:00Z","endsAt":"2026-12-01T09:00:00Z"}`, field: "endsAt", reason: "2026-12-01T09:00:00Z"},
 		{name: "an instant", value: `{"image":"a","at":["2026-12-01T09:00:00Z","2026-13-01"]}`, field: "at[1]", reason: `"2026-13-01"`},
 		{name: "no instants", value: `{"image":"a","at":[]}`, field: "at", reason: "an empty list"},
-		{name: "max runs", value: `{"image":"a","every":"1h","maxRuns":-1}`, field: "maxRuns", reason: "-1: want 1 or more"},
+		{name: "max runs", value: `{"image":"a","every":"1h","maxRuns":-1}`, field: "maxRuns", reason: "-1: want a whole number, 1 or more"},
 		{name: "start within", value: `{"image":"a","every":"1h","startWithin":60}`, field: "startWithin", reason: "want a duration in quotes"},
 		{name: "calendars alone", value: `{"image":"a","calendars":{"exclude":["a"]}}`, field: "calendars", reason: "goes with schedule, every or at"},
 		{name: "a calendar's name", value: `{"image":"a","schedule":"@daily","calendars":{"exclude":["a","B"]}}`, field: "calendars.exclude[1]", reason: `"B": want the name of a calendar`},
@@ -136,7 +182,11 @@ func TestAcceptedTasks(t *testing.T) {
 		`{"kubernetes":{"image":"a","command":[],"env":{"A.b-c":"d\n"},"serviceAccountName":"a.b-c"}}`,
 		`{"kubernetes":{"image":"a","serviceAccountName":"` + strings.Repeat("a", 100) + `"}}`,
 		`{"process":{"command":["a",""],"dir":"/","stdin":"\u0000"}}`,
+		`{"process":{"shell":"a","user":"1000","group":"DOMAIN\\users","umask":"0027","limits":{"memory":"512Mi","cpu":"0.5","pids":100}}}`,
+		`{"process":{"shell":"a","user":"svc$","limits":{}}}`,
 		`{"http":{"url":"https://[::1]:80/a?b=c#d","method":"PATCH","headers":{"X-A":"","B":"a\tb é"},"success":["100-599"]}}`,
+		`{"http":{"url":"https://a/{{.Task}}?day={{.NominalTime.Format \"2006-01-02\"}}{{if .Params.all}}&all=1{{end}}","tls":{"serverName":"Billing.internal"},"poll":{"interval":"1s"}},"timeout":"1h"}`,
+		`{"http":{"url":"https://a?{{.Params.query}}","headers":{"A":"{{index .Params \"a-b\" 0}}"},"body":"{{/* all */}}{{json .Params}} {{\"{{\"}}"}}`,
 		`{"handler":{"name":"resize images"}}`,
 		`{"image":"a","every":"10ms","overlap":"allow","catchUp":{"mode":"none"}}`,
 		`{"image":"a","schedule":"0 9 L * *","timeZone":"Asia/Shanghai","daylightSaving":"both","dayMatch":"and","jitter":"30s","calendars":{"include":["work"],"exclude":["cn-holidays"],"onExcluded":"previous-included"},"overlap":"replace"}`,
@@ -173,6 +223,72 @@ func TestParseStatusRange(t *testing.T) {
 		from, to, err := nightwatch.ParseStatusRange(test.text)
 		if (err != nil) != test.refused || from != test.from || to != test.to {
 			t.Errorf("%q: got %d, %d, %v", test.text, from, to, err)
+		}
+	}
+}
+
+func TestParseMemory(t *testing.T) {
+	tests := []struct {
+		text    string
+		bytes   int64
+		refused bool
+	}{
+		{text: "1048576", bytes: 1 << 20},
+		{text: "1Mi", bytes: 1 << 20},
+		{text: "1024Ki", bytes: 1 << 20},
+		{text: "512Mi", bytes: 512 << 20},
+		{text: "2G", bytes: 2_000_000_000},
+		{text: "1024Ti", bytes: 1 << 50},
+		{text: "1048575", refused: true},
+		{text: "1M", refused: true},
+		{text: "1023Ki", refused: true},
+		{text: "1025Ti", refused: true},
+		{text: "999999999999999999Ti", refused: true},
+		{text: "99999999999999999999", refused: true},
+		{text: "0", refused: true},
+		{text: "", refused: true},
+		{text: "1.5Gi", refused: true},
+		{text: "-1Gi", refused: true},
+		{text: "1gi", refused: true},
+		{text: "1 Gi", refused: true},
+	}
+	for _, test := range tests {
+		bytes, err := nightwatch.ParseMemory(test.text)
+		if (err != nil) != test.refused || bytes != test.bytes {
+			t.Errorf("%q: got %d, %v", test.text, bytes, err)
+		}
+	}
+}
+
+func TestParseCPU(t *testing.T) {
+	tests := []struct {
+		text        string
+		thousandths int64
+		refused     bool
+	}{
+		{text: "1", thousandths: 1000},
+		{text: "0.5", thousandths: 500},
+		{text: "0.25", thousandths: 250},
+		{text: "1.125", thousandths: 1125},
+		{text: "500m", thousandths: 500},
+		{text: "0.01", thousandths: 10},
+		{text: "10m", thousandths: 10},
+		{text: "1000", thousandths: 1_000_000},
+		{text: "9m", refused: true},
+		{text: "0.009", refused: true},
+		{text: "1000.001", refused: true},
+		{text: "999999999m", refused: true},
+		{text: "", refused: true},
+		{text: ".5", refused: true},
+		{text: "0.5m", refused: true},
+		{text: "0.1234", refused: true},
+		{text: "-1", refused: true},
+		{text: "1e3", refused: true},
+	}
+	for _, test := range tests {
+		thousandths, err := nightwatch.ParseCPU(test.text)
+		if (err != nil) != test.refused || thousandths != test.thousandths {
+			t.Errorf("%q: got %d, %v", test.text, thousandths, err)
 		}
 	}
 }

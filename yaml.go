@@ -11,10 +11,14 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
+// byteOrderMark is what some editors write at the beginning of UTF-8.
+var byteOrderMark = []byte("\ufeff")
+
 // toJSON gives the JSON of a value that is JSON (first byte "{") or YAML. YAML scalars keep what was written: a
 // timestamp stays a string and "on" stays a key. Aliases and merges are refused, as they let a small value stand for a
 // huge one, and so is more than one document.
 func toJSON(value []byte) ([]byte, error) {
+	value = bytes.TrimPrefix(value, byteOrderMark)
 	trimmed := bytes.TrimLeft(value, " \t\r\n")
 	if len(trimmed) == 0 || trimmed[0] == '{' || trimmed[0] == '[' {
 		return value, nil

@@ -204,3 +204,26 @@ func TestNothingIsClaimedPastTheDeadline(t *testing.T) {
 		t.Errorf("%+v", run)
 	}
 }
+
+// A run that says what it was submitted with runs that, whatever has been accepted since, until the task is gone.
+func TestClaimOfASubmission(t *testing.T) {
+	r := newRig(t).start()
+	submitted, err := nightwatch.ParseTask(demo, []byte(`{"process":{"command":["echo","first"]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.give("rev-3", func(run *nightwatch.Run) {
+		run.Submitted = &nightwatch.Accepted{Key: demo, Revision: 3, UID: r.taskUID, Task: *submitted}
+	})
+	run := r.wait("rev-3", "is done", in(nightwatch.PhaseSucceeded))
+	if a := <-r.process.attempts; a.Task.Process.Command[1] != "first" || run.TaskRevision != 3 || run.Submitted != nil {
+		t.Errorf("ran %+v, recorded %+v", a.Task.Process, run)
+	}
+	if _, err := r.client.Delete(t.Context(), r.keys.Accepted(demo)); err != nil {
+		t.Fatal(err)
+	}
+	r.give("rev-4", func(run *nightwatch.Run) {
+		run.Submitted = &nightwatch.Accepted{Key: demo, Revision: 4, UID: r.taskUID, Task: *submitted}
+	})
+	r.wait("rev-4", "is canceled", in(nightwatch.PhaseCanceled))
+}

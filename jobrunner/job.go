@@ -25,16 +25,19 @@ type job struct {
 	detached bool // its effect lives apart from the node
 	ctx      context.Context
 	end      context.CancelCauseFunc
-	leave    func() // ends the process's own exclusion of the task's dispatch
+	leave    func()        // ends the process's own exclusion of the task's dispatch
+	writing  chan struct{} // held by who writes the record
+	feedback *Feedback     // of the attempt under way; nil before it
 
 	mu       sync.Mutex
 	run      nightwatch.Run
 	created  int64 // CreateRevision of the queue key: another one is another assignment
 	revision int64 // ModRevision of the run's record
 	claimed  bool
-	again    bool  // this very attempt was claimed before, and has a Job's name on record: its effect may exist
-	locked   int64 // CreateRevision of our key under locks/, 0 when we have none
-	failures int   // tries in a row that etcd did not answer
+	again    bool      // this very attempt was claimed before, and has a Job's name on record: its effect may exist
+	locked   int64     // CreateRevision of our key under locks/, 0 when we have none
+	failures int       // tries in a row that etcd did not answer
+	started  time.Time // when this attempt was claimed
 }
 
 // errNotOurs says that the run belongs to another session, or has ended.
@@ -48,7 +51,7 @@ func (w *Worker) newJob(key string, q queued) *job {
 	return &job{
 		w: w, key: key, run: run, created: q.created, revision: q.revision, runner: runner, detached: detached, ctx: ctx, end: end,
 		log:   w.cfg.Logger.With("task", run.Task, "run", run.ID, "attempt", run.Attempt),
-		leave: func() {},
+		leave: func() {}, writing: make(chan struct{}, 1),
 	}
 }
 
@@ -183,6 +186,7 @@ func (j *job) hold(record nightwatch.Run, revision int64) {
 		record.Cancel, record.Term = j.run.Cancel, j.run.Term
 	}
 	j.claimed, j.run, j.revision, j.failures = true, record, max(j.revision, revision), 0
+	j.started = time.Now().UTC().Truncate(time.Millisecond)
 	j.run.Fence = revision
 	if needed {
 		j.locked = revision
@@ -209,6 +213,8 @@ func (j *job) claimTxn() (*store.Txn, nightwatch.Run) {
 	if preparer, ok := j.runner.(Preparer); ok {
 		j.again = record.Job != nil
 		preparer.Prepare(&record, j.w.cfg.ClusterID)
+	} else {
+		record.Progress, record.Result = nil, nil // an earlier attempt's
 	}
 	keys, txn := j.w.keys, new(store.Txn)
 	txn.Seen(keys.Run(record.Task, record.ID), j.revision)
@@ -307,6 +313,9 @@ func (j *job) attempt(accepted *nightwatch.Accepted) {
 	if accepted != nil && accepted.UID != record.TaskUID {
 		accepted = nil // another life of the task's key
 	}
+	if accepted != nil && record.Submitted != nil {
+		accepted = record.Submitted // a newer put is another run's
+	}
 	changed := accepted != nil && accepted.Task.Runner() != record.Runner
 	switch {
 	case j.runner == nil:
@@ -325,9 +334,16 @@ func (j *job) attempt(accepted *nightwatch.Accepted) {
 	j.log.Debug("start", "runner", record.Runner, "fence", record.Fence)
 	j.w.cfg.Metrics.started(record.Runner)
 	a := j.describe(&record, accepted)
-	outcome := j.runner.Run(j.ctx, a)
+	ctx, release := untilRunTimeout(j.ctx, &record, a.Task)
+	defer release()
+	j.feedback = Listen(j.w.cfg.Life, a)
+	outcome := j.runner.Run(ctx, a)
+	j.feedback.Close()
 	j.w.cfg.Metrics.ended(record.Runner, outcome)
+	wait, again := j.retryWait(a.Task, &outcome)
 	switch {
+	case again:
+		j.retry(outcome, wait)
 	case outcome.Phase != "":
 		j.finish(outcome)
 	case errors.Is(context.Cause(j.ctx), ErrStopping), j.hurried():

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/nightwatch-go/nightwatch"
@@ -15,9 +16,13 @@ import (
 // record: for a Job, its uid.
 func (j *job) save(ctx context.Context, change func(*nightwatch.Run)) error {
 	err := j.write(ctx, change, false)
-	if err != nil {
+	switch {
+	case err == nil:
+	case ctx.Err() != nil && !errors.Is(err, errNotOurs):
+		return err // it is the caller's patience that has ended
+	default:
 		j.end(ErrSessionLost)
-		return err
+		return fmt.Errorf("%w: %w", ErrSessionLost, err)
 	}
 	j.mu.Lock()
 	freed := j.locked == 0
@@ -41,18 +46,24 @@ func (j *job) finish(outcome Outcome) {
 	ended := time.Now().UTC().Truncate(time.Millisecond) // once: a repeated write is the same write
 	err := j.write(ctx, func(r *nightwatch.Run) {
 		r.Phase, r.Reason, r.Message = outcome.Phase, outcome.Reason, Clip(outcome.Message)
+		r.Submitted = nil
 		if r.Cancel != nil && outcome.Reason == nightwatch.ReasonCancelRequested {
 			r.Reason = r.Cancel.Reason()
 			if r.Message == "" {
 				r.Message = r.Cancel.Message()
 			}
 		}
-		r.ExitCode, r.EndTime = outcome.ExitCode, ended
-		var tail Tail
-		_, _ = tail.Write([]byte(outcome.Output))
-		r.Output = tail.String()
+		r.ExitCode, r.EndTime, r.Output = outcome.ExitCode, ended, lastOutput(outcome)
+		r.Usage = outcome.Usage
 	}, true)
 	j.report(err, "end", "phase", outcome.Phase, "reason", outcome.Reason)
+}
+
+// lastOutput is the end of what an attempt wrote.
+func lastOutput(outcome Outcome) string {
+	var tail Tail
+	_, _ = tail.Write([]byte(outcome.Output))
+	return tail.String()
 }
 
 // handBack gives an unclaimed run back to wait for another node, or for what the reason says.
@@ -134,13 +145,31 @@ const (
 )
 
 // write changes the record under the revision that we know, again and again until etcd answers. With off set the
-// run leaves our queue as well. errNotOurs says that the run is another's.
+// run leaves our queue as well, with the last that the attempt said of itself. errNotOurs says that the run is
+// another's.
 func (j *job) write(ctx context.Context, change func(*nightwatch.Run), off bool) error {
+	// One at a time: of two that start from one revision, one is refused and must not take what the other wrote for
+	// what somebody else did.
+	select {
+	case j.writing <- struct{}{}:
+		defer func() { <-j.writing }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	for {
 		j.mu.Lock()
 		record, revision, locked := j.run, j.revision, j.locked
 		j.mu.Unlock()
+		if !off && record.Phase != nightwatch.PhaseRunning {
+			return errNotOurs // ended or given back meanwhile, by this very job
+		}
 		change(&record)
+		if off && j.feedback != nil {
+			j.feedback.Fill(&record)
+		}
+		if record.Phase == nightwatch.PhaseSucceeded {
+			record.Checkpoint = nil // there is no next attempt
+		}
 		value := encode(&record)
 		key := j.w.keys.Run(record.Task, record.ID)
 		var txn store.Txn
@@ -166,7 +195,7 @@ func (j *job) write(ctx context.Context, change func(*nightwatch.Run), off bool)
 		case ctx.Err() != nil:
 			return err
 		case errors.Is(err, nightwatch.ErrRefused):
-			if done, err := j.afterRefusal(ctx, key, value, frees); done || err != nil {
+			if done, err := j.afterRefusal(ctx, key, revision, value, frees); done || err != nil {
 				return err
 			}
 		default:
@@ -189,8 +218,9 @@ func (j *job) wrote(record nightwatch.Run, revision int64, freed bool) {
 	}
 }
 
-// afterRefusal reads what the record says instead: done means that an earlier try of ours stands there.
-func (j *job) afterRefusal(ctx context.Context, key string, value []byte, frees bool) (done bool, err error) {
+// afterRefusal reads what the record says instead of what it said at the revision that the write was refused at: done
+// means that an earlier try of ours stands there.
+func (j *job) afterRefusal(ctx context.Context, key string, refusedAt int64, value []byte, frees bool) (done bool, err error) {
 	response, err := j.w.cfg.Store.Client().Get(ctx, key)
 	if err != nil {
 		j.pause(ctx)
@@ -217,8 +247,8 @@ func (j *job) afterRefusal(ctx context.Context, key string, value []byte, frees 
 	if now.Session != j.w.cfg.Session || now.Attempt != j.run.Attempt || !now.Live() {
 		return false, errNotOurs
 	}
-	if kv.ModRevision == j.revision {
-		// The record is as we know it, so it was the lock that somebody took away. That excuses nobody from writing
+	if kv.ModRevision == refusedAt {
+		// The record is as we knew it, so it was the lock that somebody took away. That excuses nobody from writing
 		// down what happened.
 		j.locked = 0
 		return false, nil

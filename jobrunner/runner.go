@@ -66,7 +66,7 @@ type RunName struct{ Task, Run string }
 
 // Attempt is one try of a run, as its Runner sees it.
 type Attempt struct {
-	// Run is what may be told to user code.
+	// Run is what may be told to user code. What user code says by its methods goes into the record.
 	Run Run
 	// Task is the version of the task that this attempt runs. It is nil, for a Preparer only, when the task is gone and
 	// the run is only to be ended.
@@ -82,13 +82,16 @@ type Attempt struct {
 	// session is renewed.
 	Deadline func() time.Time
 	// Save changes the record in etcd under its revision. The first call after the effect frees the task's mutex; a
-	// Preparer's effect is there when the record has Job.UID. An error means that the run is no longer this
-	// session's (ctx is about to end): touch nothing.
+	// Preparer's effect is there when the record has Job.UID. An error while the ctx it was given lives means that the
+	// run is no longer this session's (the attempt's ctx is about to end): touch nothing. When that ctx ended first,
+	// nobody knows whether the change was made. It is safe for concurrent use.
 	Save   func(ctx context.Context, change func(*nightwatch.Run)) error
 	Logger hclog.Logger
 }
 
-// Run is what user code is told of the attempt it is.
+// Run is what user code is told of the attempt it is, and by its methods what user code says of it. A copy of it is the
+// same run; its methods are safe for concurrent use. Those of a Run that was made by hand, as in a test of user code,
+// check what they are given, and keep nothing; runnertest.Attempt makes one that does.
 type Run struct {
 	Namespace string
 	Task      string
@@ -100,7 +103,10 @@ type Run struct {
 	Fence int64
 	// IdempotencyKey is the same whenever the same attempt is repeated.
 	IdempotencyKey string
-	Params         map[string]json.RawMessage
+	// Params are the task's with the request's laid over them.
+	Params map[string]json.RawMessage
+
+	feedback *Feedback
 }
 
 // Outcome is how an attempt ended.
@@ -112,6 +118,10 @@ type Outcome struct {
 	ExitCode        *int
 	// Output is the end of what the attempt wrote; only the last nightwatch.MaxOutput bytes are kept.
 	Output string
+	// Usage is of a runner that knows what the attempt used.
+	Usage *nightwatch.Usage
+	// Hint is what the attempt itself says of another one, should it have failed.
+	Hint nightwatch.RetryHint
 }
 
 // Causes for which the context of an attempt ends.
@@ -130,6 +140,8 @@ func Stopped(ctx context.Context) Outcome {
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, ErrCancel):
 		return Outcome{Phase: nightwatch.PhaseCanceled, Reason: nightwatch.ReasonCancelRequested}
+	case errors.Is(cause, errRunTimeout):
+		return Outcome{Phase: nightwatch.PhaseFailed, Reason: nightwatch.ReasonTimeout, Message: "the run took longer than its runTimeout"}
 	case errors.Is(cause, ErrTimeout), errors.Is(cause, context.DeadlineExceeded):
 		return Outcome{Phase: nightwatch.PhaseFailed, Reason: nightwatch.ReasonTimeout, Message: "the attempt took longer than its timeout"}
 	default:

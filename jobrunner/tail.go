@@ -14,11 +14,13 @@ func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 const maxMessage = 512
 
 // Clip bounds a message whose length somebody else decides on, such as a server or a handler, and makes it valid UTF-8.
-func Clip(message string) string {
-	if len(message) > maxMessage {
-		message = message[:maxMessage] + "…"
+func Clip(message string) string { return clip(message, maxMessage) }
+
+func clip(text string, limit int) string {
+	if len(text) > limit {
+		text = text[:limit] + "…"
 	}
-	return strings.ToValidUTF8(message, "\uFFFD")
+	return strings.ToValidUTF8(text, "\uFFFD")
 }
 
 // Tail keeps the last nightwatch.MaxOutput bytes written to it. It is not safe for concurrent use.

@@ -94,6 +94,43 @@ func TestSaveIsRefusedWhenTheRunWasMoved(t *testing.T) {
 	}
 }
 
+// The watch tells of a wish to cancel while the write that it made void is under way: what that write is refused for is
+// the wish, and not that somebody took the lock away.
+func TestCancelOvertakesAWrite(t *testing.T) {
+	r := newRig(t)
+	broken, saved := make(chan struct{}), make(chan error, 1)
+	r.process.run = func(ctx context.Context, a *Attempt) Outcome {
+		<-broken
+		saved <- a.Save(context.WithoutCancel(ctx), func(*nightwatch.Run) {})
+		<-ctx.Done()
+		return Stopped(ctx)
+	}
+	r.start()
+	key := r.give("a")
+	<-r.process.attempts
+	r.mu.Lock()
+	created := r.queue[key].created
+	r.mu.Unlock()
+	r.proxy.HoldRequests()
+	close(broken)
+	etcdtest.Eventually(t, soon, func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return len(r.jobs[key].writing) == 1
+	}, "the write is under way")
+	run, revision := r.tellCancel("a")
+	r.apply(store.Batch{Revision: revision, Events: []store.Event{{Key: key, Value: encode(&run), CreateRevision: created, ModRevision: revision}}})
+	r.proxy.Resume()
+	if err := <-saved; err != nil {
+		t.Error(err)
+	}
+	if h, err := r.store.Holds(t.Context(), demo); err != nil || h.Locked {
+		t.Errorf("%+v %v: want the lock freed by the write", h, err)
+	}
+	r.wait("a", "is canceled", in(nightwatch.PhaseCanceled))
+	r.clean()
+}
+
 // A run that is given back may be given to the same session again before the job that gave it back is quite over.
 func TestSameRunGivenAgainWhileItsJobEnds(t *testing.T) {
 	for _, snapshot := range []bool{false, true} {

@@ -30,6 +30,8 @@ type Account struct {
 	Runs []nightwatch.Run
 	// Freezes are the freeze keys that cover the task, by their tails: "<namespace>/<task>", "<namespace>", "_cluster".
 	Freezes map[string]nightwatch.Freeze
+	// FreezeErrors say what is wrong with the values of some of them, which freeze all the same, by the same tails.
+	FreezeErrors map[string]string
 	// Calendars are those of the version in force that are in force themselves, by name.
 	Calendars map[string]nightwatch.AcceptedCalendar
 	// Nodes are the live ones.
@@ -83,6 +85,25 @@ func (a Account) checkable() (bound, bool) {
 	return latest, true
 }
 
+// from is the time after which times are still to be met: the cursor, or the change of a calendar since.
+func (a Account) from() time.Time {
+	from := a.Status.Cursor
+	if a.Status.Still == nightwatch.ReasonCalendarMissing {
+		return from
+	}
+	for _, name := range a.Accepted.Task.Calendars.Names() {
+		from = later(from, a.Calendars[name].Since)
+	}
+	return from
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
 // still is the reason for which no time of the task counts or is met at the moment; empty: there is none.
 func (a Account) still() string {
 	_, missing := a.Times()
@@ -108,7 +129,7 @@ func (a Account) exhausted() bool {
 	if a.Accepted == nil || a.Status == nil {
 		return false
 	}
-	limit := a.Accepted.Task.MaxRuns
+	limit := int64(a.Accepted.Task.MaxRuns)
 	return limit > 0 && a.Status.StartedRuns >= limit
 }
 

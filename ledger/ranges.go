@@ -25,6 +25,13 @@ func Add(l nightwatch.Ledger, r nightwatch.LedgerRange, adjacent func(end, begin
 	}
 	ranges := slices.Clone(l.Ranges)
 	i, _ := slices.BinarySearchFunc(ranges, r, func(a, b nightwatch.LedgerRange) int { return a.From.Compare(b.From) })
+	if i > 0 && ranges[i-1].To.After(r.To) {
+		// Of two times of an earlier version: by the one in force there is another between them.
+		second := ranges[i-1]
+		second.From, second.Count = second.To, second.Count-1
+		ranges[i-1].To, ranges[i-1].Count = ranges[i-1].From, 1
+		ranges = slices.Insert(ranges, i, second)
+	}
 	ranges = slices.Insert(ranges, i, r)
 	for _, j := range []int{i, i - 1} { // the neighbour behind first, so that the index before stays right
 		if j >= 0 && j+1 < len(ranges) && mergeable(ranges[j], ranges[j+1], adjacent) {
@@ -60,7 +67,11 @@ func Find(l nightwatch.Ledger, at time.Time) (nightwatch.LedgerRange, bool) {
 }
 
 func find(l nightwatch.Ledger, at time.Time) int {
-	return slices.IndexFunc(l.Ranges, func(r nightwatch.LedgerRange) bool { return covers(r, at) })
+	i, _ := slices.BinarySearchFunc(l.Ranges, at, func(r nightwatch.LedgerRange, at time.Time) int { return r.To.Compare(at) })
+	if i < len(l.Ranges) && covers(l.Ranges[i], at) {
+		return i
+	}
+	return -1
 }
 
 // covers tells whether at may be one of the range's times. Its ends are; between them there are Count-2 others.
@@ -104,13 +115,19 @@ func split(r nightwatch.LedgerRange, at time.Time, times *schedule.Schedule) (le
 		left.Count = min(max(countLeft(r, at, times, rest), 1), rest-1)
 		right.Count = rest - left.Count
 	}
-	// A range from an earlier version may have none of these times: then a side ends where the range itself does.
+	// A range from an earlier version may have other times than these: then a side of several has them anywhere.
 	left.To, right.From = r.From, r.To
-	if prev, ok := times.Prev(at); ok && prev.After(r.From) && left.Count > 1 {
-		left.To = prev
+	if left.Count > 1 {
+		left.To = at.Add(-time.Millisecond)
+		if prev, ok := times.Prev(at); ok && prev.After(r.From) {
+			left.To = prev
+		}
 	}
-	if next, ok := times.Next(at); ok && next.Before(r.To) && right.Count > 1 {
-		right.From = next
+	if right.Count > 1 {
+		right.From = at.Add(time.Millisecond)
+		if next, ok := times.Next(at); ok && next.Before(r.To) {
+			right.From = next
+		}
 	}
 	return left, right
 }

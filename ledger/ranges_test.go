@@ -155,7 +155,7 @@ func TestCarve(t *testing.T) {
 		{
 			name: "of a count that is more than the schedule says now", with: []nightwatch.LedgerRange{several("10:05", "10:15", 9, missed)},
 			at: at("10:10"), from: several("10:05", "10:15", 9, missed),
-			want: []nightwatch.LedgerRange{one("10:05", missed), several("10:15", "10:15", 7, missed)},
+			want: []nightwatch.LedgerRange{one("10:05", missed), several("10:10:00.001", "10:15", 7, missed)},
 		},
 		{name: "between ranges", with: []nightwatch.LedgerRange{before, hour}, at: at("10:03")},
 		{name: "behind them", with: []nightwatch.LedgerRange{before, hour}, at: at("11:05")},
@@ -299,5 +299,28 @@ func checkLedger(t *rapid.T, l nightwatch.Ledger, want nightwatch.Counts) {
 			t.Fatalf("range %+v spans %d times", r, n)
 		}
 		end = r.To
+	}
+}
+
+// Between two times of an earlier version the one in force may have another.
+func TestAddBetweenAPair(t *testing.T) {
+	l := nightwatch.Ledger{Ranges: []nightwatch.LedgerRange{several("10:00", "10:10", 2, missed), one("10:20", missed)}}
+	l = ledger.Add(l, one("10:05", succeeded), func(_, _ time.Time) bool { return true })
+	want := []nightwatch.LedgerRange{one("10:00", missed), one("10:05", succeeded), one("10:10", missed), one("10:20", missed)}
+	if !slices.Equal(l.Ranges, want) {
+		t.Errorf("%+v", l.Ranges)
+	}
+}
+
+// Whatever a range of an earlier version is carved by, it loses one occurrence with each time.
+func TestCarveCountsByAnotherSchedule(t *testing.T) {
+	times := accept(t, at("00:00"), `"every":"10m"`).Task.Times()
+	l := nightwatch.Ledger{Ranges: []nightwatch.LedgerRange{several("10:05", "10:20", 4, missed)}} // of every 5m
+	for i, clock := range []string{"10:10", "10:20"} {
+		carved, _, ok := ledger.Carve(l, at(clock), times)
+		if n := total(carved).Missed; !ok || n != int64(3-i) {
+			t.Fatalf("%s: %v, %d left, %+v", clock, ok, n, carved.Ranges)
+		}
+		l = carved
 	}
 }

@@ -66,7 +66,7 @@ func (y *inquiry) next() (time.Time, bool) {
 	case y.times.AfterFinish():
 		return y.a.following(y.times)
 	}
-	return y.times.Next(y.a.Status.Cursor)
+	return y.times.Next(y.a.from())
 }
 
 // tellNext answers for a task that waits for its next time.

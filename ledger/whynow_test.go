@@ -75,6 +75,15 @@ func TestWhyNow(t *testing.T) {
 			details:  []string{"freeze/default/demo is there, until 2026-11-20T12:00:00Z.\nfreeze/_cluster is there, by ops, until somebody deletes it."},
 		},
 		{
+			name: "a freeze that cannot be read", reason: "Frozen",
+			change: func(a *ledger.Account) {
+				a.Freezes = map[string]nightwatch.Freeze{demo: {}}
+				a.FreezeErrors = map[string]string{demo: "until: \"tomorrow\": want a time"}
+			},
+			headline: "Nothing starts (Frozen): a freeze covers it, and nothing starts until that ends.",
+			details:  []string{"freeze/default/demo is there, until somebody deletes it (its value is not as it should be: until: \"tomorrow\": want a time)."},
+		},
+		{
 			name: "a freeze that is over", reason: "Frozen",
 			change: func(a *ledger.Account) {
 				a.Freezes = map[string]nightwatch.Freeze{"default": {Until: at("11:00:29")}, demo: {}}
@@ -134,7 +143,7 @@ func TestWhyNow(t *testing.T) {
 			change: func(a *ledger.Account) {
 				a.Runs, a.Status.LastRun = []nightwatch.Run{submission}, &submission
 			},
-			headline: "Run rev-12 failed (Timeout): the attempt took longer than the task's timeout. The task has no schedule: it runs again when it is put.",
+			headline: "Run rev-12 failed (Timeout): it took longer than the task's timeout or runTimeout. The task has no schedule: it runs again when it is put.",
 		},
 		{
 			name: "no schedule, suspended with something to do", fields: `"suspend":true`, reason: "Suspended", change: func(a *ledger.Account) { a.Status.PendingRevision = 12 },

@@ -34,9 +34,38 @@ func (y *inquiry) fate(r *nightwatch.Run) string {
 		return fmt.Sprintf("run %s succeeded%s", r.ID, took(r))
 	case nightwatch.PhaseFailed:
 		return fmt.Sprintf("run %s failed%s", r.ID, took(r)) + because(r.Reason, over(r.Reason), r.Message)
+	case nightwatch.PhaseCanceled:
+		return fmt.Sprintf("run %s was canceled", r.ID) + y.canceled(r)
 	default:
 		return fmt.Sprintf("run %s was %s", r.ID, lower(r.Phase)) + because(r.Reason, over(r.Reason), r.Message)
 	}
+}
+
+// canceled is because for a run that was canceled: of a wish of somebody it says whose it was.
+func (y *inquiry) canceled(r *nightwatch.Run) string {
+	if r.Cancel == nil {
+		return because(r.Reason, over(r.Reason), r.Message)
+	}
+	message := r.Message
+	if message == r.Cancel.Why { // the record repeats the wish, which is told here
+		message = ""
+	}
+	if r.Reason != nightwatch.ReasonCancelRequested {
+		return because(r.Reason, over(r.Reason), message)
+	}
+	return because(r.Reason, y.wish(r.Cancel), message)
+}
+
+// wish is a clause on a cancel that a person asked for: who, when, and the note if there is one.
+func (y *inquiry) wish(c *nightwatch.Cancel) string {
+	text := firstOf(c.By, "somebody") + " asked for it"
+	if !c.Time.IsZero() {
+		text += " at " + y.clock.text(c.Time)
+	}
+	if c.Why != "" && c.Why != nightwatch.ReasonCancelRequested {
+		text += ": " + c.Why
+	}
+	return text
 }
 
 func took(r *nightwatch.Run) string {
@@ -82,16 +111,12 @@ func (y *inquiry) history(r *nightwatch.Run) {
 	if r.ExitCode != nil && *r.ExitCode != 0 {
 		y.detail("Its exit code is %d.", *r.ExitCode)
 	}
-	if r.Cancel != nil {
-		text := "Its cancel was asked for"
-		if r.Cancel.By != "" {
-			text += " by " + r.Cancel.By
+	if r.Cancel != nil && r.Phase != nightwatch.PhaseCanceled { // of one that was canceled the fate tells
+		if reason := r.Cancel.Reason(); reason == nightwatch.ReasonCancelRequested {
+			y.detail("It was to be canceled (%s): %s.", reason, y.wish(r.Cancel))
+		} else {
+			y.detail("It was to be canceled (%s) from %s on: %s.", reason, y.clock.text(r.Cancel.Time), over(reason))
 		}
-		text += " at " + y.clock.text(r.Cancel.Time)
-		if r.Cancel.Why != "" {
-			text += ": " + r.Cancel.Why
-		}
-		y.detail("%s.", text)
 	}
 }
 
@@ -113,7 +138,7 @@ func (y *inquiry) obstacles(at time.Time) {
 	}
 }
 
-// freeze is a sentence on a freeze key: who, why, until when.
+// freeze is a sentence on a freeze key: who, why, until when, and what is wrong with it.
 func (y *inquiry) freeze(tail string, f nightwatch.Freeze, at time.Time) string {
 	text := "freeze/" + tail + " is there"
 	if f.By != "" {
@@ -131,6 +156,9 @@ func (y *inquiry) freeze(tail string, f nightwatch.Freeze, at time.Time) string 
 	}
 	if f.Note != "" {
 		text += ": " + f.Note
+	}
+	if fault := y.a.FreezeErrors[tail]; fault != "" {
+		text += " (its value is not as it should be: " + fault + ")"
 	}
 	return text + "."
 }

@@ -12,9 +12,9 @@ import (
 
 // tellTime answers for one time, which may be to come.
 func (y *inquiry) tellTime(asked time.Time) {
-	at := y.meant(asked.UTC())
-	y.answer.At = at
 	from, checkable := y.a.checkable()
+	at := y.meant(asked.UTC(), from.time)
+	y.answer.At = at
 	known := checkable && y.times != nil && at.After(from.time)
 	y.answer.Expected = known && y.has(at)
 	if r := y.record(at); r != nil {
@@ -45,12 +45,12 @@ func (y *inquiry) tellTime(asked time.Time) {
 	y.requestedAround(asked)
 }
 
-// meant is the nominal time that a time given by a person stands for.
-func (y *inquiry) meant(asked time.Time) time.Time {
+// meant is the nominal time that a time given by a person stands for. The times of the schedule say so after since only.
+func (y *inquiry) meant(asked, since time.Time) time.Time {
 	at := asked.Truncate(time.Millisecond)
 	width := time.Duration(0)
 	switch {
-	case at.Nanosecond() != 0 || y.record(at) != nil || y.has(at):
+	case at.Nanosecond() != 0 || y.record(at) != nil || at.After(since) && y.has(at):
 		return at
 	case at.Second() == 0:
 		width = time.Minute
@@ -58,8 +58,8 @@ func (y *inquiry) meant(asked time.Time) time.Time {
 		width = time.Second
 	}
 	within := []time.Time{}
-	if y.times != nil {
-		within, _ = y.times.Between(at, at.Add(width-time.Millisecond), 2)
+	if last := at.Add(width - time.Millisecond); y.times != nil && last.After(since) {
+		within, _ = y.times.Between(later(at, since), last, 2)
 	}
 	for i := range y.a.Runs {
 		if r := &y.a.Runs[i]; recordOf(r) && r.NominalTime.After(at) && r.NominalTime.Before(at.Add(width)) {
@@ -252,7 +252,7 @@ func (y *inquiry) tellUnknown(at time.Time, from bound, checkable bool) {
 	case y.a.Accepted == nil:
 		y.say(NeverAccepted, "Nothing was due at %s: no version of the task was ever accepted.", when)
 		y.verdict()
-	case status != nil && at.Before(status.CreateTime):
+	case status != nil && at.Before(status.CreateTime) && (status.EarliestTime.IsZero() || at.Before(status.EarliestTime)):
 		y.say(BeforeTask, "The task did not exist at %s: it was first seen at %s.", when, y.clock.text(status.CreateTime))
 	case !y.a.Ledger.Since.IsZero() && !at.After(y.a.Ledger.Since):
 		y.say(BeforeLedger, "%s is older than the ledger tells: up to %s there are totals only.", when, y.clock.text(y.a.Ledger.Since))

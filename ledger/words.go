@@ -22,6 +22,7 @@ var meanings = map[string]meaning{
 	},
 	nightwatch.ReasonLocked:    {waits: "somebody holds the task's lock, under locks/<namespace>/<task>/"},
 	nightwatch.ReasonNotBefore: {waits: "its start is delayed by the task's jitter, and that time has not come"},
+	nightwatch.ReasonRetry:     {waits: "an attempt of it failed, and the time of the next one has not come"},
 	nightwatch.ReasonFrozen: {
 		waits: "a freeze covers it, and nothing starts until that ends",
 		over:  "a freeze covered the task then: a key under freeze/ for the task, its namespace or the cluster",
@@ -34,7 +35,8 @@ var meanings = map[string]meaning{
 
 	nightwatch.ReasonExitCode:        {over: "the program ended with an exit code other than 0"},
 	nightwatch.ReasonSignal:          {over: "the program was ended by a signal"},
-	nightwatch.ReasonTimeout:         {over: "the attempt took longer than the task's timeout"},
+	nightwatch.ReasonTimeout:         {over: "it took longer than the task's timeout or runTimeout"},
+	nightwatch.ReasonOOMKilled:       {over: "it used more memory than it may"},
 	nightwatch.ReasonStartRefused:    {over: "it could not be started: its runner refused it"},
 	nightwatch.ReasonGuardLost:       {over: "the guard of the node's processes died, and the program with it"},
 	nightwatch.ReasonHandlerError:    {over: "the handler returned an error"},

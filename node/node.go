@@ -71,8 +71,9 @@ func New(client *clientv3.Client, cfg Config) (*Node, error) {
 	return n, nil
 }
 
-// Handle registers fn for tasks with handler: {name: name}. Handlers may come and go while the node runs; the cluster
-// follows. The function that it returns takes fn away: nothing new starts, what runs goes on.
+// Handle registers fn for tasks with handler: {name: name}; handler.Typed makes one that takes its params as a struct.
+// Handlers may come and go while the node runs; the cluster follows. The function that it returns takes fn away: nothing
+// new starts, what runs goes on.
 func (n *Node) Handle(name string, fn func(ctx context.Context, run jobrunner.Run) error) (remove func(), err error) {
 	return n.handlers.Handle(name, fn)
 }

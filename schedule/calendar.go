@@ -22,7 +22,12 @@ type Calendar struct {
 	yearly    [13]uint32 // of each month, bit d: day d
 	anyYearly bool       // some yearly day is set
 	spans     []dayRange // sorted, with a day at least between two
+	warnings  []Error
 }
+
+// Warnings are what is accepted but may not be what was meant: events of the iCalendar file that do not count because
+// they are at a time of day.
+func (c *Calendar) Warnings() []Error { return slices.Clone(c.warnings) }
 
 // dayRange is a run of days since the Unix epoch, both ends included.
 type dayRange struct{ first, last int64 }
@@ -36,9 +41,10 @@ type dayRange struct{ first, last int64 }
 // case ("Sat", "saturday"). The order does not matter and repeated days do no harm. At most 10,000 entries.
 //
 // Of an iCalendar file (RFC 5545) of at most 1 MiB, the all-day events count: those whose DTSTART is a date, with
-// RRULE, RDATE, EXDATE and single occurrences that another event replaces. Events at a time of day and canceled ones
-// do not. A rule is followed up to the end of 2099, and all events together may have 20,000 days. A file without any
-// all-day event is refused.
+// RRULE, RDATE, EXDATE and single occurrences that another event replaces. So do those that Outlook writes as midnights
+// and marks with X-MICROSOFT-CDO-ALLDAYEVENT:TRUE, by their dates as written. Events at a time of day, of which
+// Warnings tells, and canceled ones do not. A rule is followed up to the end of 2099, and all events together may have
+// 20,000 days. A file without any all-day event is refused.
 func ParseCalendar(days []string, ics string) (*Calendar, error) {
 	c, err := parseCalendar(days, ics)
 	if err != nil {
@@ -61,9 +67,12 @@ func parseCalendar(days []string, ics string) (*Calendar, *Error) {
 		}
 	}
 	if ics != "" {
-		spans, err := eventDays(ics)
+		spans, warning, err := eventDays(ics)
 		if err != nil {
 			return nil, refuse("ics", "", "%s", err)
+		}
+		if warning != "" {
+			c.warnings = append(c.warnings, *refuse("ics", "", "%s", warning))
 		}
 		c.spans = append(c.spans, spans...)
 	}

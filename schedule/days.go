@@ -40,6 +40,10 @@ func (r *dayRules) takeDay(item string) (taken bool, err error) {
 	case "W":
 		return true, errors.New("day of month W stands behind a day: want 1W to 31W, or LW")
 	}
+	if strings.HasPrefix(strings.ToUpper(item), "L-") {
+		return true, fmt.Errorf("day of month %s is not supported: want L for the last day, LW for the last working day, "+
+			"or 15W for the working day nearest to the 15th", cut(item))
+	}
 	text, found := cutLetter(item, 'W')
 	if !found {
 		return false, nil

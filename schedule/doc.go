@@ -43,8 +43,8 @@
 // "and" both must match always, and "0 0 13 * 5" is Friday the 13th. A spec that
 // restricts both and does not say which it means gets a warning.
 //
-// The descriptors are @yearly (@annually), @monthly, @weekly, @daily (@midnight),
-// @hourly, and @every with a duration. "CRON_TZ=Zone " or "TZ=Zone " before the
+// The descriptors, in any case, are @yearly (@annually), @monthly, @weekly, @daily (@midnight),
+// @hourly, and @every with a duration (90s, 1h30m, 7d, 1d12h). "CRON_TZ=Zone " or "TZ=Zone " before the
 // expression overrides [Spec.TimeZone].
 //
 // Several expressions are a union: an instant that two of them name is one

@@ -43,11 +43,18 @@ type wording struct {
 	fromBefore   string // two instants
 	zone         string // what was said, the zone of its times
 	jitter       string
+	daysOf       string // days of calendars, whose they are: a zone
 
-	// No formats.
-	daylight  map[daylight]string // what becomes of fixed times, where it is not the default
-	calendars map[string]string   // what becomes of times on days that are not included
+	daylight map[daylight]string // no formats: what becomes of fixed times, where it is not the default
+
+	// Days of calendars.
+	counting map[dayChoice]string // no formats: the days that count
+	others   map[dayChoice]string // no formats: the days that do not
+	moved    map[string]string    // by what OnExcluded says: the days from which times are moved
 }
+
+// dayChoice is which of their kinds the calendars of a schedule are.
+type dayChoice struct{ include, exclude bool }
 
 // Explain is the schedule as a sentence for people who do not know cron, in English or Chinese (Simplified); any other
 // language is English. It is made from the compiled form, so all spellings of a schedule read the same. Times of day
@@ -58,14 +65,18 @@ func (s *Schedule) Explain(language string) string {
 	if language == Chinese {
 		w = &chinese
 	}
-	parts, onExcluded := s.bare()
+	parts, days := s.bare()
 	loc, same := s.commonZone(parts)
+	zoned := onClock(parts)
 	frame := func(clauses string) string {
-		text := clauses + w.bounds(s, loc, same)
-		if same && loc != time.UTC && (onExcluded != "" || s.hasZone(parts)) {
+		text := clauses + w.bounds(s, loc, same && zoned)
+		if same && zoned && loc != time.UTC {
 			text = fmt.Sprintf(w.zone, text, loc)
 		}
-		text += w.calendars[onExcluded] + w.daylight[s.daylight]
+		if days != nil {
+			text += w.calendars(days, loc, zoned)
+		}
+		text += w.daylight[s.daylight]
 		if s.jitter > 0 {
 			text += fmt.Sprintf(w.jitter, w.duration(milliseconds(s.jitter)))
 		}
@@ -75,25 +86,36 @@ func (s *Schedule) Explain(language string) string {
 	return w.sentence(frame(w.clauses(s, parts, loc, same, min(room, maxClauses))))
 }
 
-// bare returns the parts without their calendars, and what these do to a time on a day that is not included: "" when
-// there are no calendars.
-func (s *Schedule) bare() (parts []part, onExcluded string) {
+// bare returns the parts without their calendars, and the part that tells what these do, nil when there are none: one
+// whose times are moved, if any are.
+func (s *Schedule) bare() (parts []part, days *onDays) {
 	parts = make([]part, len(s.parts))
 	for i, p := range s.parts {
 		if on, ok := p.(*onDays); ok {
-			switch {
-			case on.step > 0:
-				onExcluded = NextIncluded
-			case on.step < 0:
-				onExcluded = PreviousIncluded
-			case onExcluded == "":
-				onExcluded = Skip
+			if days == nil || on.step != 0 {
+				days = on
 			}
 			p = on.inner
 		}
 		parts[i] = p
 	}
-	return parts, onExcluded
+	return parts, days
+}
+
+// calendars tells what calendars do, and whose days they mean where the times have no zone (unless it is UTC).
+func (w *wording) calendars(days *onDays, loc *time.Location, zoned bool) string {
+	choice := dayChoice{include: len(days.include) > 0, exclude: len(days.exclude) > 0}
+	text := w.counting[choice]
+	switch {
+	case days.step > 0:
+		text = fmt.Sprintf(w.moved[NextIncluded], w.others[choice])
+	case days.step < 0:
+		text = fmt.Sprintf(w.moved[PreviousIncluded], w.others[choice])
+	}
+	if !zoned && loc != time.UTC {
+		text = fmt.Sprintf(w.daysOf, text, loc)
+	}
+	return text
 }
 
 // commonZone returns the zone that all times of the sentence are told in. Where expressions of several zones meet, each
@@ -114,11 +136,8 @@ func (s *Schedule) commonZone(parts []part) (loc *time.Location, same bool) {
 	return loc, true
 }
 
-// hasZone reports whether there is something to tell in a zone: intervals have none.
-func (s *Schedule) hasZone(parts []part) bool {
-	if s.starts != noStart || s.ends != noEnd {
-		return true
-	}
+// onClock reports whether a zone has a part in the times: in intervals it has none, and all about them is told in UTC.
+func onClock(parts []part) bool {
 	for _, p := range parts {
 		if _, ok := p.(*interval); !ok {
 			return true
@@ -163,10 +182,10 @@ func (w *wording) clauses(s *Schedule, parts []part, loc *time.Location, same bo
 	return fmt.Sprintf(w.manyForms, len(forms), text)
 }
 
-// bounds tells startsAt and endsAt.
-func (w *wording) bounds(s *Schedule, loc *time.Location, same bool) string {
+// bounds tells startsAt and endsAt, in the zone that the sentence names if it does.
+func (w *wording) bounds(s *Schedule, loc *time.Location, named bool) string {
 	text := func(ms int64) string {
-		if !same {
+		if !named {
 			return pointText(ms, time.UTC) + " UTC"
 		}
 		return pointText(ms, loc)

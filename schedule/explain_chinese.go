@@ -13,8 +13,9 @@ var chinese = wording{
 	cron:     chineseCron,
 	every:    chineseEvery,
 	duration: chineseDuration,
-	list:     chineseList,
-	sentence: func(clauses string) string { return clauses + "。" },
+	list:     func(items []string) string { return chineseList(items, "和") },
+	// What stands in brackets twice in a row stands in one pair.
+	sentence: func(clauses string) string { return strings.ReplaceAll(clauses, "）（", "，") + "。" },
 
 	counted:      "%s（自 %s 起算）",
 	once:         "%s，仅一次",
@@ -28,15 +29,25 @@ var chinese = wording{
 	before:       "，早于 %s",
 	fromBefore:   "，不早于 %s 且早于 %s",
 	zone:         "%s（%s 时间）",
-	jitter:       "，每次最多推迟 %s",
+	jitter:       "，每次推迟不到 %s，且总在下一时刻之前",
+	daysOf:       "%s（按 %s 的日期）",
 	daylight: map[daylight]string{
 		daylightSkip: "，时钟调快时跳过的时刻不执行",
 		daylightBoth: "，时钟调慢时重复的时刻执行两次",
 	},
-	calendars: map[string]string{
-		Skip:             "，仅限日历包含的日期",
-		NextIncluded:     "，遇日历不包含的日期则顺延至之后第一个包含的日期",
-		PreviousIncluded: "，遇日历不包含的日期则提前至之前最后一个包含的日期",
+	counting: map[dayChoice]string{
+		{include: true}:                "，仅限日历包含的日期",
+		{exclude: true}:                "，日历排除的日期除外",
+		{include: true, exclude: true}: "，仅限日历包含且未排除的日期",
+	},
+	others: map[dayChoice]string{
+		{include: true}:                "日历未包含的日期",
+		{exclude: true}:                "日历排除的日期",
+		{include: true, exclude: true}: "日历排除或未包含的日期",
+	},
+	moved: map[string]string{
+		NextIncluded:     "，遇%s则顺延至之后第一个有效日期",
+		PreviousIncluded: "，遇%s则提前至之前最后一个有效日期",
 	},
 }
 
@@ -56,7 +67,7 @@ func chineseTimes(c *cronPart) (text string, ofDay bool) {
 		for i, t := range d.times {
 			texts[i] = clock(t)
 		}
-		return chineseList(texts), true
+		return chineseList(texts, "和"), true
 	case d.round.n > 0:
 		return chineseRound(d.round)
 	case d.windows != nil:
@@ -64,7 +75,7 @@ func chineseTimes(c *cronPart) (text string, ofDay bool) {
 		for i, w := range d.windows {
 			texts[i] = clock(w.first) + " 至 " + clock(w.last)
 		}
-		return spaced(chineseList(texts), chineseEvery(time.Duration(d.windows[0].step)*time.Second)), true
+		return spaced(chineseList(texts, "和"), chineseEvery(time.Duration(d.windows[0].step)*time.Second)), true
 	}
 
 	all := c.follows && uint64(c.hours) == fields[hour].all()
@@ -113,7 +124,7 @@ func chineseOften(set uint64, unit, units string) string {
 		return "每" + units
 	}
 	if p := stretches(set); len(p) == 1 && p[0].step > 1 {
-		return fmt.Sprintf("第 %d 至 %d %s每 %d %s", p[0].first, p[0].last, unit, p[0].step, units)
+		return fmt.Sprintf("第 %d 至 %d %s之间，每隔 %d %s", p[0].first, p[0].last, unit, p[0].step, units)
 	}
 	return "第 " + chineseValues(set) + " " + unit
 }
@@ -153,13 +164,13 @@ func chineseDays(c *cronPart, ofDay bool) string {
 	}
 	switch {
 	case dates && weekdays && c.either:
-		return spaced(period, spaced(each, chineseDates(c))+also+chineseWeekdays(c, "每", each))
+		return spaced(period, spaced(each, chineseDates(c))+also+chineseWeekdays(c, "每", each, "和"))
 	case dates && weekdays:
-		return spaced(period, spaced(each, chineseDates(c))+"（仅当该日为"+chineseWeekdays(c, "", "当月")+"）")
+		return spaced(period, spaced(each, chineseDates(c))+"（仅当该日为"+chineseWeekdays(c, "", "当月", "或")+"）")
 	case dates:
 		return spaced(period, spaced(each, chineseDates(c)))
 	case weekdays:
-		return spaced(period, chineseWeekdays(c, "每", each))
+		return spaced(period, chineseWeekdays(c, "每", each, "和"))
 	case ofDay:
 		return period + "每天"
 	}
@@ -183,7 +194,7 @@ func chineseMonths(c *cronPart) (text string, all bool) {
 			names = append(names, fmt.Sprintf("%d 月", m))
 		}
 	}
-	return chineseList(names), false
+	return chineseList(names, "和"), false
 }
 
 func chineseDates(c *cronPart) string {
@@ -194,8 +205,10 @@ func chineseDates(c *cronPart) string {
 			items = append(items, fmt.Sprintf("%d 日", p.first))
 		case p.step == 1:
 			items = append(items, fmt.Sprintf("%d 日至 %d 日", p.first, p.last))
+		case p.step == 2:
+			items = append(items, fmt.Sprintf("%d 日至 %d 日每隔一天", p.first, p.last))
 		default:
-			items = append(items, chineseValues(uint64(c.days))+" 日")
+			items = append(items, fmt.Sprintf("%d 日至 %d 日每 %d 天", p.first, p.last, p.step))
 		}
 	}
 	for set := c.nearest; set != 0; set &= set - 1 {
@@ -207,11 +220,12 @@ func chineseDates(c *cronPart) string {
 	if c.lastWeekday {
 		items = append(items, "最后一个工作日（周一至周五）")
 	}
-	return chineseList(items)
+	return chineseList(items, "和")
 }
 
-// chineseWeekdays tells the day of week; each stands before plain ones, month before those that are counted in it.
-func chineseWeekdays(c *cronPart, each, month string) string {
+// chineseWeekdays tells the day of week; each stands before plain ones, month before those that are counted in it, and
+// word before the last.
+func chineseWeekdays(c *cronPart, each, month, word string) string {
 	var items, rules []string
 	first, last, run := cycle(uint64(c.plainWeekdays), 7)
 	for _, w := range mondayFirst {
@@ -230,9 +244,9 @@ func chineseWeekdays(c *cronPart, each, month string) string {
 		}
 	}
 	if run {
-		items = []string{"周" + chineseWeek[first] + "至周" + chineseWeek[last]}
+		items = []string{each + "周" + chineseWeek[first] + "至周" + chineseWeek[last]}
 	}
-	return chineseList(append(items, rules...))
+	return chineseList(append(items, rules...), word)
 }
 
 // chineseWeek are the numbers that days of the week are called by, and that count them.
@@ -250,7 +264,7 @@ func chineseYears(years []yearRange) string {
 			items[i] = fmt.Sprintf("%d 年至 %d 年（每 %d 年）", r.from, r.to, r.step)
 		}
 	}
-	return chineseList(items)
+	return chineseList(items, "和")
 }
 
 // chineseEvery reads 每分钟, 每 2 分钟.
@@ -269,13 +283,13 @@ func chineseDuration(d time.Duration) string {
 	return strings.Join(items, " ")
 }
 
-// chineseList reads a、b 和 c.
-func chineseList(items []string) string {
+// chineseList reads a、b 和 c, or another word for 和.
+func chineseList(items []string, word string) string {
 	last := len(items) - 1
 	if last < 1 {
 		return strings.Join(items, "")
 	}
-	return spaced(spaced(strings.Join(items[:last], "、"), "和"), items[last])
+	return spaced(spaced(strings.Join(items[:last], "、"), word), items[last])
 }
 
 // spaced joins two texts, with a space where Chinese meets digits or letters.

@@ -27,15 +27,25 @@ var english = wording{
 	before:       ", before %s",
 	fromBefore:   ", not before %s and before %s",
 	zone:         "%s, %s time",
-	jitter:       ", each delayed by up to %s",
+	jitter:       ", each delayed by less than %s, and never as late as the next time",
+	daysOf:       "%s of %s",
 	daylight: map[daylight]string{
 		daylightSkip: ", without times that the clock skips",
 		daylightBoth: ", twice when the clock shows a time twice",
 	},
-	calendars: map[string]string{
-		Skip:             ", only on included days",
-		NextIncluded:     ", moved from days that are not included to the next one that is",
-		PreviousIncluded: ", moved from days that are not included to the last one before that is",
+	counting: map[dayChoice]string{
+		{include: true}:                ", only on included days",
+		{exclude: true}:                ", except on excluded days",
+		{include: true, exclude: true}: ", only on included and not excluded days",
+	},
+	others: map[dayChoice]string{
+		{include: true}:                "days that are not included",
+		{exclude: true}:                "excluded days",
+		{include: true, exclude: true}: "days that are excluded or not included",
+	},
+	moved: map[string]string{
+		NextIncluded:     ", on %s moved to the next day that counts",
+		PreviousIncluded: ", on %s moved to the previous day that counts",
 	},
 }
 

@@ -42,7 +42,7 @@ func TestExplainExpressions(t *testing.T) {
 		{
 			expr: "*/7 * * * *",
 			en:   "Every 7 minutes from minute 0 to 56 of every hour.",
-			zh:   "每小时第 0 至 56 分每 7 分钟。",
+			zh:   "每小时第 0 至 56 分之间，每隔 7 分钟。",
 		},
 		{
 			expr: "5,17,23,41 * * * *",
@@ -97,7 +97,7 @@ func TestExplainExpressions(t *testing.T) {
 		{
 			expr: "*/10 */5 * * * *",
 			en:   "Every 10 seconds from second 0 to 50 of every 5th minute from 0 to 55 of every hour.",
-			zh:   "每小时第 0、5、10、15、20、25、30、35、40、45、50、55 分的第 0 至 50 秒每 10 秒。",
+			zh:   "每小时第 0、5、10、15、20、25、30、35、40、45、50、55 分的第 0 至 50 秒之间，每隔 10 秒。",
 		},
 		{
 			expr: "* 30 9 * * *",
@@ -152,7 +152,7 @@ func TestExplainExpressions(t *testing.T) {
 		{
 			expr: "*/15 */2 * * *",
 			en:   "Every 15 minutes from minute 0 to 45 of every 2nd hour from 0 to 22.",
-			zh:   "每天 0、2、4、6、8、10、12、14、16、18、20、22 点的第 0 至 45 分每 15 分钟。",
+			zh:   "每天 0、2、4、6、8、10、12、14、16、18、20、22 点的第 0 至 45 分之间，每隔 15 分钟。",
 		},
 		{
 			expr: "0-10,30 9-11,15 * * *",
@@ -177,7 +177,7 @@ func TestExplainExpressions(t *testing.T) {
 		{
 			expr: "0 9 * * 1-5",
 			en:   "At 09:00 from Monday to Friday.",
-			zh:   "周一至周五 09:00。",
+			zh:   "每周一至周五 09:00。",
 		},
 		{
 			expr: "0 9 * * mon,wed,fri",
@@ -192,7 +192,7 @@ func TestExplainExpressions(t *testing.T) {
 		{
 			expr: "0 9 * * fri-sun,mon",
 			en:   "At 09:00 from Friday to Monday.",
-			zh:   "周五至周一 09:00。",
+			zh:   "每周五至周一 09:00。",
 		},
 		{
 			expr: "*/5 * * * 7",
@@ -222,7 +222,7 @@ func TestExplainExpressions(t *testing.T) {
 		{
 			expr: "0 0 * * 1-5,SUN#1,SUNL",
 			en:   "At 00:00 from Monday to Friday and on the first and last Sunday of the month.",
-			zh:   "周一至周五、每月第一个周日和每月最后一个周日 00:00。",
+			zh:   "每周一至周五、每月第一个周日和每月最后一个周日 00:00。",
 		},
 		{
 			expr: "30 2 1,15 * *",
@@ -237,7 +237,7 @@ func TestExplainExpressions(t *testing.T) {
 		{
 			expr: "0 0 */2 * *",
 			en:   "At 00:00 on every 2nd day from 1 to 31 of the month.",
-			zh:   "每月 1、3、5、7、9、11、13、15、17、19、21、23、25、27、29、31 日 00:00。",
+			zh:   "每月 1 日至 31 日每隔一天 00:00。",
 		},
 		{
 			expr: "0 0 L * *",
@@ -287,7 +287,7 @@ func TestExplainExpressions(t *testing.T) {
 		{
 			expr: "0 0 */2 * 1",
 			en:   "At 00:00 on every 2nd day from 1 to 31 of the month if it is a Monday.",
-			zh:   "每月 1、3、5、7、9、11、13、15、17、19、21、23、25、27、29、31 日（仅当该日为周一）00:00。",
+			zh:   "每月 1 日至 31 日每隔一天（仅当该日为周一）00:00。",
 		},
 		{
 			expr: "0 0 13 3 5",
@@ -317,12 +317,12 @@ func TestExplainExpressions(t *testing.T) {
 		{
 			expr: "0 9 * 6-8 1-5",
 			en:   "At 09:00 from Monday to Friday, from June to August.",
-			zh:   "每年 6 月至 8 月的周一至周五 09:00。",
+			zh:   "每年 6 月至 8 月的每周一至周五 09:00。",
 		},
 		{
 			expr: "0 9 * 1,7 1-5",
 			en:   "At 09:00 from Monday to Friday, in January and July.",
-			zh:   "每年 1 月和 7 月的周一至周五 09:00。",
+			zh:   "每年 1 月和 7 月的每周一至周五 09:00。",
 		},
 		{
 			expr: "0 0 * 3 MON#2",
@@ -424,6 +424,12 @@ func TestExplainSpecs(t *testing.T) {
 	without := func(onExcluded string) Calendars {
 		return Calendars{Exclude: []*Calendar{holidays}, OnExcluded: onExcluded}
 	}
+	only := func(onExcluded string) Calendars {
+		return Calendars{Include: []*Calendar{holidays}, OnExcluded: onExcluded}
+	}
+	both := func(onExcluded string) Calendars {
+		return Calendars{Include: []*Calendar{holidays}, Exclude: []*Calendar{holidays}, OnExcluded: onExcluded}
+	}
 	for _, tc := range []struct {
 		name      string
 		spec      Spec
@@ -434,13 +440,13 @@ func TestExplainSpecs(t *testing.T) {
 			name: "zone",
 			spec: Spec{Expressions: []string{"0 9 * * 1-5"}, TimeZone: "Asia/Shanghai"},
 			en:   "At 09:00 from Monday to Friday, Asia/Shanghai time.",
-			zh:   "周一至周五 09:00（Asia/Shanghai 时间）。",
+			zh:   "每周一至周五 09:00（Asia/Shanghai 时间）。",
 		},
 		{
 			name: "zone of the expression",
 			spec: Spec{Expressions: []string{"CRON_TZ=Asia/Shanghai 0 9 * * 1-5"}, TimeZone: "Europe/Berlin"},
 			en:   "At 09:00 from Monday to Friday, Asia/Shanghai time.",
-			zh:   "周一至周五 09:00（Asia/Shanghai 时间）。",
+			zh:   "每周一至周五 09:00（Asia/Shanghai 时间）。",
 		},
 		{
 			name: "bounds and jitter",
@@ -449,20 +455,45 @@ func TestExplainSpecs(t *testing.T) {
 				StartsAt: "2026-12-01T00:00", EndsAt: "2027-01-01T00:00", Jitter: 30 * time.Second,
 			},
 			en: "At 09:00 from Monday to Friday, not before 2026-12-01 00:00 and before 2027-01-01 00:00, Asia/Shanghai time, " +
-				"each delayed by up to 30 seconds.",
-			zh: "周一至周五 09:00，不早于 2026-12-01 00:00 且早于 2027-01-01 00:00（Asia/Shanghai 时间），每次最多推迟 30 秒。",
+				"each delayed by less than 30 seconds, and never as late as the next time.",
+			zh: "每周一至周五 09:00，不早于 2026-12-01 00:00 且早于 2027-01-01 00:00（Asia/Shanghai 时间），每次推迟不到 30 秒，且总在下一时刻之前。",
 		},
 		{
 			name: "startsAt alone",
 			spec: Spec{Every: time.Minute, StartsAt: "2026-12-01T00:00:00+08:00"},
-			en:   "Every minute, not before 2026-11-30 16:00.",
-			zh:   "每分钟，不早于 2026-11-30 16:00。",
+			en:   "Every minute, not before 2026-11-30 16:00 UTC.",
+			zh:   "每分钟，不早于 2026-11-30 16:00 UTC。",
 		},
 		{
 			name: "endsAt alone, shown twice",
-			spec: Spec{Every: time.Minute, EndsAt: "2026-10-25T01:30:00Z", TimeZone: "Europe/Berlin"},
+			spec: Spec{Expressions: []string{"* * * * *"}, EndsAt: "2026-10-25T01:30:00Z", TimeZone: "Europe/Berlin"},
 			en:   "Every minute, before 2026-10-25 02:30 +01:00, Europe/Berlin time.",
 			zh:   "每分钟，早于 2026-10-25 02:30 +01:00（Europe/Berlin 时间）。",
+		},
+		{
+			name: "an interval has no zone, nor have its bounds",
+			spec: Spec{Every: time.Minute, StartsAt: "2026-12-01T00:00", EndsAt: "2027-01-01T00:00", TimeZone: "Asia/Shanghai"},
+			en:   "Every minute, not before 2026-11-30 16:00 UTC and before 2026-12-31 16:00 UTC.",
+			zh:   "每分钟，不早于 2026-11-30 16:00 UTC 且早于 2026-12-31 16:00 UTC。",
+		},
+		{
+			name: "jitter longer than the interval",
+			spec: Spec{Every: time.Minute, Jitter: 5 * time.Minute, Key: "default/report"},
+			en:   "Every minute, each delayed by less than 5 minutes, and never as late as the next time.",
+			zh:   "每分钟，每次推迟不到 5 分钟，且总在下一时刻之前。",
+		},
+		{
+			name: "what would be bracket after bracket",
+			spec: Spec{Expressions: []string{"2/5 * 15W * 5"}, DayMatch: And, TimeZone: "Asia/Shanghai"},
+			en: "Every 5 minutes, from 2 minutes past every hour, on the working day (Monday to Friday) nearest to day 15 of the month " +
+				"if it is a Friday, Asia/Shanghai time.",
+			zh: "每月最接近 15 日的工作日（周一至周五，仅当该日为周五）每 5 分钟（自每小时第 2 分起，Asia/Shanghai 时间）。",
+		},
+		{
+			name: "dayMatch and, alternatives",
+			spec: Spec{Expressions: []string{"0 0 13 * 2,4,6,7"}, DayMatch: And},
+			en:   "At 00:00 on day 13 of the month if it is a Tuesday, Thursday, Saturday or Sunday.",
+			zh:   "每月 13 日（仅当该日为周二、周四、周六或周日）00:00。",
 		},
 		{
 			name: "dayMatch and",
@@ -474,7 +505,7 @@ func TestExplainSpecs(t *testing.T) {
 			name: "dayMatch and, several days of the week",
 			spec: Spec{Expressions: []string{"0 0 L 3 1-3,FRI#5"}, DayMatch: And},
 			en:   "At 00:00 on the last day of March if it is a day from Monday to Wednesday or the fifth Friday of the month.",
-			zh:   "每年 3 月最后一天（仅当该日为周一至周三和当月第五个周五）00:00。",
+			zh:   "每年 3 月最后一天（仅当该日为周一至周三或当月第五个周五）00:00。",
 		},
 		{
 			name: "daylightSaving skip",
@@ -498,7 +529,7 @@ func TestExplainSpecs(t *testing.T) {
 			name: "union",
 			spec: Spec{Expressions: []string{"0 9 * * 1-5", "0 12 * * 6", "30 10 * * 6"}},
 			en:   "At 12:00 on every Saturday; and at 09:00 from Monday to Friday; and at 10:30 on every Saturday.",
-			zh:   "每周六 12:00；以及周一至周五 09:00；以及每周六 10:30。",
+			zh:   "每周六 12:00；以及每周一至周五 09:00；以及每周六 10:30。",
 		},
 		{
 			name: "union with an interval",
@@ -514,7 +545,7 @@ func TestExplainSpecs(t *testing.T) {
 			},
 			en: "At 01:01, UTC time; and at 09:00 from Monday to Friday, Asia/Tokyo time; and at 02:30, Europe/Berlin time, " +
 				"before 2026-12-31 23:00 UTC.",
-			zh: "每天 01:01（UTC 时间）；以及周一至周五 09:00（Asia/Tokyo 时间）；以及每天 02:30（Europe/Berlin 时间），" +
+			zh: "每天 01:01（UTC 时间）；以及每周一至周五 09:00（Asia/Tokyo 时间）；以及每天 02:30（Europe/Berlin 时间），" +
 				"早于 2026-12-31 23:00 UTC。",
 		},
 		{
@@ -572,33 +603,68 @@ func TestExplainSpecs(t *testing.T) {
 			zh:   "共 4 个指定时刻，从 2026-12-01 09:00 至 2026-12-04 09:00:30。",
 		},
 		{
-			name:      "calendar, skip",
+			name:      "calendar, skip excluded",
 			spec:      Spec{Expressions: []string{"0 9 * * *"}},
 			calendars: without(Skip),
+			en:        "At 09:00, except on excluded days.",
+			zh:        "每天 09:00，日历排除的日期除外。",
+		},
+		{
+			name:      "calendar, skip not included",
+			spec:      Spec{Expressions: []string{"0 9 * * *"}},
+			calendars: only(Skip),
 			en:        "At 09:00, only on included days.",
 			zh:        "每天 09:00，仅限日历包含的日期。",
 		},
 		{
-			name:      "calendar, next",
-			spec:      Spec{Expressions: []string{"0 9 1 * *"}, TimeZone: "Asia/Shanghai"},
-			calendars: without(NextIncluded),
-			en:        "At 09:00 on day 1 of the month, Asia/Shanghai time, moved from days that are not included to the next one that is.",
-			zh:        "每月 1 日 09:00（Asia/Shanghai 时间），遇日历不包含的日期则顺延至之后第一个包含的日期。",
+			name:      "calendar, skip both",
+			spec:      Spec{Expressions: []string{"0 9 * * *"}},
+			calendars: both(Skip),
+			en:        "At 09:00, only on included and not excluded days.",
+			zh:        "每天 09:00，仅限日历包含且未排除的日期。",
 		},
 		{
-			name:      "calendar, previous",
+			name:      "calendar, excluded to the next",
+			spec:      Spec{Expressions: []string{"0 9 1 * *"}, TimeZone: "Asia/Shanghai"},
+			calendars: without(NextIncluded),
+			en:        "At 09:00 on day 1 of the month, Asia/Shanghai time, on excluded days moved to the next day that counts.",
+			zh:        "每月 1 日 09:00（Asia/Shanghai 时间），遇日历排除的日期则顺延至之后第一个有效日期。",
+		},
+		{
+			name:      "calendar, not included to the next",
+			spec:      Spec{Expressions: []string{"0 9 * * *"}},
+			calendars: only(NextIncluded),
+			en:        "At 09:00, on days that are not included moved to the next day that counts.",
+			zh:        "每天 09:00，遇日历未包含的日期则顺延至之后第一个有效日期。",
+		},
+		{
+			name:      "calendar, excluded to the previous",
 			spec:      Spec{Expressions: []string{"0 9 L * *", "0 9 15 * *"}},
 			calendars: without(PreviousIncluded),
 			en: "At 09:00 on day 15 of the month; and at 09:00 on the last day of the month, " +
-				"moved from days that are not included to the last one before that is.",
-			zh: "每月 15 日 09:00；以及每月最后一天 09:00，遇日历不包含的日期则提前至之前最后一个包含的日期。",
+				"on excluded days moved to the previous day that counts.",
+			zh: "每月 15 日 09:00；以及每月最后一天 09:00，遇日历排除的日期则提前至之前最后一个有效日期。",
+		},
+		{
+			name:      "calendar, both to the previous",
+			spec:      Spec{Expressions: []string{"0 9 * * *"}},
+			calendars: both(PreviousIncluded),
+			en:        "At 09:00, on days that are excluded or not included moved to the previous day that counts.",
+			zh:        "每天 09:00，遇日历排除或未包含的日期则提前至之前最后一个有效日期。",
 		},
 		{
 			name:      "calendar of an interval, whose days are the zone's",
 			spec:      Spec{Every: time.Hour, TimeZone: "Asia/Shanghai"},
 			calendars: without(NextIncluded), // intervals are never moved
-			en:        "Every hour, Asia/Shanghai time, only on included days.",
-			zh:        "每小时（Asia/Shanghai 时间），仅限日历包含的日期。",
+			en:        "Every hour, except on excluded days of Asia/Shanghai.",
+			zh:        "每小时，日历排除的日期除外（按 Asia/Shanghai 的日期）。",
+		},
+		{
+			name:      "calendar of an interval in UTC",
+			spec:      Spec{Every: time.Hour},
+			calendars: only(Skip),
+			en:        "Every hour, only on included days.",
+			zh:        "每小时，仅限日历包含的日期。",
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

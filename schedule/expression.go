@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// descriptors are the names that stand for five fields.
+// descriptors are the names that stand for five fields. They may be written in any case.
 var descriptors = map[string]string{
 	"@yearly":   "0 0 1 1 *",
 	"@annually": "0 0 1 1 *",
@@ -55,12 +55,13 @@ func parseExpression(text string, r reading) (part, error) {
 	if !strings.HasPrefix(words[0], "@") {
 		return parseFields(words, r)
 	}
-	switch fields, known := descriptors[words[0]]; {
-	case words[0] == "@every" && zoned:
+	name := strings.ToLower(words[0])
+	switch fields, known := descriptors[name]; {
+	case name == "@every" && zoned:
 		return nil, errors.New("@every counts from the Unix epoch and has no time zone: leave the zone out")
-	case words[0] == "@every":
+	case name == "@every":
 		return parseEvery(strings.Join(words[1:], " "))
-	case words[0] == "@reboot":
+	case name == "@reboot":
 		return nil, errors.New("@reboot names no time, and a cluster does not reboot: a task without a schedule runs once")
 	case !known:
 		return nil, fmt.Errorf("%q is not known: want @yearly, @monthly, @weekly, @daily, @hourly or @every with a duration", cut(words[0]))

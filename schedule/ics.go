@@ -20,36 +20,39 @@ type component struct {
 	properties []property
 }
 
-// eventDays returns the days of the all-day events of an iCalendar file.
-func eventDays(text string) (spans []dayRange, err error) {
+// eventDays returns the days of the all-day events of an iCalendar file, and a warning when other events do not count.
+func eventDays(text string) (spans []dayRange, warning string, err error) {
 	// A mistake in what follows costs the calendar, not the process.
 	defer func() {
 		if p := recover(); p != nil {
-			spans, err = nil, fmt.Errorf("is not an iCalendar file: %v", p)
+			spans, warning, err = nil, "", fmt.Errorf("is not an iCalendar file: %v", p)
 		}
 	}()
 	components, err := readEvents(text)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	found := false
+	timed := 0
 	replaced := make(map[instance]bool)
 	events := make([]*event, 0, len(components))
 	for _, c := range components {
 		e, err := readEvent(c)
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		if e.replaces {
 			replaced[e.instance] = true
 		}
-		if e.allDay && !e.canceled {
-			found = true
+		switch {
+		case e.canceled:
+		case e.allDay:
 			events = append(events, e)
+		default:
+			timed++
 		}
 	}
-	if !found {
-		return nil, errors.New("has no all-day event: want a VEVENT with a line like DTSTART;VALUE=DATE:20261001")
+	if len(events) == 0 {
+		return nil, "", errors.New("has no all-day event: want a VEVENT with a line like DTSTART;VALUE=DATE:20261001")
 	}
 	allowed := &budget{days: maxEventDays, steps: maxEventSteps}
 	for _, e := range events {
@@ -58,10 +61,23 @@ func eventDays(text string) (spans []dayRange, err error) {
 				spans = append(spans, dayRange{day, day + e.length - 1})
 			}
 		}); err != nil {
-			return nil, e.wrong(err)
+			return nil, "", e.wrong(err)
 		}
 	}
-	return spans, nil
+	return spans, timedWarning(timed, timed+len(events)), nil
+}
+
+// timedWarning says how many of all events that are not canceled are at a time of day; it is empty when none is.
+func timedWarning(timed, all int) string {
+	const only = "only all-day events do"
+	switch timed {
+	case 0:
+		return ""
+	case 1:
+		return fmt.Sprintf("1 of %d events is at a time of day and does not count: %s", all, only)
+	default:
+		return fmt.Sprintf("%d of %d events are at a time of day and do not count: %s", timed, all, only)
+	}
 }
 
 // readEvents returns the VEVENTs of a file.
@@ -116,6 +132,8 @@ type event struct {
 	uid      string
 	canceled bool
 	allDay   bool
+	// midnights: its dates are written as times, as Outlook does.
+	midnights bool
 
 	start  int64 // days since the Unix epoch
 	length int64 // days, at least 1
@@ -131,7 +149,7 @@ type event struct {
 // singular are the properties of a VEVENT that count and that it may have only one of.
 var singular = map[string]bool{
 	"DTSTART": true, "DTEND": true, "DURATION": true, "RRULE": true, "RECURRENCE-ID": true,
-	"STATUS": true, "SUMMARY": true, "UID": true,
+	"STATUS": true, "SUMMARY": true, "UID": true, outlookAllDay: true,
 }
 
 func readEvent(c component) (*event, error) {
@@ -165,23 +183,34 @@ func readEvent(c component) (*event, error) {
 		return e, nil
 	case !ok:
 		return nil, e.wrong(errors.New("has no DTSTART"))
-	case start.param("VALUE") == "" && strings.Contains(start.value, "T"), strings.EqualFold(start.param("VALUE"), "DATE-TIME"):
-		return e, nil
+	case start.hasTime():
+		if !outlookDay(given) {
+			return e, nil
+		}
+		e.midnights = true
 	}
 	e.allDay = true
 	var err error
-	if e.start, err = start.date(start.value); err != nil {
+	if e.start, err = e.date(start); err != nil {
 		return nil, e.at(start, err)
 	}
 	if err := e.readLength(given); err != nil {
 		return nil, err
 	}
 	if p, ok := given["RRULE"]; ok {
-		if e.rule, err = parseRecurrence(p.value, e.start); err != nil {
+		if e.rule, err = parseRecurrence(p.value, e.start, e.midnights); err != nil {
 			return nil, e.at(p, err)
 		}
 	}
 	return e, e.readDates(c.properties)
+}
+
+// date reads a property's value as one of the event's dates.
+func (e *event) date(p property) (int64, error) {
+	if e.midnights {
+		return p.midnight(p.value)
+	}
+	return p.date(p.value)
 }
 
 func (e *event) readLength(given map[string]property) error {
@@ -191,7 +220,7 @@ func (e *event) readLength(given map[string]property) error {
 	case hasEnd && hasDuration:
 		return e.at(duration, errors.New("goes without DTEND: want one of them"))
 	case hasEnd:
-		day, err := end.date(end.value)
+		day, err := e.date(end)
 		if err != nil {
 			return e.at(end, err)
 		}
@@ -220,7 +249,8 @@ func (e *event) readDates(properties []property) error {
 			return e.at(p, errors.New("is not supported: want EXDATE"))
 		case "RDATE":
 			for value := range strings.SplitSeq(p.value, ",") {
-				day, err := p.date(value)
+				p.value = value // which an error names
+				day, err := e.date(p)
 				if err != nil {
 					return e.at(p, err)
 				}
@@ -231,6 +261,7 @@ func (e *event) readDates(properties []property) error {
 				e.except = make(map[int64]bool)
 			}
 			for value := range strings.SplitSeq(p.value, ",") {
+				p.value = value
 				day, err := p.midnight(value)
 				if err != nil {
 					return e.at(p, err)

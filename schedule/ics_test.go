@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -52,6 +53,31 @@ func TestICS(t *testing.T) {
 			ics:  vevents("DTSTART;VALUE=DATE:20261001", "DTSTART:20261002T090000Z", "DTSTART;TZID=Europe/Berlin:20261003T000000\nDTEND;TZID=Europe/Berlin:20261004T000000", "DTSTART;VALUE=DATE-TIME:20261005T000000"),
 			want: "2026-10-01",
 		},
+		{name: "Outlook's all day", ics: vevents(`DTSTART;TZID="W. Europe Standard Time":20261225T000000` + "\n" + `DTEND;TZID="W. Europe Standard Time":20261227T000000` + "\nX-MICROSOFT-CDO-ALLDAYEVENT:TRUE"), want: "2026-12-25 2026-12-26"},
+		{name: "Outlook's, in UTC and without an end", ics: vevents("DTSTART:20261225T000000Z\nX-MICROSOFT-CDO-ALLDAYEVENT: true"), want: "2026-12-25"},
+		{
+			name: "Outlook's rule, exception and moved instance",
+			ics: vevents("UID:a\nDTSTART;TZID=CET:20261225T000000\nDTEND;TZID=CET:20261226T000000\nRRULE:FREQ=YEARLY;UNTIL=20301224T230000Z\n"+
+				"EXDATE;TZID=CET:20281225T000000\nX-MICROSOFT-CDO-ALLDAYEVENT:TRUE",
+				"UID:a\nRECURRENCE-ID;TZID=CET:20271225T000000\nDTSTART;TZID=CET:20271227T000000\nX-MICROSOFT-CDO-ALLDAYEVENT:TRUE"),
+			want: "2026-12-25 2027-12-27 2029-12-25 2030-12-25",
+		},
+		{
+			name: "Outlook's rule, west of Greenwich",
+			ics:  vevents("DTSTART;TZID=EST:20261225T000000\nRRULE:FREQ=DAILY;UNTIL=20261226T050000Z\nX-MICROSOFT-CDO-ALLDAYEVENT:TRUE"),
+			want: "2026-12-25 2026-12-26",
+		},
+		{
+			name: "a rule's last second",
+			ics:  vevents("DTSTART;TZID=CET:20261225T000000\nRRULE:FREQ=DAILY;UNTIL=20261226T235959Z\nX-MICROSOFT-CDO-ALLDAYEVENT:TRUE"),
+			want: "2026-12-25 2026-12-26",
+		},
+		{
+			name: "not Outlook's all day",
+			ics: vevents("DTSTART;VALUE=DATE:20261001\nX-MICROSOFT-CDO-ALLDAYEVENT:FALSE", "DTSTART;TZID=CET:20261002T000000\nX-MICROSOFT-CDO-ALLDAYEVENT:FALSE",
+				"DTSTART;TZID=CET:20261003T090000\nX-MICROSOFT-CDO-ALLDAYEVENT:TRUE", "DTSTART;TZID=CET:20261004T000000\nDTEND;TZID=CET:20261004T120000\nX-MICROSOFT-CDO-ALLDAYEVENT:TRUE"),
+			want: "2026-10-01",
+		},
 		{name: "canceled", ics: vevents("DTSTART;VALUE=DATE:20261001", "DTSTART;VALUE=DATE:20261002\nSTATUS:CANCELLED", "STATUS:CANCELLED"), want: "2026-10-01"},
 		{name: "alarms and zones are not events", ics: strings.Replace(vevents("DTSTART;VALUE=DATE:20261001\nBEGIN:VALARM\nDURATION:P1D\nDTSTART:20261111\nEND:VALARM"),
 			"BEGIN:VEVENT", "BEGIN:VTIMEZONE\nBEGIN:STANDARD\nDTSTART:16011101T020000\nRRULE:FREQ=YEARLY\nEND:STANDARD\nEND:VTIMEZONE\nBEGIN:VEVENT", 1), want: "2026-10-01"},
@@ -72,6 +98,42 @@ func TestICS(t *testing.T) {
 			}
 			if got := listed(c); got != test.want {
 				t.Errorf("got %s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestICSWarnings(t *testing.T) {
+	const day, canceled = "DTSTART;VALUE=DATE:20261001", "DTSTART:20261001T090000Z\nSTATUS:CANCELLED"
+	for _, test := range []struct {
+		name   string
+		days   []string
+		ics    string
+		reason string // empty: no warning
+	}{
+		{name: "no file", days: []string{"Sat"}},
+		{name: "all-day events only", ics: vevents(day, day)},
+		{name: "canceled ones", ics: vevents(day, canceled)},
+		{
+			name: "one", ics: vevents(day, "DTSTART:20261002T090000Z", day, canceled),
+			reason: "1 of 3 events is at a time of day and does not count: only all-day events do",
+		},
+		{
+			name: "midnights that nothing marks", ics: vevents(day, "DTSTART:20261002T000000", "DTSTART:20261003T000000\nDTEND:20261004T000000"),
+			reason: "2 of 3 events are at a time of day and do not count: only all-day events do",
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c, err := ParseCalendar(test.days, test.ics)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want []Error
+			if test.reason != "" {
+				want = []Error{{Field: "ics", Reason: test.reason}}
+			}
+			if got := c.Warnings(); !slices.Equal(got, want) {
+				t.Errorf("got %+v, want %+v", got, want)
 			}
 		})
 	}
@@ -145,8 +207,13 @@ func TestICSRefused(t *testing.T) {
 		{"no END", "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20261001\n", "line 2: BEGIN:VEVENT: has no END"},
 		{"too deep", strings.Repeat("BEGIN:VCALENDAR\n", 17), "line 17: BEGIN:VCALENDAR: more than 16 components"},
 		{"no start", vevents("SUMMARY:Spring Festival"), `line 4, event "Spring Festival": has no DTSTART`},
-		{"no date", vevents("DTSTART;VALUE=DATE:20260230"), `line 5, event "": DTSTART: "20260230": "20260230" is not a date: want one like 20261001`},
-		{"a time for a date", vevents("DTSTART;VALUE=DATE:20261001T000000"), `is not a date`},
+		{"no date", vevents("DTSTART;VALUE=DATE:20260230"), `line 5, event "": DTSTART: "20260230": there is no such date: want one like 20261001`},
+		{"no date among several", vevents(start + "EXDATE:20261001,20260230"), `line 7, event "Spring Festival": EXDATE: "20260230": there is no such date: want one`},
+		{"no date to repeat on", vevents(start + "RDATE:20261001,20260931"), `RDATE: "20260931": there is no such date: want one`},
+		{"no date to end on", vevents(start + "RRULE:FREQ=DAILY;UNTIL=20260230"), `UNTIL=20260230: there is no such date: want one`},
+		{"year 0", vevents("DTSTART;VALUE=DATE:00000101"), "there is no such date"},
+		{"no date of Outlook's", vevents("DTSTART:20260230T000000\nX-MICROSOFT-CDO-ALLDAYEVENT:TRUE"), `DTSTART: "20260230T000000": there is no such date`},
+		{"a time for a date", vevents("DTSTART;VALUE=DATE:20261001T000000"), `"20261001T000000": is not a date: want one like 20261001`},
 		{"two starts", vevents(start + "DTSTART:20261002"), "line 7: the event has a second DTSTART: want one"},
 		{"ends before it begins", vevents(start + "DTEND;VALUE=DATE:20260930"), `line 7, event "Spring Festival": DTEND: "20260930": is before DTSTART`},
 		{"ends at a time of day", vevents(start + "DTEND;VALUE=DATE-TIME:20261002T000000"), "has VALUE=DATE-TIME: want dates"},

@@ -101,17 +101,26 @@ func (p property) date(value string) (int64, error) {
 	return parseEventDate(value)
 }
 
+// hasTime tells whether the value is a DATE-TIME.
+func (p property) hasTime() bool {
+	kind := p.param("VALUE")
+	return kind == "" && strings.Contains(p.value, "T") || strings.EqualFold(kind, "DATE-TIME")
+}
+
 // midnight reads a DATE, or the DATE-TIME at the beginning of one, which some write of all-day events.
 func (p property) midnight(value string) (int64, error) {
 	return parseEventDate(strings.TrimSuffix(strings.TrimSuffix(strings.TrimSpace(value), "Z"), "T000000"))
 }
 
-// parseEventDate reads YYYYMMDD.
+// parseEventDate reads YYYYMMDD. What is wrong reads well after the value.
 func parseEventDate(text string) (int64, error) {
-	const layout = "20060102"
+	const layout, want = "20060102", "want one like 20261001"
+	if rest, ok := cutShape(text, "dddddddd"); !ok || rest != "" {
+		return 0, errors.New("is not a date: " + want)
+	}
 	date, err := time.Parse(layout, text)
 	if err != nil || date.Year() < 1 {
-		return 0, fmt.Errorf("%q is not a date: want one like 20261001", cut(text))
+		return 0, errors.New("there is no such date: " + want)
 	}
 	return dayOf(date), nil
 }

@@ -3,6 +3,7 @@ package schedule
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 )
@@ -33,17 +34,41 @@ func parseInterval(every, offset time.Duration) (*interval, *Error) {
 
 // parseEvery reads what follows "@every".
 func parseEvery(text string) (*interval, error) {
+	const want = "want one like 90s, 1h30m or 7d"
 	if text == "" {
-		return nil, errors.New("@every needs a duration, for instance @every 90s")
+		return nil, errors.New("@every needs a duration: " + want)
 	}
-	every, err := time.ParseDuration(text)
-	if err != nil {
-		return nil, fmt.Errorf("%q is not a duration: want one like 90s or 1h30m", cut(text))
+	every, ok := parseDuration(text)
+	if !ok {
+		return nil, fmt.Errorf("%q is not a duration: %s", cut(text), want)
 	}
 	if err := checkEvery(every); err != nil {
 		return nil, fmt.Errorf("@every %s %w", text, err)
 	}
 	return &interval{every: every.Milliseconds()}, nil
+}
+
+// parseDuration reads Go's form, with days before the rest: 7d, 1d12h.
+func parseDuration(text string) (time.Duration, bool) {
+	const day = 24 * time.Hour
+	count, rest, hasDays := strings.Cut(text, "d")
+	if !hasDays {
+		d, err := time.ParseDuration(text)
+		return d, err == nil
+	}
+	days, err := number(count)
+	if err != nil || days > int(math.MaxInt64/day) {
+		return 0, false
+	}
+	total := time.Duration(days) * day
+	if rest == "" {
+		return total, true
+	}
+	d, err := time.ParseDuration(rest)
+	if err != nil || rest == "0" || d < 0 || d > math.MaxInt64-total {
+		return 0, false
+	}
+	return total + d, true
 }
 
 // checkEvery returns what is wrong with an interval, to be read after its value.

@@ -11,8 +11,9 @@ import (
 
 const maxRuleNumber = 9_999 // COUNT and INTERVAL
 
-// parseRecurrence reads the value of an RRULE. What it leaves open comes from the event's first day.
-func parseRecurrence(text string, start int64) (*recurrence, error) {
+// parseRecurrence reads the value of an RRULE. What it leaves open comes from the event's first day. With midnights,
+// the event's dates are written as times.
+func parseRecurrence(text string, start int64, midnights bool) (*recurrence, error) {
 	r := &recurrence{interval: 1, until: firstOf(lastRuleYear+1, time.January) - 1, weekStart: time.Monday}
 	seen := make(map[string]bool)
 	for part := range strings.SplitSeq(strings.ToUpper(strings.TrimSpace(text)), ";") {
@@ -21,7 +22,7 @@ func parseRecurrence(text string, start int64) (*recurrence, error) {
 			return nil, fmt.Errorf("has a second %s", cut(key))
 		}
 		seen[key] = true
-		if err := r.set(key, value); err != nil {
+		if err := r.set(key, value, midnights); err != nil {
 			return nil, fmt.Errorf("%s: %w", cut(part), err)
 		}
 	}
@@ -38,7 +39,7 @@ func parseRecurrence(text string, start int64) (*recurrence, error) {
 	return r, nil
 }
 
-func (r *recurrence) set(key, value string) (err error) {
+func (r *recurrence) set(key, value string, midnights bool) (err error) {
 	switch key {
 	case "FREQ":
 		r.freq, err = frequencyNamed(value)
@@ -48,9 +49,12 @@ func (r *recurrence) set(key, value string) (err error) {
 		r.count, err = parseWithin(value, 1, maxRuleNumber)
 	case "UNTIL":
 		// A DATE, or as many write it the DATE-TIME at the end of one.
-		day, _, _ := strings.Cut(value, "T")
+		day, clock, _ := strings.Cut(value, "T")
 		var until int64
 		until, err = parseEventDate(day)
+		if midnights {
+			until += untilMidnight(clock)
+		}
 		r.until = min(r.until, until)
 	case "WKST":
 		var start nthWeekday

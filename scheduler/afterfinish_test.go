@@ -112,3 +112,22 @@ func TestAfterFinishGoesOnAfterAMissedStart(t *testing.T) {
 		t.Errorf("%q", b.runs())
 	}
 }
+
+// A node whose clock is hours behind does not make runs follow each other without a pause.
+func TestAfterFinishWithAClockBehind(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.node("n1")
+	b.put(tenAfter)
+	b.goTo("10:00:31")
+	id := idAt("10:00:30.001")
+	b.claim(id)
+	b.goTo("10:05")
+	b.now = at("08:00") // the node's
+	b.finish(id, nightwatch.PhaseSucceeded)
+	b.goTo("10:05:01")
+	b.wantRuns(id + " Succeeded")
+	b.goTo("10:10:31")
+	if n := len(b.runs()); n != 2 {
+		t.Errorf("%q", b.runs())
+	}
+}

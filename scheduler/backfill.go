@@ -24,8 +24,10 @@ const (
 	maxPreview = 10
 	// maxBackfillParams is how many bytes of params the status keeps for one.
 	maxBackfillParams = 8 << 10
+	// maxRecounted is how many times a range from an earlier version may have that a backfill takes apart.
+	maxRecounted = 100_000
 	// maxLooks bounds the nominal times that one transaction looks at.
-	maxLooks = 10_000
+	maxLooks = 1000
 )
 
 // standing is what is known of a past nominal time.
@@ -55,7 +57,7 @@ func (p *plan) backfill(id string, request *nightwatch.Request, verdict *nightwa
 	switch since := p.ledger.Since; {
 	case request.To.After(p.now):
 		return fault("to", "%s is in the future: want at most now", request.To.UTC().Format(time.RFC3339))
-	case !since.IsZero() && !request.From.After(since) && request.To.After(p.status.CreateTime):
+	case !since.IsZero() && !request.From.After(since) && request.To.After(p.status.EarliestTime):
 		return fault("from", "%s: the ledger tells what ran only after %s", request.From.UTC().Format(time.RFC3339), since.UTC().Format(time.RFC3339))
 	case parallel > 1 && policy != nightwatch.OverlapAllow:
 		return fault("maxParallel", "%d: the task's overlap is %q, so one at a time; ask for overlap allow to run more", parallel, policy)
@@ -64,6 +66,8 @@ func (p *plan) backfill(id string, request *nightwatch.Request, verdict *nightwa
 			request.To.UTC().Format(time.RFC3339), p.status.Still, p.from().Format(time.RFC3339))
 	case len(encodeAny(request.Params)) > maxBackfillParams:
 		return fault("params", "%d bytes: a backfill takes at most %d", len(encodeAny(request.Params)), maxBackfillParams)
+	case slices.ContainsFunc(p.status.Backfills, func(b nightwatch.Backfill) bool { return b.ID == id }):
+		return fault("key", "backfill %q is under way: use another id", id)
 	case len(p.status.Backfills) >= maxBackfills:
 		return fault("action", "backfill: %d are under way: wait for one, or cancel one", maxBackfills)
 	}
@@ -72,7 +76,7 @@ func (p *plan) backfill(id string, request *nightwatch.Request, verdict *nightwa
 		if spanned++; spanned > maxBackfill {
 			return fault("to", "more than %d times from %s on: ask for fewer at once", maxBackfill, request.From.UTC().Format(time.RFC3339))
 		}
-		if p.standing(at) == taken {
+		if p.standing(at, times) == taken {
 			continue
 		}
 		if verdict.Count++; len(verdict.Times) < maxPreview {
@@ -87,6 +91,9 @@ func (p *plan) backfill(id string, request *nightwatch.Request, verdict *nightwa
 		ID: id, From: request.From.UTC(), To: request.To.UTC(), MaxParallel: parallel, Overlap: request.Overlap,
 		Params: request.Params, By: request.By,
 	})
+	if request.From.Before(p.status.EarliestTime) {
+		p.status.EarliestTime = request.From.UTC()
+	}
 	return nil
 }
 
@@ -100,31 +107,56 @@ func (p *plan) unsettled(times *schedule.Schedule, request *nightwatch.Request) 
 }
 
 // standing says whether a past nominal time may be run by a backfill.
-func (p *plan) standing(at time.Time) standing {
+func (p *plan) standing(at time.Time, times *schedule.Schedule) standing {
 	id := nightwatch.ScheduledRunID(at)
 	r := p.runs[id]
 	if r == nil {
 		r = p.t.runs[id]
 	}
-	if r != nil && r.run.TaskUID == p.uid {
-		if r.run.Phase == nightwatch.PhaseSkipped || r.run.Phase == nightwatch.PhaseMissed {
+	if r != nil {
+		if r.run.TaskUID == p.uid && (r.run.Phase == nightwatch.PhaseSkipped || r.run.Phase == nightwatch.PhaseMissed) {
 			return recorded
 		}
 		return taken
 	}
 	if r, found := ledger.Find(p.ledger, at); found {
-		if r.Outcome == nightwatch.PhaseSkipped || r.Outcome == nightwatch.PhaseMissed {
+		if (r.Outcome == nightwatch.PhaseSkipped || r.Outcome == nightwatch.PhaseMissed) && p.canCarve(r, times) {
 			return ranged
 		}
 		return taken
 	}
-	if since := p.ledger.Since; !since.IsZero() && !at.After(since) && !at.Before(p.status.CreateTime) {
+	if since := p.ledger.Since; !since.IsZero() && !at.After(since) && !at.Before(p.status.EarliestTime) {
 		return taken // it may be among the totals
 	}
 	if at.After(p.from()) {
 		return taken // the schedule is about to meet it
 	}
 	return open
+}
+
+// canCarve tells whether a range can be taken apart by the times of the version in force: one that began under an earlier
+// version only if that had the same times in it.
+func (p *plan) canCarve(r nightwatch.LedgerRange, times *schedule.Schedule) bool {
+	if r.From.After(p.def.Since) || r.Count == 1 {
+		return true
+	}
+	if p.carvable == nil {
+		p.carvable = map[time.Time]bool{}
+	}
+	can, known := p.carvable[r.From]
+	if !known && r.Count <= maxRecounted {
+		counted := int64(0)
+		last := r.From
+		for at, ok := times.Next(r.From.Add(-time.Millisecond)); ok && !at.After(r.To) && counted <= r.Count; at, ok = times.Next(at) {
+			if counted == 0 && !at.Equal(r.From) {
+				break
+			}
+			counted, last = counted+1, at
+		}
+		can = counted == r.Count && last.Equal(r.To)
+		p.carvable[r.From] = can
+	}
+	return can
 }
 
 // advanceBackfills makes the next runs of each backfill, and forgets those that are done.
@@ -162,7 +194,7 @@ func (p *plan) advance(b *nightwatch.Backfill, times *schedule.Schedule) (more b
 		if !ok || !at.Before(b.To) {
 			return false
 		}
-		state := p.standing(at)
+		state := p.standing(at, times)
 		if state == taken {
 			b.Cursor, after = at, at
 			continue
@@ -177,7 +209,7 @@ func (p *plan) advance(b *nightwatch.Backfill, times *schedule.Schedule) (more b
 			// The record goes first, in a transaction of its own, as only what has been counted may go. If we die here
 			// the time is one that was skipped or missed, in a range.
 			r := p.t.runs[nightwatch.ScheduledRunID(at)]
-			if r.mod <= p.t.status.CountedRevision && !p.written[p.keys.Run(p.t.name, r.run.ID)] {
+			if p.counts(r) && !p.written[p.keys.Run(p.t.name, r.run.ID)] {
 				p.txn.Seen(p.keys.Status(p.t.name), p.t.statusAt.mod)
 				p.fold(r)
 			}

@@ -235,3 +235,74 @@ func TestBackfillSurvivesTheScheduler(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// A range of an earlier version is taken apart when the version in force has the same times in it, and only then.
+func TestBackfillAfterAnEdit(t *testing.T) {
+	for _, row := range []struct {
+		name, edit string
+		count      int64
+		spans      []string
+	}{
+		{
+			name: "of what runs", edit: `{"process":{"command":["false"]},"schedule":"*/5 * * * *"}`, count: 2,
+			spans: []string{"10:05:00-10:10:00 2 Missed CatchUp", "10:25:00-10:30:00 2 Missed CatchUp"},
+		},
+		{
+			name: "of the times", edit: `{"process":{"command":["true"]},"schedule":"*/4 * * * *"}`, count: 0,
+			spans: []string{"10:05:00-10:30:00 6 Missed CatchUp"},
+		},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			b := newBoard(t, "10:00:30")
+			b.node("n1")
+			b.put(with(`"catchUp":{"mode":"none"}`))
+			b.settle(demo)
+			b.goTo("10:33")
+			b.put(row.edit)
+			b.settle(demo)
+			if v := b.askBackfill("x", "10:14", "10:21", ""); !v.Accepted || v.Count != row.count {
+				t.Errorf("%+v", v)
+			}
+			b.complete(nightwatch.PhaseSucceeded)
+			b.complete(nightwatch.PhaseSucceeded)
+			b.wantSpans(row.spans...)
+		})
+	}
+}
+
+// The name of a backfill that is under way is taken, also when its verdict has gone.
+func TestBackfillOfANameThatIsUnderWay(t *testing.T) {
+	b := aMorning(t)
+	b.askBackfill("x", "10:00", "10:31", "")
+	b.goTo("11:32:30")
+	if v := b.askBackfill("x", "09:00", "09:31", ""); v.Accepted || v.Errors[0].Field != "key" {
+		t.Errorf("%+v", v)
+	}
+	if n := len(b.status().Backfills); n != 1 {
+		t.Errorf("%d backfills", n)
+	}
+}
+
+// An edit may leave a backfill with any number of times; one transaction looks at few of them.
+func TestBackfillOfVeryManyTimes(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.node("n1")
+	b.put(`{"process":{"command":["true"]},"every":"1h"}`)
+	b.settle(demo)
+	b.askBackfill("x", "04:00", "10:00", "")
+	b.put(`{"process":{"command":["true"]},"every":"10ms","suspend":true}`)
+	b.settle(demo)
+	b.complete(nightwatch.PhaseSucceeded)
+	b.set(b.keys.Ledger(demo), nightwatch.Ledger{Ranges: []nightwatch.LedgerRange{
+		{From: at("04:00"), To: at("10:00"), Count: 2_160_001, Outcome: nightwatch.PhaseSucceeded},
+	}})
+	for range 10 {
+		before := b.status().Backfills[0].Cursor
+		if !b.commit(b.decide(demo)) {
+			t.Fatal("refused though the view is current")
+		}
+		if ahead := b.status().Backfills[0].Cursor.Sub(before); ahead <= 0 || ahead > maxLooks*10*time.Millisecond {
+			t.Errorf("from %s on it went ahead by %s", before, ahead)
+		}
+	}
+}

@@ -13,6 +13,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/ledger"
 	"github.com/nightwatch-go/nightwatch/store"
 )
 
@@ -20,7 +21,7 @@ import (
 // its comparisons, so that tables can follow a task through its life without a clock or a server.
 type board struct {
 	*world
-	t       *testing.T
+	t       testing.TB
 	entries map[string]store.Event
 	rev     int64
 }
@@ -41,7 +42,7 @@ func at(clock string) time.Time {
 
 func idAt(clock string) string { return nightwatch.ScheduledRunID(at(clock)) }
 
-func newBoard(t *testing.T, clock string) *board {
+func newBoard(t testing.TB, clock string) *board {
 	keys := store.NewKeys("")
 	b := &board{t: t, entries: map[string]store.Event{}, rev: 100}
 	b.world = &world{
@@ -168,15 +169,7 @@ func (b *board) commit(p *plan) bool {
 
 func (b *board) holds(cmp *pb.Compare) bool {
 	b.t.Helper()
-	e := b.entries[string(cmp.GetKey())]
-	switch target := cmp.GetTargetUnion().(type) {
-	case *pb.Compare_ModRevision:
-		return e.ModRevision == target.ModRevision
-	case *pb.Compare_CreateRevision:
-		return e.CreateRevision == target.CreateRevision
-	}
-	b.t.Fatalf("a comparison of %s that the board does not know", cmp.GetKey())
-	return false
+	return compares(b.t, b.entries[string(cmp.GetKey())], cmp)
 }
 
 // settle decides on the task until there is nothing more to do.
@@ -230,6 +223,49 @@ func (b *board) run(id string) *nightwatch.Run {
 		return nil
 	}
 	return r
+}
+
+// account is what the store reads of the demo task.
+func (b *board) account() ledger.Account {
+	a := ledger.Account{Task: demo, Now: b.now, Revision: b.rev, Freezes: map[string]nightwatch.Freeze{}, Calendars: map[string]nightwatch.AcceptedCalendar{}}
+	if e, there := b.entries[b.keys.Task(demo)]; there {
+		a.Value, a.TaskRevision = e.Value, e.ModRevision
+	}
+	var accepted nightwatch.Accepted
+	if b.read(b.keys.Accepted(demo), &accepted) {
+		a.Accepted = &accepted
+	}
+	var status nightwatch.Status
+	if b.read(b.keys.Status(demo), &status) {
+		a.Status = &status
+	}
+	b.read(b.keys.Ledger(demo), &a.Ledger)
+	for key, e := range b.entries {
+		if strings.HasPrefix(key, b.keys.RunsOf(demo)) {
+			var r nightwatch.Run
+			_ = json.Unmarshal(e.Value, &r)
+			a.Runs = append(a.Runs, r)
+		}
+	}
+	slices.SortFunc(a.Runs, func(x, y nightwatch.Run) int { return x.NominalTime.Compare(y.NominalTime) })
+	for _, key := range b.keys.Freezes(demo) {
+		if e, there := b.entries[key]; there {
+			_, tail, _ := b.keys.Parse(key)
+			a.Freezes[tail], _ = nightwatch.ParseFreeze(e.Value)
+		}
+	}
+	if a.Accepted != nil {
+		for _, name := range a.Accepted.Task.Calendars.Names() {
+			var c nightwatch.AcceptedCalendar
+			if b.read(b.keys.AcceptedCalendar(name), &c) {
+				a.Calendars[name] = c
+			}
+		}
+	}
+	for _, n := range b.view.nodes {
+		a.Nodes = append(a.Nodes, n.node)
+	}
+	return a
 }
 
 // runs are all records as "<id> <phase>[ <reason>]", in order.

@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/nightwatch-go/nightwatch"
@@ -12,6 +11,9 @@ import (
 
 // settleWithin is how long a changed calendar waits for the tasks that use it to settle the time before the change.
 const settleWithin = 10 * time.Second
+
+// calendarPoll is how often a calendar and the tasks that use it look whether the others are done.
+const calendarPoll = 20 * time.Millisecond
 
 // judgeCalendar keeps what the system says of a calendar: its verdict and the version in force. A value that is
 // refused changes nothing for the tasks that use the calendar; when its key goes, so do both. What was due before the
@@ -23,8 +25,9 @@ func judgeCalendar(p *plan, name string) {
 	if p.t.noticed.IsZero() || p.now.Before(p.t.noticed) {
 		p.t.noticed = p.now
 	}
-	if p.now.Sub(p.t.noticed) < settleWithin && !p.usersSettled(name) {
-		p.wakeBy(p.now.Add(20 * time.Millisecond))
+	since, settled := p.usersSettled(name)
+	if p.now.Sub(p.t.noticed) < settleWithin && !settled {
+		p.wakeBy(p.now.Add(calendarPoll))
 		return
 	}
 	accepted, verdict := p.keys.AcceptedCalendar(name), p.keys.CalendarStatus(name)
@@ -43,9 +46,9 @@ func judgeCalendar(p *plan, name string) {
 	if err != nil {
 		status.Errors, status.AcceptedRevision = faultsOf(err), inForce(p.t)
 	} else {
-		status.Accepted, status.AcceptedRevision = true, p.t.source.mod
+		status.Accepted, status.AcceptedRevision, status.Warnings = true, p.t.source.mod, calendar.Warnings()
 		p.put(accepted, p.t.accepted.mod, nightwatch.AcceptedCalendar{
-			Revision: p.t.source.mod, Since: changedAt(p.t, p.now), Calendar: *calendar,
+			Revision: p.t.source.mod, Since: since, Calendar: *calendar,
 		})
 	}
 	p.put(verdict, p.t.statusAt.mod, status)
@@ -90,22 +93,23 @@ func (p *plan) calendarChange() (at time.Time, changed bool) {
 	return at, changed
 }
 
-// usersSettled tells whether every task that uses a calendar has settled what was due before it changed.
-func (p *plan) usersSettled(name string) bool {
-	for _, t := range p.view.tasks {
-		if t.def == nil || !slices.Contains(t.def.Task.Calendars.Names(), name) {
-			continue
-		}
+// usersSettled tells whether every task that uses a calendar has settled what was due before it changed, and since when
+// the change counts: not for what a user had settled before a clock stepped back.
+func (p *plan) usersSettled(name string) (since time.Time, settled bool) {
+	changed := changedAt(p.t, p.now)
+	since, settled = changed, true
+	for _, t := range p.view.users[name] {
 		user := newPlan(p.world, t)
+		since = later(since, user.status.Cursor)
 		times := user.times()
-		if times == nil || user.exhausted() {
+		if _, ending := user.earlierLife(); ending || times == nil || user.exhausted() {
 			continue
 		}
-		if _, due := times.Between(user.from(), changedAt(p.t, p.now), 0); due {
-			return false
+		if _, due := times.Between(user.from(), changed, 0); due {
+			settled = false
 		}
 	}
-	return true
+	return since, settled
 }
 
 // from is the time after which the task's times are still to be met: the cursor, or the change of a calendar since,

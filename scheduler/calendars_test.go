@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/ledger"
 	"github.com/nightwatch-go/nightwatch/store"
 )
 
@@ -226,5 +227,147 @@ func TestTaskKeyInTheCalendarsPlace(t *testing.T) {
 	b.settle(tail)
 	if left := append(b.below(store.Accepted), b.below(store.Statuses)...); len(left) > 0 {
 		t.Errorf("%q is left", left)
+	}
+}
+
+// The times before a change go with it, whatever becomes of the calendar after.
+func TestCalendarChangeMovesTheCursor(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.node("n1")
+	b.putCalendar("holidays", `{"days":["Fri"]}`)
+	b.put(strings.TrimSuffix(noFridays, "}") + `,"history":{"succeeded":0}}`)
+	b.settle(demo)
+	b.moveTo("10:22")
+	b.putCalendar("holidays", `{"days":["Sat"]}`)
+	if answer := ledger.Why(b.account(), nothing); answer.Reason != ledger.WaitsForTheClock {
+		t.Errorf("%s", answer.Headline)
+	}
+	b.askBackfill("x", "10:05", "10:21", "")
+	for range 4 {
+		b.complete(nightwatch.PhaseSucceeded)
+	}
+	b.putCalendar("holidays", nil)
+	b.moveTo("10:41")
+	b.putCalendar("holidays", `{"days":["Sat"]}`)
+	b.wantSpans("10:05:00-10:20:00 4 Succeeded", "10:25:00-10:40:00 4 Skipped CalendarMissing")
+	b.wantAccounted()
+}
+
+// A calendar and then a task that uses it change while nobody leads: what was due in between is told by the new days.
+func TestCalendarAndTaskChangeWhileNobodyLeads(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.node("n1")
+	b.putCalendar("holidays", `{"days":["Fri"]}`)
+	b.put(noFridays)
+	b.settle(demo)
+	b.moveTo("10:07")
+	b.set(b.keys.Calendar("holidays"), `{"days":["Sat"]}`)
+	b.moveTo("10:16")
+	b.put(strings.Replace(noFridays, "*/5", "*/20", 1))
+	b.moveTo("10:31")
+	for range 3 {
+		b.settle(demo)
+		b.settle(store.CalendarTail("holidays"))
+	}
+	b.wantSpans("10:10:00-10:10:00 1 Missed CatchUp")
+	b.wantRuns(idAt("10:15")+" Assigned", idAt("10:20")+" Skipped Overlap")
+}
+
+// A deleted task whose run has yet to end settles nothing any more.
+func TestCalendarDoesNotWaitForADeletedTask(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.node("n1")
+	b.putCalendar("holidays", `{"days":["Sat"]}`)
+	b.put(noFridays)
+	b.settle(demo)
+	b.goTo("10:05")
+	b.claim(idAt("10:05"))
+	b.del(b.keys.Task(demo))
+	b.goTo("10:12")
+	b.putCalendar("holidays", `{"days":["Fri"]}`)
+	if c := b.calendarStatus("holidays"); c.ObservedRevision != b.view.tasks[store.CalendarTail("holidays")].source.mod {
+		t.Errorf("it waits: %+v", c)
+	}
+}
+
+// What a task had met before its clock stepped back was right by the days of then.
+func TestCalendarChangesWhileTheClockIsBack(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.node("n1")
+	b.putCalendar("holidays", `{"days":["Sat"]}`)
+	b.put(noFridays)
+	b.settle(demo)
+	b.goTo("10:05")
+	b.complete(nightwatch.PhaseSucceeded)
+	b.moveTo("10:02")
+	b.putCalendar("holidays", `{"days":["Fri"]}`)
+	b.goTo("10:11")
+	b.wantRuns(idAt("10:05") + " Succeeded")
+	b.wantAccounted()
+}
+
+// A task whose calendar is still to be judged does not keep the loop busy.
+func TestTaskThatWaitsForACalendarRests(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.node("n1")
+	b.putCalendar("holidays", `{"days":["Sat"]}`)
+	b.put(noFridays)
+	b.settle(demo)
+	b.moveTo("10:02")
+	b.set(b.keys.Calendar("holidays"), `{"days":["Fri"]}`)
+	b.moveTo("10:05")
+	if p := b.decide(demo); !p.txn.Empty() || !p.wake.After(b.now) {
+		t.Errorf("%d operations, wakes at %s", p.txn.Operations(), p.wake)
+	}
+}
+
+func TestOnlyUsersOfACalendarAreTouched(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.putCalendar("holidays", `{"days":["Sat"]}`)
+	use := func(value string) { b.put(value); b.settle(demo) }
+	touched := func() (n int) {
+		b.view.touched = func(t *taskView) {
+			if t.name == demo {
+				n++
+			}
+		}
+		b.view.touchUsers("holidays")
+		return n
+	}
+	for _, row := range []struct {
+		name, value string
+		want        int
+	}{{"uses it", noFridays, 1}, {"does no more", fiveMinutes, 0}, {"does again", noFridays, 1}} {
+		use(row.value)
+		if n := touched(); n != row.want {
+			t.Errorf("%s: touched %d times", row.name, n)
+		}
+	}
+	b.relist()
+	if n := touched(); n != 1 {
+		t.Errorf("after a list: touched %d times", n)
+	}
+	b.del(b.keys.Task(demo))
+	b.settle(demo)
+	if n := touched(); n != 0 {
+		t.Errorf("deleted: touched %d times", n)
+	}
+}
+
+// A request below a calendar's tail is no request, and does not stay.
+func TestRequestInTheCalendarsPlace(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.putCalendar("holidays", `{"days":["Sat"]}`)
+	tail := store.CalendarTail("holidays")
+	b.set(b.keys.Request(tail, "x"), `{"action":"run"}`)
+	b.settle(tail)
+	var v nightwatch.Verdict
+	if !b.read(b.keys.Verdict(tail, "x"), &v) || v.Accepted || len(v.Errors) != 1 || len(b.below(store.Requests)) > 0 {
+		t.Errorf("%+v, left %q", v, b.below(store.Requests))
+	}
+	b.moveTo("12:00")
+	b.settle(tail)
+	if left := b.below(store.Verdicts); len(left) > 0 {
+		t.Errorf("left %q", left)
 	}
 }

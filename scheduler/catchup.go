@@ -35,7 +35,7 @@ func catchUp(times []time.Time, start func(nominal time.Time) time.Time, now tim
 			limit = 0 // the newest is on time
 		}
 	case nightwatch.CatchUpAll:
-		limit = policy.Max
+		limit = int(policy.Max)
 	}
 	from := max(prompt-limit, 0)
 	inWindow, _ := slices.BinarySearchFunc(times, now.Add(-time.Duration(policy.Window)), time.Time.Compare)
@@ -81,8 +81,9 @@ func (p *plan) saveLedger() {
 	}
 }
 
-// adjacent tells of two nominal times whether no other lies between them: by the version in force where it has times of
-// its own, if neither it nor a calendar of it began to count in between; else by the records that are there.
+// adjacent tells of two nominal times whether no other lies between them: none that the version in force knows of, if it
+// has times of its own, and none that has a record, which may be of another version. What neither it nor its calendars
+// can know of all, as they began to count in between, is not adjacent.
 func (p *plan) adjacent() func(end, begin time.Time) bool {
 	var marks []time.Time
 	var times *schedule.Schedule
@@ -95,31 +96,24 @@ func (p *plan) adjacent() func(end, begin time.Time) bool {
 				marks = append(marks, t.calendar.Since)
 			}
 		}
-	} else {
-		marks = p.recorded()
 	}
 	return func(end, begin time.Time) bool {
 		if slices.ContainsFunc(marks, func(t time.Time) bool { return !t.Before(end) && t.Before(begin) }) {
 			return false
 		}
-		if !scheduled {
-			return true
+		if scheduled {
+			if times == nil {
+				return false
+			}
+			if next, ok := times.Next(end); !ok || !next.Equal(begin) {
+				return false
+			}
 		}
-		if times == nil {
-			return false
+		for _, r := range p.t.runs {
+			if at := r.run.NominalTime; at.After(end) && at.Before(begin) && occurrence(&r.run) {
+				return false
+			}
 		}
-		next, ok := times.Next(end)
-		return ok && next.Equal(begin)
+		return true
 	}
-}
-
-// recorded are the nominal times of the occurrences that have records.
-func (p *plan) recorded() []time.Time {
-	var times []time.Time
-	for _, r := range p.all() {
-		if occurrence(&r.run) {
-			times = append(times, r.run.NominalTime)
-		}
-	}
-	return times
 }

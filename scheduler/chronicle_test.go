@@ -3,6 +3,7 @@ package scheduler
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +22,7 @@ type chronicle struct {
 	// lives are those that tasks live now; starts count the attempts that nodes began.
 	lives  map[string]*taskLife
 	starts map[string]int
+	terms  map[string]int64 // that last, by the leader's key
 	made   int
 }
 
@@ -37,7 +39,7 @@ type taskLife struct {
 }
 
 func newChronicle(r *rig) *chronicle {
-	return &chronicle{r: r, lives: map[string]*taskLife{}, starts: map[string]int{}}
+	return &chronicle{r: r, lives: map[string]*taskLife{}, starts: map[string]int{}, terms: map[string]int64{}}
 }
 
 // started is told by nodes of every attempt that they begin.
@@ -62,9 +64,12 @@ func (c *chronicle) observe(events []store.Event) {
 	defer c.mu.Unlock()
 	for _, e := range events {
 		if e.Deleted {
+			delete(c.terms, e.Key)
 			continue
 		}
 		switch kind, tail, _ := c.r.etcd.keys.Parse(e.Key); kind {
+		case store.Election:
+			c.terms[e.Key] = e.CreateRevision
 		case store.Runs:
 			var run nightwatch.Run
 			c.decode(e, &run)
@@ -113,6 +118,9 @@ func (c *chronicle) run(run *nightwatch.Run, fresh bool) {
 		c.r.t.Errorf("%s %s: %s became %s", run.Task, run.ID, before, run.Phase)
 	}
 	if fresh {
+		if !slices.Contains(slices.Collect(maps.Values(c.terms)), run.Term) {
+			c.r.t.Errorf("%s %s: made in term %d, which has ended", run.Task, run.ID, run.Term)
+		}
 		c.made++
 		if run.ID == nightwatch.ScheduledRunID(run.NominalTime) {
 			life.nominal[run.ID] = run.NominalTime

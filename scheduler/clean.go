@@ -103,14 +103,14 @@ func foldHistory(p *plan) {
 	slices.Reverse(all) // newest first
 	var leaving []*runView
 	for _, r := range all {
-		if r.run.Live() || r.mod > p.status.CountedRevision {
+		if r.run.Live() || !p.counts(r) {
 			continue
 		}
 		class := r.run.Phase
 		if class == nightwatch.PhaseCanceled || class == nightwatch.PhaseMissed {
 			class = nightwatch.PhaseFailed
 		}
-		if kept[class]++; kept[class] <= p.def.Task.Keep(class) || len(leaving) == maxRemovals {
+		if kept[class]++; kept[class] <= p.def.Task.Keep(class) {
 			continue
 		}
 		if stays := r.run.EndTime.Add(keepLost); r.run.LostSessions > 0 && stays.After(p.now) {
@@ -125,7 +125,7 @@ func foldHistory(p *plan) {
 	slices.SortFunc(leaving, func(a, b *runView) int {
 		return cmp.Or(a.run.NominalTime.Compare(b.run.NominalTime), cmp.Compare(a.create, b.create))
 	})
-	for _, r := range leaving {
+	for _, r := range leaving[:min(len(leaving), maxRemovals)] { // the oldest first, as the ledger keeps the newest
 		p.fold(r)
 	}
 	p.saveLedger()

@@ -1,6 +1,8 @@
 package scheduler
 
 import (
+	"time"
+
 	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/store"
 )
@@ -9,18 +11,18 @@ import (
 // equal plans.
 func decide(w *world, t *taskView) *plan {
 	p := newPlan(w, t)
-	if name, ok := store.CalendarOf(t.name); ok && (t.source.present() || t.calendar != nil || !t.task.present()) {
-		judgeCalendar(p, name)
-		return p
-	}
-	for _, step := range []func(*plan){
+	steps := []func(*plan){
 		cleanRemains,    // of an earlier life of the key, or of a task that was deleted
 		judgeMalformed,  // a key that cannot be a task gets its verdict
 		conduct,         // admission, occurrences, live runs, status
 		answerRequests,  // one at a time
 		foldHistory,     // records beyond the limits
 		dropOldVerdicts, // on requests
-	} {
+	}
+	if name, ok := store.CalendarOf(t.name); ok && (t.source.present() || t.calendar != nil || !t.task.present()) {
+		steps = []func(*plan){func(p *plan) { judgeCalendar(p, name) }, answerRequests, dropOldVerdicts}
+	}
+	for _, step := range steps {
 		step(p)
 		if !p.txn.Empty() || p.remains {
 			break
@@ -50,6 +52,7 @@ func conduct(p *plan) {
 		return
 	}
 	restoreStatus(p)
+	tendRuns(p, false) // a run whose session is gone must not stand in the way of what is due
 	// What was due before the put under the old value is settled first.
 	horizon := p.now
 	fresh := p.t.task.mod > p.status.ObservedRevision
@@ -63,23 +66,45 @@ func conduct(p *plan) {
 			createDue(p, p.now, false)
 		}
 	}
-	tendRuns(p, false)
+	tendRuns(p, false) // once more, for what a new run replaces
 	advanceBackfills(p)
+	resolveRetried(p)
 	countFinished(p)
 	p.saveLedger()
 	p.saveStatus()
 }
 
 // restoreStatus stands in for a status that somebody deleted or made unreadable: the accepted value says what life
-// this is.
+// this is, records and ledger how far its times have been accounted for. Of submissions and of requested runs whose
+// records have left the history nothing tells any more.
 func restoreStatus(p *plan) {
 	if p.t.status.UID != 0 || p.def == nil {
 		return
 	}
 	p.status = nightwatch.Status{
 		UID: p.def.UID, Accepted: true, AcceptedRevision: p.def.Revision, ObservedRevision: p.def.Revision,
-		SubmittedRevision: p.def.Revision, Cursor: p.now, CreateTime: p.now,
+		SubmittedRevision: p.def.Revision, Counts: p.ledger.Totals, CreateTime: p.now,
 	}
+	for _, r := range p.ledger.Ranges {
+		p.status.Counts.Add(r.Outcome, r.Count)
+	}
+	if p.def.Task.Recurring() {
+		p.status.Cursor = later(p.def.Since, p.newest())
+	}
+}
+
+// newest is the latest time of an occurrence that has a record or is in the ledger.
+func (p *plan) newest() time.Time {
+	newest := p.ledger.Since
+	if n := len(p.ledger.Ranges); n > 0 {
+		newest = p.ledger.Ranges[n-1].To
+	}
+	for _, r := range p.t.runs {
+		if r.run.TaskUID == p.uid && occurrence(&r.run) {
+			newest = later(newest, r.run.NominalTime)
+		}
+	}
+	return newest
 }
 
 // refuse puts the faults of the newest value into the status. The accepted version stays in force.
@@ -87,7 +112,7 @@ func (p *plan) refuse(faults nightwatch.InvalidError) {
 	p.status.Accepted, p.status.Errors, p.status.Warnings = false, faults, nil
 	p.status.ObservedRevision, p.status.UID = p.t.task.mod, p.t.task.create
 	if p.status.CreateTime.IsZero() {
-		p.status.CreateTime = p.now
+		p.status.CreateTime = changedAt(p.t, p.now)
 	}
 }
 
@@ -103,22 +128,24 @@ func admit(p *plan) {
 		p.status.Still = "" // that was the version before; its time has been settled
 	}
 	before := p.def
-	p.def = &nightwatch.Accepted{Key: p.t.name, Revision: p.t.task.mod, UID: p.t.task.create, Since: p.t.putTime.UTC(), Task: *def}
+	p.def = &nightwatch.Accepted{Key: p.t.name, Revision: p.t.task.mod, UID: p.t.task.create, Since: changedAt(p.t, p.now), Task: *def}
+	if before == nil {
+		p.status.EarliestTime = p.def.Since
+	} else {
+		// An edit never brings back what was before it, whatever the clock does.
+		p.def.Since = later(later(p.def.Since, before.Since), later(p.status.Cursor, p.newest()))
+	}
 	p.status.Accepted, p.status.Errors, p.status.Warnings = true, nil, def.Warnings()
 	p.status.UID, p.status.ObservedRevision, p.status.AcceptedRevision = p.t.task.create, p.t.task.mod, p.t.task.mod
 	if p.status.CreateTime.IsZero() {
-		p.status.CreateTime = p.now
+		p.status.CreateTime = changedAt(p.t, p.now)
 	}
 	if def.Recurring() {
 		p.status.PendingRevision = 0
-		// Occurrences count from the put; an edit never brings back what was before it, and a clock that stepped back
-		// never moves the cursor back.
-		if p.def.Since.After(p.now) {
-			p.def.Since = p.now
+		p.status.Cursor = p.def.Since // occurrences count from the put
+		if warning, none := def.NoTimeLeft(p.times(), p.from()); none {
+			p.status.Warnings = append(p.status.Warnings, warning)
 		}
-		p.def.Since = later(p.status.Cursor, p.def.Since)
-		p.status.Cursor = p.def.Since
-		p.warnOfNoTime()
 	} else {
 		p.status.Cursor = nothing
 		if before == nil || submits(&before.Task, def) {
@@ -126,21 +153,6 @@ func admit(p *plan) {
 		}
 	}
 	p.put(p.keys.Accepted(p.t.name), p.t.accepted.mod, p.def)
-}
-
-// warnOfNoTime says so when the version just accepted has no time from now on.
-func (p *plan) warnOfNoTime() {
-	times := p.times()
-	if times == nil || times.AfterFinish() {
-		return
-	}
-	if _, ok := times.Next(p.from()); !ok {
-		field := "schedule"
-		if len(p.def.Task.At) > 0 {
-			field = "at"
-		}
-		p.status.Warnings = append(p.status.Warnings, nightwatch.FieldError{Field: field, Reason: "has no time from now on: nothing will run"})
-	}
 }
 
 // submits tells whether putting def over before is a submission of a task without a schedule: any put is, the same

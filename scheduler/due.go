@@ -21,7 +21,8 @@ func createDue(p *plan, horizon time.Time, edited bool) (settled bool) {
 		submit(p)
 		return true
 	}
-	if at, changed := p.calendarChange(); changed && !at.After(horizon) {
+	at, changed := p.calendarChange()
+	if changed = changed && !at.After(horizon); changed {
 		horizon, edited = at, true
 	}
 	still, _ := p.standsStill()
@@ -36,7 +37,9 @@ func createDue(p *plan, horizon time.Time, edited bool) (settled bool) {
 		p.follow(times, horizon, still)
 		return true
 	}
-	due, more := times.Between(p.from(), horizon, maxAccounted)
+	// A calendar that has changed took the times before it with it, for good.
+	p.status.Cursor = p.from()
+	due, more := times.Between(p.status.Cursor, horizon, maxAccounted)
 	if still == "" {
 		still = p.status.Still // it has just ended
 		if end := p.t.thawed; still == nightwatch.ReasonFrozen && !end.IsZero() {
@@ -64,7 +67,11 @@ func createDue(p *plan, horizon time.Time, edited bool) (settled bool) {
 		p.wakeBy(p.now)
 		return false
 	}
-	if next, ok := times.Next(p.from()); ok && !p.exhausted() {
+	if changed {
+		p.wakeBy(p.now.Add(calendarPoll)) // what was due from then on is for the calendar to say
+		return false
+	}
+	if next, ok := times.Next(p.status.Cursor); ok && !p.exhausted() {
 		p.wakeBy(times.Due(next))
 	}
 	return true
@@ -87,7 +94,7 @@ func (p *plan) standsStill() (reason, message string) {
 
 // exhausted tells whether the task has had all the runs that it may have.
 func (p *plan) exhausted() bool {
-	limit := p.def.Task.MaxRuns
+	limit := int64(p.def.Task.MaxRuns)
 	return limit > 0 && p.status.StartedRuns >= limit
 }
 
@@ -169,6 +176,10 @@ func (p *plan) follow(times *schedule.Schedule, horizon time.Time, still string)
 	default:
 		p.seenTask()
 		p.status.Cursor = next
+		if p.t.runs[nightwatch.ScheduledRunID(next)] != nil {
+			p.wakeBy(p.now) // its record is there, so the occurrence has been met
+			return
+		}
 		if p.tooLate(next) {
 			p.end(p.newRun(nightwatch.ScheduledRunID(next), next), nightwatch.PhaseMissed, nightwatch.ReasonStartWithin, p.tooLateMessage())
 			return
@@ -182,11 +193,15 @@ func (p *plan) lastEnd() time.Time {
 	end := p.status.LastEndTime
 	for _, r := range p.all() {
 		if !r.run.Live() {
-			end = later(end, r.run.EndTime)
+			end = later(end, ended(&r.run))
 		}
 	}
 	return end
 }
+
+// ended is when a run ended, by its node's clock, and not before it was made, by the scheduler's: however far the two
+// are apart, runs do not follow each other without a pause.
+func ended(r *nightwatch.Run) time.Time { return later(r.CreateTime, r.EndTime) }
 
 // tooLate tells whether a run that was to start then must not start any more.
 func (p *plan) tooLate(start time.Time) bool {
@@ -209,7 +224,9 @@ func submit(p *plan) {
 	if p.t.runs[id] != nil {
 		return
 	}
-	r := p.newRun(id, p.now)
+	// No two occurrences of a task have one time, whatever its clock does: the ledger is in order of time.
+	r := p.newRun(id, later(p.now, p.newest().Add(time.Millisecond)))
+	r.run.Submitted = p.def
 	policy := p.def.Task.OverlapPolicy()
 	if reason, message := p.collide(r, policy); reason != "" {
 		p.end(r, nightwatch.PhaseSkipped, reason, message)
@@ -221,9 +238,10 @@ func submit(p *plan) {
 // assign gives a run that is Pending to a node, or writes down why it waits; a run whose reason is on record
 // already is left as it is.
 func (p *plan) assign(r *runView, before nightwatch.Run) {
-	node, reason, message := choose(p.view.nodes, p.load, &p.def.Task, &r.run)
+	task := p.taskOf(&r.run)
+	node, reason, message := choose(p.view.nodes, p.load, task, &r.run)
 	if node == nil {
-		p.waits = lacks(reason, &p.def.Task, &r.run)
+		p.waits = lacks(reason, task, &r.run)
 		if r.present() && before.Phase == nightwatch.PhasePending && before.Reason == reason && before.Message == message &&
 			before.Cancel == r.run.Cancel {
 			return

@@ -66,7 +66,7 @@ func TestCatchUp(t *testing.T) {
 		return list
 	}
 	policy := func(mode string, window time.Duration, limit int) nightwatch.CatchUp {
-		task := nightwatch.Task{CatchUp: nightwatch.CatchUp{Mode: mode, Window: nightwatch.Duration(window), Max: limit}}
+		task := nightwatch.Task{CatchUp: nightwatch.CatchUp{Mode: mode, Window: nightwatch.Duration(window), Max: nightwatch.Count(limit)}}
 		return task.CatchUpPolicy()
 	}
 	for _, row := range []struct {

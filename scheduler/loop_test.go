@@ -87,6 +87,29 @@ func TestTroubleWithEtcdRestsTheWholeLoop(t *testing.T) {
 	}
 }
 
+// A leader whose key is gone, and who has not heard of it, does not try each transaction again and again.
+func TestRefusalsInARowRestTheWholeLoop(t *testing.T) {
+	s := leading(t, store.Event{Key: store.NewKeys("").Task(demo), Value: []byte("x"), CreateRevision: 5, ModRevision: 5})
+	answer := func(err error) {
+		s.inFlight++
+		s.settle(result{task: demo, revision: 10, err: err})
+	}
+	for range maxInFlight - 1 {
+		answer(nightwatch.ErrRefused)
+	}
+	answer(nil)
+	for range maxInFlight - 1 {
+		answer(nightwatch.ErrRefused)
+	}
+	if !s.restUntil.IsZero() {
+		t.Error("rests though etcd took a write in between")
+	}
+	answer(nightwatch.ErrRefused)
+	if rest := time.Until(s.restUntil); rest <= 0 || rest > time.Second {
+		t.Errorf("rests %s", rest)
+	}
+}
+
 // One task whose transaction etcd will never take is that task's trouble alone.
 func TestTaskWhoseTransactionsAreImpossible(t *testing.T) {
 	for _, err := range []error{rpctypes.ErrRequestTooLarge, rpctypes.ErrTooManyOps, rpctypes.ErrDuplicateKey} {

@@ -197,17 +197,19 @@ func (m *memory) commit(txn *store.Txn) (*clientv3.TxnResponse, error) {
 func (m *memory) holds(cmp *pb.Compare) bool {
 	key, end := string(cmp.GetKey()), string(cmp.GetRangeEnd())
 	if end == "" {
-		return m.compares(m.entries[key], cmp)
+		return compares(m.t, m.entries[key], cmp)
 	}
 	for other, e := range m.entries {
-		if other >= key && other < end && !m.compares(e, cmp) {
+		if other >= key && other < end && !compares(m.t, e, cmp) {
 			return false
 		}
 	}
 	return true
 }
 
-func (m *memory) compares(e store.Event, cmp *pb.Compare) bool {
+// compares tells whether a comparison holds of what stands at a key.
+func compares(t testing.TB, e store.Event, cmp *pb.Compare) bool {
+	t.Helper()
 	if cmp.GetResult() == pb.Compare_EQUAL {
 		switch target := cmp.GetTargetUnion().(type) {
 		case *pb.Compare_ModRevision:
@@ -216,7 +218,7 @@ func (m *memory) compares(e store.Event, cmp *pb.Compare) bool {
 			return e.CreateRevision == target.CreateRevision
 		}
 	}
-	m.t.Errorf("a comparison of %s that the memory does not know", cmp.GetKey())
+	t.Errorf("a comparison of %s that is not known here", cmp.GetKey())
 	return false
 }
 

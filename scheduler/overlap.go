@@ -6,7 +6,7 @@ import (
 	"github.com/nightwatch-go/nightwatch"
 )
 
-// maxQueued is how many runs of one task may wait for earlier ones.
+// maxQueued is how many runs of one task may wait, for earlier ones or for a node.
 const maxQueued = 1000
 
 // The policies are those of Temporal's schedules: skip is Skip, queue-one BufferOne, queue-all BufferAll, replace
@@ -21,14 +21,11 @@ func waitsForEarlier(policy string) bool {
 // collide says why a new run must not be, under an overlap policy; empty: it may. What a policy does to the runs that
 // are there is done by tendRuns.
 func (p *plan) collide(r *runView, policy string) (reason, message string) {
-	if policy == nightwatch.OverlapAllow {
-		return "", ""
-	}
 	live := p.live()
-	if len(live) == 0 || live[0] == r {
+	switch {
+	case len(live) == 0 || live[0] == r || policy == nightwatch.OverlapReplace:
 		return "", ""
-	}
-	if policy == nightwatch.OverlapSkip {
+	case policy == nightwatch.OverlapSkip:
 		return nightwatch.ReasonOverlap, "run " + live[0].run.ID + " is live"
 	}
 	limit := maxQueued
@@ -37,14 +34,15 @@ func (p *plan) collide(r *runView, policy string) (reason, message string) {
 	}
 	waiting := 0
 	for _, other := range live[1:] {
-		if other != r && other.run.Phase == nightwatch.PhasePending && waitsForEarlier(other.run.Overlap) {
+		// What may run beside others waits for a node only; should there be none for long, it must not pile up either.
+		if other != r && other.run.Phase == nightwatch.PhasePending && (policy == nightwatch.OverlapAllow || waitsForEarlier(other.run.Overlap)) {
 			waiting++
 		}
 	}
-	if policy == nightwatch.OverlapReplace || waiting < limit {
+	switch {
+	case waiting < limit:
 		return "", ""
-	}
-	if limit == 1 {
+	case limit == 1:
 		return nightwatch.ReasonQueueFull, "a run waits already"
 	}
 	return nightwatch.ReasonQueueFull, fmt.Sprintf("%d runs wait already", waiting)
@@ -55,7 +53,7 @@ func (p *plan) startOrWait(r *runView, policy string) {
 	if waitsForEarlier(policy) {
 		r.run.Overlap = policy
 		if live := p.live(); live[0] != r {
-			r.run.Reason, r.run.Message = nightwatch.ReasonOverlap, "run "+live[0].run.ID+" is live"
+			r.run.Reason, r.run.Message = nightwatch.ReasonOverlap, p.waitMessage(nightwatch.ReasonOverlap)
 			p.saveRun(r, r.run)
 			return
 		}

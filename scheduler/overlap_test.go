@@ -300,3 +300,88 @@ func TestMaxRuns(t *testing.T) {
 		t.Errorf("after the edit: %+v", r)
 	}
 }
+
+// A run that died with its node does not stand in the way of what is due when that is noticed.
+func TestOverlapWithARunThatIsLost(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.node("n1")
+	b.put(with(`"delivery":"at-most-once"`))
+	b.settle(demo)
+	b.goTo("10:05")
+	b.claim(idAt("10:05"))
+	b.del(b.keys.Node("n1"))
+	b.node("n2")
+	b.goTo("10:10")
+	b.wantRuns(idAt("10:05")+" Failed NodeLost", idAt("10:10")+" Assigned")
+}
+
+// Each submission is of the value that was put, however many wait and whatever is put after them.
+func TestSubmissionsKeepTheirVersions(t *testing.T) {
+	b := newBoard(t, "10:00")
+	b.node("n1")
+	var ids []string
+	for _, word := range []string{"one", "two", "three"} {
+		ids = append(ids, nightwatch.SubmittedRunID(b.put(`{"process":{"command":["echo","`+word+`"]}}`)))
+		b.settle(demo)
+	}
+	b.put(`{"process":{"command":["echo","later"]},"schedule":"0 0 1 1 *"}`)
+	b.settle(demo)
+	for i, word := range []string{"one", "two", "three"} {
+		r := b.run(ids[i])
+		if r.Submitted == nil || r.Submitted.Task.Process.Command[1] != word || r.Submitted.Revision != r.TaskRevision {
+			t.Errorf("%s: %+v", word, r.Submitted)
+		}
+	}
+	if s := b.status(); s.LastRun == nil || s.LastRun.Submitted != nil {
+		t.Errorf("the status repeats it: %+v", s.LastRun)
+	}
+	b.set(b.keys.Request(demo, "stop"), `{"action":"cancel","run":"`+ids[2]+`"}`)
+	b.settle(demo)
+	if r := b.run(ids[2]); r.Phase != nightwatch.PhaseCanceled || r.Submitted != nil {
+		t.Errorf("%+v", r)
+	}
+}
+
+// With allow nothing waits for an earlier run; but without a node for long, runs must not pile up for ever.
+func TestAllowIsBounded(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.put(`{"process":{"command":["true"]},"every":"1s","overlap":"allow","catchUp":{"mode":"all","max":1000}}`)
+	b.settle(demo)
+	b.goTo("10:16:40")
+	b.goTo("10:18:00")
+	if s := b.status(); s.ActiveCount != maxQueued+1 || s.Counts.Skipped == 0 {
+		t.Errorf("%d live, %+v", s.ActiveCount, s.Counts)
+	}
+	b.set(b.keys.Request(demo, "x"), `{"action":"run"}`)
+	b.settle(demo)
+	if v := b.verdict("x"); v.Accepted || v.Errors[0].Field != "overlap" {
+		t.Errorf("%+v", v)
+	}
+	b.wantAccounted()
+}
+
+// What a waiting run says stays true while others end before it, and follows the freeze that holds it.
+func TestWaitingRunSaysWhatItWaitsFor(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.node("n1")
+	b.put(with(`"overlap":"queue-all"`))
+	b.settle(demo)
+	for _, clock := range []string{"10:05", "10:10", "10:15"} {
+		b.goTo(clock)
+	}
+	b.complete(nightwatch.PhaseSucceeded)
+	if r := b.run(idAt("10:15")); strings.Contains(r.Message, "2026") || r.Message == "" {
+		t.Errorf("waits for a run that has ended: %+v", r)
+	}
+	freeze := b.keys.Of(store.Freezes) + demo
+	for _, by := range []string{"ana", "bob"} {
+		b.set(freeze, `{"by":"`+by+`"}`)
+		b.settle(demo)
+		if r := b.run(idAt("10:15")); !strings.Contains(r.Message, "by "+by) {
+			t.Errorf("frozen by %s: %+v", by, r)
+		}
+	}
+	b.del(freeze)
+	b.complete(nightwatch.PhaseSucceeded)
+	b.wantRuns(idAt("10:05")+" Succeeded", idAt("10:10")+" Succeeded", idAt("10:15")+" Assigned")
+}

@@ -3,6 +3,7 @@ package scheduler
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -40,11 +41,14 @@ type plan struct {
 	status        nightwatch.Status
 	ledger        nightwatch.Ledger
 	ledgerChanged bool
+	stored        []*runView          // the task's, oldest first, once they have been sorted
 	runs          map[string]*runView // copies of those that changed, and new ones (mod 0)
 	written       map[string]bool     // keys put or deleted, each once
 	changes       int
 	bytes         int
 	remains       bool // of an earlier life of the key: nothing else is done before they are gone
+
+	carvable map[time.Time]bool // ranges of the ledger by their beginning: whether a backfill may take them apart
 
 	sessions []string  // given a run
 	wake     time.Time // when to look again although no key changed; zero: never
@@ -107,29 +111,45 @@ func (p *plan) run(id string) *runView {
 
 // all are the task's runs of this uid as they stand in this plan, oldest first; new ones are last.
 func (p *plan) all() []*runView {
-	all := make([]*runView, 0, len(p.t.runs)+len(p.runs))
-	for id, r := range p.t.runs {
-		if p.runs[id] == nil && r.run.TaskUID == p.uid {
-			all = append(all, r)
-		}
+	if p.stored == nil {
+		p.stored = slices.SortedFunc(maps.Values(p.t.runs), func(a, b *runView) int {
+			return cmp.Or(cmp.Compare(a.create, b.create), inOrderOfTime(a, b))
+		})
 	}
-	for _, r := range p.runs {
+	all := make([]*runView, 0, len(p.stored)+len(p.runs))
+	for _, r := range p.stored {
+		if changed := p.runs[r.run.ID]; changed != nil && changed.present() {
+			r = changed
+		}
 		if r.run.TaskUID == p.uid {
 			all = append(all, r)
 		}
 	}
-	slices.SortFunc(all, func(a, b *runView) int {
-		if (a.create == 0) != (b.create == 0) {
-			return cmp.Compare(b.create, a.create)
+	stored := len(all)
+	for _, r := range p.runs {
+		if !r.present() && r.run.TaskUID == p.uid {
+			all = append(all, r)
 		}
-		return cmp.Or(cmp.Compare(a.create, b.create), a.run.NominalTime.Compare(b.run.NominalTime), cmp.Compare(a.run.ID, b.run.ID))
-	})
+	}
+	slices.SortFunc(all[stored:], inOrderOfTime)
 	return all
+}
+
+func inOrderOfTime(a, b *runView) int {
+	return cmp.Or(a.run.NominalTime.Compare(b.run.NominalTime), cmp.Compare(a.run.ID, b.run.ID))
 }
 
 // live are those of all that are not terminal.
 func (p *plan) live() []*runView {
 	return slices.DeleteFunc(p.all(), func(r *runView) bool { return !r.run.Live() })
+}
+
+// taskOf is the version of the task that a run is of: the one it was submitted with, or the one in force.
+func (p *plan) taskOf(r *nightwatch.Run) *nightwatch.Task {
+	if r.Submitted != nil {
+		return &r.Submitted.Task
+	}
+	return &p.def.Task
 }
 
 // newRun adds a run that does not exist yet.
@@ -146,6 +166,9 @@ func (p *plan) newRun(id string, nominal time.Time) *runView {
 func (p *plan) saveRun(r *runView, before nightwatch.Run) {
 	p.changes++
 	r.run.Term = p.term
+	if !r.run.Live() {
+		r.run.Submitted = nil
+	}
 	p.put(p.keys.Run(p.t.name, r.run.ID), r.mod, &r.run)
 	was, is := "", ""
 	if queued(&before) && r.present() {

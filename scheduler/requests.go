@@ -21,7 +21,8 @@ func answerRequests(p *plan) {
 	}
 	request := p.t.requests[id]
 	p.remove(request.key, request.mod)
-	if _, answered := p.t.verdicts[id]; answered {
+	before := p.t.verdicts[id]
+	if before.present() && before.time.Add(nightwatch.VerdictTTL).After(p.now) {
 		return // the same id within the hour: its answer stands
 	}
 	verdict := nightwatch.Verdict{Time: p.now}
@@ -30,7 +31,7 @@ func answerRequests(p *plan) {
 		verdict.Errors = faultsOf(err)
 	}
 	_, tail, _ := p.keys.Parse(request.key)
-	p.put(p.keys.Of(store.Verdicts)+tail, 0, verdict)
+	p.put(p.keys.Of(store.Verdicts)+tail, before.mod, verdict)
 	if err == nil {
 		p.saveStatus()
 	}
@@ -77,19 +78,23 @@ func (p *plan) perform(id string, r keyView, verdict *nightwatch.Verdict) error 
 		verdict.Run, err = p.cancel(request)
 	case nightwatch.ActionBackfill:
 		err = p.backfill(id, request, verdict)
+	case nightwatch.ActionRetry:
+		verdict.Run, err = p.retryRun(id, request)
+	case nightwatch.ActionDrop:
+		verdict.Run, err = p.drop(id, request)
 	default:
-		verdict.Run, err = p.runNow(id, request)
+		verdict.Run, err = p.requested(id, request.Overlap, func(r *nightwatch.Run) { r.Params = request.Params })
 	}
 	return err
 }
 
-// runNow makes a run that no schedule asked for. It never moves the cursor.
-func (p *plan) runNow(id string, request *nightwatch.Request) (string, error) {
+// requested makes a run that no schedule asked for, under an overlap policy, the task's own by default. It never moves
+// the cursor.
+func (p *plan) requested(id, policy string, fill func(*nightwatch.Run)) (string, error) {
 	name := nightwatch.RequestedRunID(id)
 	if p.t.runs[name] != nil {
 		return name, fault("key", "run %q is there already: use another id", name)
 	}
-	policy := request.Overlap
 	if policy == "" {
 		policy = p.def.Task.OverlapPolicy()
 	}
@@ -98,7 +103,7 @@ func (p *plan) runNow(id string, request *nightwatch.Request) (string, error) {
 		delete(p.runs, name)
 		return "", fault("overlap", "%s, and the policy is %s: ask for another to run all the same", message, policy)
 	}
-	r.run.Params = request.Params
+	fill(&r.run)
 	p.seenTask()
 	if what, frozen := p.view.frozen(p.t.name); frozen {
 		r.run.Reason, r.run.Message = nightwatch.ReasonFrozen, p.view.freezeMessage(what)

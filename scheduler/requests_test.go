@@ -151,3 +151,19 @@ func TestRequestsAreAnsweredInOrder(t *testing.T) {
 	}
 	b.wantRuns("req-z Canceled CancelRequested")
 }
+
+// An answer of more than an hour ago, which nobody was there to remove, is no answer.
+func TestRequestAfterAnOldVerdict(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.node("n1")
+	b.put(fiveMinutes)
+	b.settle(demo)
+	b.set(b.keys.Request(demo, "x"), `{"action":"cancel"}`)
+	b.settle(demo)
+	b.moveTo("11:00:31")
+	b.set(b.keys.Request(demo, "x"), `{"action":"run","overlap":"allow"}`)
+	b.settle(demo)
+	if v := b.verdict("x"); !v.Accepted || v.Run != "req-x" || b.run("req-x") == nil {
+		t.Errorf("%+v, %q", v, b.runs())
+	}
+}

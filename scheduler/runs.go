@@ -32,7 +32,9 @@ func tendRuns(p *plan, canceling bool) {
 			default:
 				cancel = p.backfillCancel(&r.run)
 			}
-			tend(p, id, first, cancel)
+			if cancel != nil || !p.waitsStill(r, first) {
+				tend(p, id, first, cancel)
+			}
 		}
 		if changed := p.runs[id]; first == "" && (changed == nil || changed.run.Live()) {
 			first = id
@@ -55,7 +57,7 @@ func tend(p *plan, id, first string, cancel *nightwatch.Cancel) {
 	if r.run.Cancel == nil {
 		r.run.Cancel = cancel
 	}
-	if p.settleCancel(r, before) || p.missStart(r, before) {
+	if p.settleCancel(r, before) || p.missStart(r, before) || p.timeOut(r, before) {
 		return
 	}
 	if r.run.Phase != nightwatch.PhasePending {
@@ -65,19 +67,37 @@ func tend(p *plan, id, first string, cancel *nightwatch.Cancel) {
 	switch waits := p.waitsFor(r, first); {
 	case waits == "":
 		p.startAgain(r, before)
-	case lost || r.run.Reason != waits:
-		r.run.Reason, r.run.Message = waits, waitMessage(p, waits, first)
+	case lost || !p.saysSo(r, waits):
+		r.run.Reason, r.run.Message = waits, p.waitMessage(waits)
 		p.saveRun(r, before)
 	default:
 		delete(p.runs, id)
 	}
 }
 
+// waitsStill tells of a run that it waits, as its record says, and that nothing else can become of it now: with a long
+// queue that is what most runs do.
+func (p *plan) waitsStill(r *runView, first string) bool {
+	if p.def == nil || r.run.Phase != nightwatch.PhasePending || r.run.Cancel != nil {
+		return false
+	}
+	if task := p.taskOf(&r.run); task.StartWithin > 0 || task.RunTimeout > 0 {
+		return false
+	}
+	waits := p.waitsFor(r, first)
+	return waits != "" && p.saysSo(r, waits)
+}
+
+// saysSo tells whether the record of a run says that it waits for this reason, and by which freeze.
+func (p *plan) saysSo(r *runView, waits string) bool {
+	return r.run.Reason == waits && (waits != nightwatch.ReasonFrozen || r.run.Message == p.waitMessage(waits))
+}
+
 // missStart ends a run as Missed that has not been claimed within the task's startWithin. Its node may be about to
 // claim it: of the two transactions, which compare the run, one is refused.
 func (p *plan) missStart(r *runView, before nightwatch.Run) bool {
 	if p.def == nil || p.def.Task.StartWithin == 0 || r.run.Phase == nightwatch.PhaseRunning || r.run.Attempt > 1 ||
-		!r.run.StartTime.IsZero() || r.run.Job != nil || r.run.Backfill != "" {
+		!r.run.StartTime.IsZero() || r.run.Job != nil || r.run.Backfill != "" || r.run.RetryOf != "" {
 		return false
 	}
 	start := later(r.run.NominalTime, r.run.NotBefore)
@@ -167,6 +187,9 @@ func (p *plan) startAgain(r *runView, before nightwatch.Run) {
 func (p *plan) waitsFor(r *runView, first string) string {
 	if r.run.NotBefore.After(p.now) {
 		p.wakeBy(r.run.NotBefore)
+		if r.run.Reason == nightwatch.ReasonRetry {
+			return r.run.Reason
+		}
 		return nightwatch.ReasonNotBefore
 	}
 	if r.run.Job != nil && r.run.Job.UID != "" {
@@ -184,7 +207,8 @@ func (p *plan) waitsFor(r *runView, first string) string {
 	return ""
 }
 
-func waitMessage(p *plan, reason, first string) string {
+// waitMessage is the sentence to a reason. It does not name the run that a run waits for, as that changes while it waits.
+func (p *plan) waitMessage(reason string) string {
 	switch reason {
 	case nightwatch.ReasonFrozen:
 		what, _ := p.view.frozen(p.t.name)
@@ -192,7 +216,7 @@ func waitMessage(p *plan, reason, first string) string {
 	case nightwatch.ReasonLocked:
 		return "somebody holds locks/" + p.t.name
 	case nightwatch.ReasonOverlap:
-		return "run " + first + " is live"
+		return "an earlier run of the task is live"
 	}
 	return ""
 }

@@ -54,7 +54,7 @@ const (
 	// noticed within it.
 	tick = time.Second
 	// minRest and maxRest are how long the loop rests after a transaction that etcd gave no answer to or had no room
-	// for; the longer, the more of them have failed in a row.
+	// for, or after maxInFlight refusals in a row; the longer, the more have failed.
 	minRest = 500 * time.Millisecond
 	maxRest = 5 * time.Second
 	// impossibleAfter is how long a task rests whose transaction etcd will not take as it is.
@@ -91,6 +91,7 @@ type Scheduler struct {
 	// While etcd takes no writes, no task asks it before restUntil.
 	restUntil time.Time
 	rest      time.Duration
+	refused   int // transactions in a row
 }
 
 // lease lends the role to the loop; ended is closed when the loop has stopped acting.
@@ -207,7 +208,7 @@ func (s *Scheduler) loop(ctx context.Context) {
 
 func (s *Scheduler) startLeading(l lease) {
 	s.lease = &l
-	s.caughtUp, s.lastTick, s.restUntil, s.rest = 0, time.Time{}, time.Time{}, 0
+	s.caughtUp, s.lastTick, s.restUntil, s.rest, s.refused = 0, time.Time{}, time.Time{}, 0, 0
 	s.agenda = newAgenda()
 	for _, t := range s.view.tasks {
 		t.dirty, t.heapIndex, t.retryAt = false, -1, time.Time{}
@@ -271,7 +272,7 @@ func (s *Scheduler) settle(r result) {
 	s.inFlight--
 	s.metrics.transaction(r.err)
 	if r.err == nil {
-		s.rest, s.restUntil = 0, time.Time{} // etcd takes writes
+		s.rest, s.restUntil, s.refused = 0, time.Time{}, 0 // etcd takes writes
 	}
 	if r.clock {
 		if r.err == nil && s.caughtUp == 0 {
@@ -298,6 +299,11 @@ func (s *Scheduler) settle(r result) {
 		s.log.Debug("decided", "task", r.task, "revision", r.revision)
 	case errors.Is(r.err, nightwatch.ErrRefused):
 		s.log.Debug("decided on old news", "task", r.task, "revision", r.revision)
+		if s.refused++; s.refused >= maxInFlight {
+			// So much at once is not old news: the leader key is gone, and the term has not heard of it.
+			s.refused = 0
+			s.tire()
+		}
 	case impossible(r.err):
 		t.retryAt = time.Now().Add(impossibleAfter)
 		s.log.Error("transaction", "task", r.task, "error", r.err)
@@ -310,7 +316,7 @@ func (s *Scheduler) settle(r result) {
 	s.view.changed(t)
 }
 
-// tire has the loop rest because etcd takes no writes. Answers to what was sent before the rest began add nothing.
+// tire has the loop rest because etcd takes none of its writes. Answers to what was sent before the rest began add nothing.
 func (s *Scheduler) tire() {
 	if now := time.Now(); now.After(s.restUntil) {
 		s.rest = min(max(2*s.rest, minRest), maxRest)

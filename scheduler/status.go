@@ -17,9 +17,9 @@ const (
 func countFinished(p *plan) {
 	counted := p.status.CountedRevision
 	for _, r := range p.all() {
-		if p.runs[r.run.ID] == nil && !r.run.Live() && r.mod > p.status.CountedRevision {
+		if p.runs[r.run.ID] == nil && !r.run.Live() && r.run.ResolvedBy == "" && r.mod > p.status.CountedRevision {
 			p.status.Counts.Add(r.run.Phase, 1)
-			p.status.LastEndTime = later(p.status.LastEndTime, r.run.EndTime)
+			p.status.LastEndTime = later(p.status.LastEndTime, ended(&r.run))
 			counted = max(counted, r.mod)
 		}
 	}
@@ -37,7 +37,9 @@ func (p *plan) saveStatus() {
 	}
 	s.LastRun = nil
 	if len(all) > 0 {
-		s.LastRun = &all[len(all)-1].run
+		last := all[len(all)-1].run
+		last.Checkpoint, last.Submitted = nil, nil // they are long, and of use to the next attempt only
+		s.LastRun = &last
 	}
 	s.Next, s.NextNotes, s.Still = nil, nil, ""
 	if p.def != nil {
@@ -75,7 +77,7 @@ func (p *plan) next() (next []time.Time, notes []nightwatch.Occurrence) {
 		return next, nil
 	}
 	limit := int64(maxNext)
-	if most := p.def.Task.MaxRuns; most > 0 {
+	if most := int64(p.def.Task.MaxRuns); most > 0 {
 		limit = min(limit, most-p.status.StartedRuns)
 	}
 	for at := p.from(); int64(len(next)) < limit; {

@@ -130,7 +130,7 @@ func TestStatusSaysWhoFrozeIt(t *testing.T) {
 	for _, row := range []struct{ name, value, want string }{
 		{"nothing", "", "freeze/default/demo is there"},
 		{"all of it", `{"by":"ana","note":"audit","until":"2026-11-20T12:00:00Z"}`, "freeze/default/demo is there, by ana, until 2026-11-20T12:00:00Z: audit"},
-		{"a typo", `{"by":"ana","untill":"2026-11-20T12:00:00Z"}`, `untill: unknown field`},
+		{"a typo", `{"by":"ana","untl":"2026-11-20T12:00:00Z"}`, `untl: unknown field`},
 		{"not a time", `{"until":"noon"}`, `until: "noon": want a time`},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"encoding/json"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -92,7 +91,8 @@ type view struct {
 	nodes    map[string]*nodeView // by name
 	sessions map[string]*nodeView // by session
 	freezes  map[string]freezeView
-	load     map[string]int // runs assigned to or running on a session
+	users    map[string]map[string]*taskView // of a calendar, by its name and theirs
+	load     map[string]int                  // runs assigned to or running on a session
 
 	clock      clockValue
 	clockAt    revisions
@@ -119,6 +119,7 @@ func (v *view) clear() {
 	v.nodes = map[string]*nodeView{}
 	v.sessions = map[string]*nodeView{}
 	v.freezes = map[string]freezeView{}
+	v.users = map[string]map[string]*taskView{}
 	v.load = map[string]int{}
 	v.clockAt = revisions{}
 }
@@ -144,7 +145,7 @@ func (v *view) carryOver(old map[string]*taskView, now time.Time) {
 	for name, t := range v.tasks {
 		before := old[name]
 		if before != nil {
-			t.busy, t.heldUntil, t.retryAt = before.busy, before.heldUntil, before.retryAt
+			t.busy, t.heldUntil, t.retryAt, t.thawed = before.busy, before.heldUntil, before.retryAt, before.thawed
 		}
 		switch {
 		case before != nil && before.task.mod == t.task.mod && before.source.mod == t.source.mod:
@@ -192,13 +193,14 @@ func (v *view) applyEvent(e store.Event, now time.Time, live bool) {
 		v.changed(t)
 	case store.Accepted:
 		t := v.task(tail)
-		t.accepted, t.def, t.calendar = at, nil, nil
+		v.use(t, nil)
+		t.accepted, t.calendar = at, nil
 		if name, ok := store.CalendarOf(tail); ok {
 			v.applyCalendar(t, name, e)
 			return
 		}
 		if def := new(nightwatch.Accepted); !e.Deleted && json.Unmarshal(e.Value, def) == nil {
-			t.def = def
+			v.use(t, def)
 		}
 		v.changed(t)
 	case store.Statuses:
@@ -223,7 +225,7 @@ func (v *view) applyEvent(e store.Event, now time.Time, live bool) {
 	case store.Nodes:
 		v.applyNode(tail, at, e)
 	case store.Freezes:
-		v.applyFreeze(tail, at, e, now)
+		v.applyFreeze(tail, at, e, now, live)
 	case store.Calendars:
 		t := v.task(store.CalendarTail(tail))
 		t.source, t.sourceValue, t.noticed = at, e.Value, nothing
@@ -352,21 +354,36 @@ func (v *view) applyNode(name string, at revisions, e store.Event) {
 	v.nodesChanged = true
 }
 
-func (v *view) applyFreeze(tail string, at revisions, e store.Event, now time.Time) {
-	var thawed time.Time
-	if before := v.freezes[tail]; e.Deleted && !before.until.After(now) {
-		thawed = before.until
-	}
+func (v *view) applyFreeze(tail string, at revisions, e store.Event, now time.Time, live bool) {
+	before := v.freezes[tail]
 	delete(v.freezes, tail)
 	if !e.Deleted {
 		// Whatever the value says, the key is what freezes.
 		freeze, err := nightwatch.ParseFreeze(e.Value)
 		v.freezes[tail] = freezeView{at, e.Key, freeze.Until, freeze, err}
 	}
+	if !live {
+		return // all tasks are looked at
+	}
+	touch := func(t *taskView) {
+		switch {
+		case !e.Deleted:
+		case before.until.IsZero() || before.until.After(now):
+			t.thawed = nothing // by whoever took it away
+		default:
+			t.thawed = later(t.thawed, before.until)
+		}
+		v.touched(t)
+	}
+	if strings.Contains(tail, "/") {
+		if t := v.tasks[tail]; t != nil {
+			touch(t)
+		}
+		return
+	}
 	for _, t := range v.tasks {
-		if namespace, _, _ := strings.Cut(t.name, "/"); tail == store.FrozenCluster || tail == t.name || tail == namespace {
-			t.thawed = thawed
-			v.touched(t)
+		if namespace, _, _ := strings.Cut(t.name, "/"); tail == store.FrozenCluster || tail == namespace {
+			touch(t)
 		}
 	}
 }
@@ -380,12 +397,28 @@ func (v *view) applyCalendar(t *taskView, name string, e store.Event) {
 	v.touchUsers(name)
 }
 
+// use makes def the version of t in force, and t a user of its calendars.
+func (v *view) use(t *taskView, def *nightwatch.Accepted) {
+	if t.def != nil {
+		for _, name := range t.def.Task.Calendars.Names() {
+			delete(v.users[name], t.name)
+		}
+	}
+	if t.def = def; def == nil {
+		return
+	}
+	for _, name := range def.Task.Calendars.Names() {
+		if v.users[name] == nil {
+			v.users[name] = map[string]*taskView{}
+		}
+		v.users[name][t.name] = t
+	}
+}
+
 // touchUsers tells the loop about every task that uses a calendar.
 func (v *view) touchUsers(name string) {
-	for _, user := range v.tasks {
-		if user.def != nil && slices.Contains(user.def.Task.Calendars.Names(), name) {
-			v.touched(user)
-		}
+	for _, user := range v.users[name] {
+		v.touched(user)
 	}
 }
 

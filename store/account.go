@@ -98,11 +98,15 @@ func (s *Store) readTask(ctx context.Context, a *ledger.Account) error {
 	if _, err := decodeFirst(found[3], &a.Ledger); err != nil {
 		return err
 	}
-	a.Freezes = map[string]nightwatch.Freeze{}
+	a.Freezes, a.FreezeErrors = map[string]nightwatch.Freeze{}, map[string]string{}
 	for i, kvs := range found[4 : 4+len(freezes)] {
 		if len(kvs) > 0 {
 			_, tail, _ := s.keys.Parse(freezes[i])
-			a.Freezes[tail], _ = nightwatch.ParseFreeze(kvs[0].Value) // whatever the value says, the key is what freezes
+			freeze, err := nightwatch.ParseFreeze(kvs[0].Value)
+			a.Freezes[tail] = freeze // whatever the value says, the key is what freezes
+			if err != nil {
+				a.FreezeErrors[tail] = err.Error()
+			}
 		}
 	}
 	for _, kv := range found[len(keys)] {

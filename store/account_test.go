@@ -91,6 +91,9 @@ func TestAccount(t *testing.T) {
 	if _, there := a.Freezes[store.FrozenCluster]; !there {
 		t.Error("a freeze whose value cannot be read is a freeze")
 	}
+	if len(a.FreezeErrors) != 1 || a.FreezeErrors[store.FrozenCluster] == "" {
+		t.Errorf("freeze errors %q, want one of %s", a.FreezeErrors, store.FrozenCluster)
+	}
 	if len(a.Nodes) != 1 || a.Nodes[0].Name != "n1" {
 		t.Errorf("nodes %+v", a.Nodes)
 	}

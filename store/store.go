@@ -155,6 +155,30 @@ func (s *Store) Unfreeze(ctx context.Context, what string) (bool, error) {
 	return s.remove(ctx, s.keys.Of(Freezes)+what)
 }
 
+// Freezes reads the freezes that cover a task ("<namespace>/<task>"), a namespace or, by FrozenCluster, everything, by
+// their tails. One whose value is not as it should be tells what can be read of it.
+func (s *Store) Freezes(ctx context.Context, what string) (map[string]nightwatch.Freeze, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	keys := s.keys.Freezes(what)
+	var reads []clientv3.Op
+	for _, key := range keys {
+		reads = append(reads, clientv3.OpGet(key))
+	}
+	response, err := s.client.Txn(ctx).Then(reads...).Commit()
+	if err != nil {
+		return nil, fmt.Errorf("read the freezes of %s: %w", what, err)
+	}
+	freezes := map[string]nightwatch.Freeze{}
+	for i, key := range keys {
+		if kvs := response.Responses[i].GetResponseRange().Kvs; len(kvs) > 0 {
+			_, tail, _ := s.keys.Parse(key)
+			freezes[tail], _ = nightwatch.ParseFreeze(kvs[0].Value) // whatever the value says, the key is what freezes
+		}
+	}
+	return freezes, nil
+}
+
 // Task reads the value that a user put, with its revision: nightwatch.ErrNotFound when there is none.
 func (s *Store) Task(ctx context.Context, task string) (value []byte, revision int64, err error) {
 	return s.get(ctx, s.keys.Task(task))

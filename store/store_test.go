@@ -3,9 +3,12 @@ package store_test
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/internal/etcdtest"
@@ -261,5 +264,39 @@ func TestCallsEndWithTheirContext(t *testing.T) {
 		}
 	case <-within(t).Done():
 		t.Error("the call outlives its context")
+	}
+}
+
+func TestFreezes(t *testing.T) {
+	client := etcdtest.Start(t).Client(t)
+	s := store.New(client, "")
+	freezes := s.Keys().Of(store.Freezes)
+	until := time.Date(2026, time.November, 21, 0, 0, 0, 0, time.UTC)
+	put(t, client, freezes+"team-a/hello", `{"until":"tomorrow"}`)
+	put(t, client, freezes+"team-a", `{"by":"ann","until":"2026-11-21T00:00:00Z"}`)
+	put(t, client, freezes+"team-a-b", `{}`)
+	put(t, client, freezes+store.FrozenCluster, "")
+	for _, row := range []struct {
+		what string
+		want []string
+	}{
+		{what: "team-a/hello", want: []string{store.FrozenCluster, "team-a", "team-a/hello"}},
+		{what: "team-a/other", want: []string{store.FrozenCluster, "team-a"}},
+		{what: "team-a", want: []string{store.FrozenCluster, "team-a"}},
+		{what: "team", want: []string{store.FrozenCluster}},
+		{what: store.FrozenCluster, want: []string{store.FrozenCluster}},
+	} {
+		t.Run(row.what, func(t *testing.T) {
+			found, err := s.Freezes(within(t), row.what)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tails := slices.Sorted(maps.Keys(found)); !slices.Equal(tails, row.want) {
+				t.Errorf("freezes %q, want %q", tails, row.want)
+			}
+			if f, there := found["team-a"]; there && (f.By != "ann" || !f.Until.Equal(until)) {
+				t.Errorf("team-a: %+v", f)
+			}
+		})
 	}
 }

@@ -47,13 +47,17 @@ offset it is in the task's time zone, without a date the last time that a clock 
 			return etcd.quick(cmd.Context(), func(ctx context.Context, st *store.Store) error {
 				account, err := st.Account(ctx, task)
 				if err != nil {
-					return err
+					return ofTask(task, err)
 				}
 				zone, err := taskZone(account.Accepted)
 				if err != nil {
 					return err
 				}
-				report := ledger.Audit(account, since.last(account.Now, zone))
+				from := since.last(account.Now, zone)
+				if from.After(account.Now) {
+					return usage("--since: %q: %s is in the future: want a time that is over", sinceText, stamp(from))
+				}
+				report := ledger.Audit(account, from)
 				err = format.print(cmd.OutOrStdout(), report, func(out io.Writer) { showReport(out, report, zone) })
 				if err == nil && !report.OK {
 					err = fmt.Errorf("%s: %s", task, strings.Join(faultsOf(report), ", "))

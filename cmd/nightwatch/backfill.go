@@ -51,6 +51,9 @@ zone, without a date the last time that a clock there showed that.`,
 			a.complete = func(ctx context.Context, st *store.Store, task string) error {
 				accepted, err := st.Accepted(ctx, task)
 				if errors.Is(err, nightwatch.ErrNotFound) {
+					if _, _, err := st.Task(ctx, task); err != nil {
+						return ofTask(task, err)
+					}
 					return neverAccepted(task)
 				}
 				if err != nil {

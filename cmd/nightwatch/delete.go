@@ -26,7 +26,7 @@ func newDelete() *cobra.Command {
 			err = etcd.quick(cmd.Context(), func(ctx context.Context, st *store.Store) error {
 				found, err := st.Delete(ctx, task)
 				if err == nil && !found {
-					err = fmt.Errorf("%s: %w", task, nightwatch.ErrNotFound)
+					err = noTask(task)
 				}
 				return err
 			})

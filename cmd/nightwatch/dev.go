@@ -18,6 +18,7 @@ import (
 	"github.com/nightwatch-go/nightwatch/jobrunner"
 	"github.com/nightwatch-go/nightwatch/jobrunner/httpcall"
 	"github.com/nightwatch-go/nightwatch/jobrunner/kubernetes"
+	"github.com/nightwatch-go/nightwatch/jobrunner/process"
 	"github.com/nightwatch-go/nightwatch/node"
 	"github.com/nightwatch-go/nightwatch/store"
 )
@@ -151,7 +152,7 @@ func (s *devSettings) run(ctx context.Context, out, logs io.Writer) error {
 
 // runners are process, http and, where there is a cluster for it, kubernetes, of which the text says how it stands.
 func (s *devSettings) runners(logger hclog.Logger) (runners []jobrunner.Runner, kubeState string, err error) {
-	processes, err := newProcess(nil, nil)
+	processes, err := newProcess(process.Config{})
 	if err != nil {
 		return nil, "", err
 	}

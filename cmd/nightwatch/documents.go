@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/store"
 )
 
 // document is one task out of a file.
@@ -68,9 +69,37 @@ func (d *document) parse(namespace string) {
 	if key == "" {
 		d.key = guessKey(d.value, namespace)
 	}
-	if err != nil && !errors.As(err, &d.faults) {
+	switch {
+	case err == nil:
+	case isCalendar(d.value):
+		d.faults = nightwatch.InvalidError{{Reason: "this is a calendar, where a task is wanted: a calendar is put by etcdctl put " +
+			store.NewKeys("").Calendar("NAME") + " < FILE"}}
+	case !errors.As(err, &d.faults):
 		d.faults = nightwatch.InvalidError{{Reason: err.Error()}}
 	}
+}
+
+// isCalendar tells whether a value that is no task was meant as a calendar, a good one or not: an iCalendar file, or
+// days or ics with nothing of a task beside them.
+func isCalendar(value []byte) bool {
+	if bytes.HasPrefix(value, []byte("BEGIN:VCALENDAR")) {
+		return true
+	}
+	var fields map[string]any
+	if yaml.Unmarshal(value, &fields) != nil {
+		return false
+	}
+	meant := false
+	for name := range fields {
+		switch name {
+		case "days", "ics":
+			meant = true
+		case "name", "description":
+		default:
+			return false
+		}
+	}
+	return meant
 }
 
 // guessKey is the name of a task whose value is refused before its name counts, so that messages can tell it.

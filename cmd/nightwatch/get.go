@@ -14,14 +14,14 @@ type getting struct {
 
 func newGet() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "get tasks|runs|nodes|calendars [NAME]",
-		Short: "Show tasks, runs, nodes or calendars",
+		Use:   "get tasks|runs|dead|nodes|calendars [NAME]",
+		Short: "Show tasks, runs, dead letters, nodes or calendars",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return usage("want get tasks, get runs, get nodes or get calendars")
+			return usage("want get tasks, get runs, get dead, get nodes or get calendars")
 		},
 	}
-	cmd.AddCommand(newGetTasks(), newGetRuns(), newGetNodes(), newGetCalendars())
+	cmd.AddCommand(newGetTasks(), newGetRuns(), newGetDead(), newGetNodes(), newGetCalendars())
 	return cmd
 }
 

@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,12 +15,22 @@ import (
 )
 
 func newGetRuns() *cobra.Command {
+	cmd := listRuns(nil)
+	cmd.Use, cmd.Aliases, cmd.Short = "runs [TASK]", []string{"run"}, "Show the runs that are on record, oldest first"
+	return cmd
+}
+
+func newGetDead() *cobra.Command {
+	cmd := listRuns((*nightwatch.Run).Dead)
+	cmd.Use, cmd.Short = "dead [TASK]", "Show the dead letters: runs that failed for good and were neither retried with success nor dropped"
+	return cmd
+}
+
+// listRuns shows the runs that are on record and wanted; a nil wanted is all.
+func listRuns(wanted func(*nightwatch.Run) bool) *cobra.Command {
 	var g getting
 	cmd := &cobra.Command{
-		Use:     "runs [TASK]",
-		Aliases: []string{"run"},
-		Short:   "Show the runs that are on record, oldest first",
-		Args:    cobra.MaximumNArgs(1),
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			task, namespace, err := g.of(args)
 			if err != nil {
@@ -31,15 +41,23 @@ func newGetRuns() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				runs := slices.SortedFunc(maps.Values(found), func(a, b nightwatch.Run) int {
+				if len(found) == 0 && task != "" {
+					if err := known(ctx, st, task); err != nil {
+						return err
+					}
+				}
+				runs := []nightwatch.Run{}
+				for _, r := range found {
+					if wanted == nil || wanted(&r) {
+						runs = append(runs, r)
+					}
+				}
+				slices.SortFunc(runs, func(a, b nightwatch.Run) int {
 					if c := a.CreateTime.Compare(b.CreateTime); c != 0 {
 						return c
 					}
 					return strings.Compare(a.Task+"/"+a.ID, b.Task+"/"+b.ID)
 				})
-				if runs == nil {
-					runs = []nightwatch.Run{}
-				}
 				return g.out.print(cmd.OutOrStdout(), runs, func(out io.Writer) {
 					row(out, "TASK", "RUN", "PHASE", "REASON", "NODE", "ATTEMPT", "EXIT", "STARTED", "ENDED")
 					for _, r := range runs {
@@ -55,4 +73,13 @@ func newGetRuns() *cobra.Command {
 	}
 	g.flags(cmd)
 	return cmd
+}
+
+// known is nil if the task is there, or its status, which outlives it until the cluster is done with it.
+func known(ctx context.Context, st *store.Store, task string) error {
+	_, _, err := st.Task(ctx, task)
+	if errors.Is(err, nightwatch.ErrNotFound) {
+		_, err = st.Status(ctx, task)
+	}
+	return ofTask(task, err)
 }

@@ -67,7 +67,7 @@ func readTasks(ctx context.Context, st *store.Store, task, namespace string) ([]
 	if task != "" {
 		value, _, err := st.Task(ctx, task)
 		if err != nil {
-			return nil, err
+			return nil, ofTask(task, err)
 		}
 		values[task] = value
 		status, err := st.Status(ctx, task)

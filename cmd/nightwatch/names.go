@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"os/user"
 	"strings"
@@ -27,6 +29,17 @@ func (n *naming) task(argument string) (string, error) {
 		return "", usage("%q: want [namespace/]task: %w", argument, err)
 	}
 	return name, nil
+}
+
+// noTask is the error of a command on a task that is not there.
+func noTask(task string) error { return fmt.Errorf("there is no task %q", task) }
+
+// ofTask is the error of reading a task's keys, for people when the task is not there.
+func ofTask(task string, err error) error {
+	if errors.Is(err, nightwatch.ErrNotFound) {
+		return noTask(task)
+	}
+	return err
 }
 
 // check refuses a namespace that no task can be in.

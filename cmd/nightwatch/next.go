@@ -67,9 +67,10 @@ schedule of a task in force there, on the days of its calendars.`,
 			} else {
 				err = a.etcd.quick(cmd.Context(), func(ctx context.Context, st *store.Store) error {
 					account, err := st.Account(ctx, a.task)
-					if err == nil {
-						c, err = a.ofTask(account, from)
+					if err != nil {
+						return ofTask(a.task, err)
 					}
+					c, err = a.ofTask(account, from)
 					return err
 				})
 				if err != nil {
@@ -114,13 +115,19 @@ func (a *asked) check(cmd *cobra.Command) (from moment, err error) {
 			return from, usage("--%s: goes with a schedule; with --task the task says it", name)
 		}
 	}
-	names := naming{namespace: "default"}
-	for flag, name := range map[string]*string{"task": &a.task, "hash-key": &a.spec.Key} {
-		if *name == "" {
-			continue
+	if a.task != "" {
+		names := naming{namespace: "default"}
+		if a.task, err = names.task(a.task); err != nil {
+			return from, usage("--task: %w", err)
 		}
-		if *name, err = names.task(*name); err != nil {
-			return from, usage("--%s: %w", flag, err)
+	}
+	if key := a.spec.Key; key != "" {
+		// A name alone is not one of the namespace default here: H in another one would come out differently.
+		if !strings.Contains(key, "/") {
+			return from, usage("--hash-key: %q: want namespace/task", key)
+		}
+		if _, _, err := nightwatch.ParseTaskName(key); err != nil {
+			return from, usage("--hash-key: %q: want namespace/task: %w", key, err)
 		}
 	}
 	if a.count < 1 || a.count > maxNextCount {
@@ -136,7 +143,7 @@ func (a *asked) check(cmd *cobra.Command) (from moment, err error) {
 func (a *asked) ofSpec(from moment, now time.Time) (coming, error) {
 	times, err := schedule.Parse(a.spec)
 	if err != nil {
-		return coming{}, err
+		return coming{}, a.hinted(err)
 	}
 	zone, err := time.LoadLocation(a.zone())
 	if err != nil {
@@ -148,6 +155,19 @@ func (a *asked) ofSpec(from moment, now time.Time) (coming, error) {
 	}
 	c.times = occurrences(times, begin(from, now, zone), a.count)
 	return c, nil
+}
+
+// hinted adds to the fault of a schedule how H gets its key, should a key change what is wrong with it.
+func (a *asked) hinted(fault error) error {
+	if a.spec.Key != "" {
+		return fault
+	}
+	keyed := a.spec
+	keyed.Key = "default/any"
+	if _, err := schedule.Parse(keyed); err != nil && err.Error() == fault.Error() {
+		return fault
+	}
+	return fmt.Errorf("%w; give the key by --hash-key namespace/task", fault)
 }
 
 // zone is the one whose clock the schedule, which was found good, goes by: the one that its expressions name
@@ -218,14 +238,11 @@ func standing(account ledger.Account) []string {
 			continue // it is over, and the scheduler is about to notice
 		}
 		text := fmt.Sprintf("%s is paused by the key freeze/%s", account.Task, tail)
-		if freeze.By != "" {
-			text += ", by " + freeze.By
+		if told := freezeText(freeze); told != "" {
+			text += ", " + told
 		}
-		if !freeze.Until.IsZero() {
-			text += ", until " + stamp(freeze.Until)
-		}
-		if freeze.Note != "" {
-			text += ": " + freeze.Note
+		if fault := account.FreezeErrors[tail]; fault != "" {
+			text += " (its value is not as it should be: " + fault + ")"
 		}
 		remarks = append(remarks, text)
 	}
@@ -278,7 +295,7 @@ const fine = time.RFC3339Nano
 
 // neverAccepted is the error of a command that needs the version of a task that is in force.
 func neverAccepted(task string) error {
-	return fmt.Errorf("%s: no version of it is in force: %w", task, nightwatch.ErrNotFound)
+	return fmt.Errorf("%s: no version of it is in force", task)
 }
 
 // taskZone is the time zone of a version of a task, UTC of none.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,7 +79,7 @@ time: nothing of it is made up for.`,
 			return f.etcd.quick(cmd.Context(), func(ctx context.Context, st *store.Store) error {
 				if strings.Contains(tail, "/") {
 					if _, _, err := st.Task(ctx, tail); err != nil {
-						return err // a typo must not look like a pause
+						return ofTask(tail, err) // a typo must not look like a pause
 					}
 				}
 				if err := st.Freeze(ctx, tail, nightwatch.Freeze{By: whoami(), Note: note, Until: end}); err != nil {
@@ -125,6 +126,54 @@ func pauseEnd(until, lasting string, now time.Time, zone *time.Location) (time.T
 	return end, nil
 }
 
+// resumed says what a resume did, and which freezes still cover what was resumed.
+func resumed(name string, found bool, still []string) string {
+	others := strings.Join(still, " and ")
+	switch {
+	case found && others == "":
+		return name + " resumed"
+	case found:
+		return name + " resumed; still paused by " + others
+	case others == "":
+		return name + " was not paused"
+	}
+	return name + " was not paused itself; it is paused by " + others
+}
+
+// pausing names the freezes of what a tail stands for that are not over, the narrowest first, with what they tell.
+func pausing(what string, freezes map[string]nightwatch.Freeze, now time.Time) []string {
+	namespace, _, _ := strings.Cut(what, "/")
+	var texts []string
+	for _, tail := range slices.Compact([]string{what, namespace, store.FrozenCluster}) {
+		freeze, there := freezes[tail]
+		if !there || !freeze.Until.IsZero() && !freeze.Until.After(now) {
+			continue // the scheduler is about to remove one that is over
+		}
+		text := "freeze/" + tail
+		if told := freezeText(freeze); told != "" {
+			text += " (" + told + ")"
+		}
+		texts = append(texts, text)
+	}
+	return texts
+}
+
+// freezeText is by whom a freeze is, until when and why, as far as it tells.
+func freezeText(f nightwatch.Freeze) string {
+	var parts []string
+	if f.By != "" {
+		parts = append(parts, "by "+f.By)
+	}
+	if !f.Until.IsZero() {
+		parts = append(parts, "until "+stamp(f.Until))
+	}
+	text := strings.Join(parts, ", ")
+	if f.Note != "" {
+		text = strings.TrimPrefix(text+": "+f.Note, ": ")
+	}
+	return text
+}
+
 func newResume() *cobra.Command {
 	var f freezing
 	cmd := &cobra.Command{
@@ -140,11 +189,16 @@ func newResume() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				result := "resumed"
-				if !found {
-					result = "was not paused"
+				if !found && strings.Contains(tail, "/") {
+					if _, _, err := st.Task(ctx, tail); err != nil {
+						return ofTask(tail, err)
+					}
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", name, result)
+				freezes, err := st.Freezes(ctx, tail)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintln(cmd.OutOrStdout(), resumed(name, found, pausing(tail, freezes, time.Now())))
 				return nil
 			})
 		},

@@ -134,8 +134,7 @@ func newRun() *cobra.Command {
 		},
 	}
 	paramFlag(cmd, &params)
-	cmd.Flags().StringVar(&request.Overlap, "overlap", "", "skip, queue-one, queue-all, replace or allow, instead of the task's own, should a run of it be live")
-	argument(cmd.Flags(), "overlap")
+	overlapFlag(cmd, &request.Overlap)
 	a.flags(cmd)
 	return cmd
 }
@@ -158,9 +157,57 @@ func newCancel() *cobra.Command {
 	return cmd
 }
 
+func overlapFlag(cmd *cobra.Command, overlap *string) {
+	cmd.Flags().StringVar(overlap, "overlap", "", "skip, queue-one, queue-all, replace or allow, instead of the task's own, should a run of it be live")
+	argument(cmd.Flags(), "overlap")
+}
+
 func paramFlag(cmd *cobra.Command, params *[]string) {
 	cmd.Flags().StringArrayVar(params, "param", nil, "key=value laid over the task's params; a value that is JSON counts as that, any other as a string; repeatable")
 	argument(cmd.Flags(), "param")
+}
+
+func newRetry() *cobra.Command {
+	var a asking
+	var request nightwatch.Request
+	var params []string
+	cmd := &cobra.Command{
+		Use:   "retry TASK",
+		Short: "Run a dead letter again, and print the new run's id",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			request.Action = nightwatch.ActionRetry
+			var err error
+			if request.Params, err = parseParams(params); err != nil {
+				return err
+			}
+			return a.ask(cmd, args[0], &request, say("%s"))
+		},
+	}
+	cmd.Flags().StringVar(&request.Run, "run", "", "id of the run (default: the newest dead letter)")
+	paramFlag(cmd, &params)
+	overlapFlag(cmd, &request.Overlap)
+	argument(cmd.Flags(), "run")
+	a.flags(cmd)
+	return cmd
+}
+
+func newDrop() *cobra.Command {
+	var a asking
+	var request nightwatch.Request
+	cmd := &cobra.Command{
+		Use:   "drop TASK",
+		Short: "Put a dead letter aside: it is not shown as one any longer",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			request.Action = nightwatch.ActionDrop
+			return a.ask(cmd, args[0], &request, say("dropped %s"))
+		},
+	}
+	cmd.Flags().StringVar(&request.Run, "run", "", "id of the run (default: the newest dead letter)")
+	argument(cmd.Flags(), "run")
+	a.flags(cmd)
+	return cmd
 }
 
 func parseParams(pairs []string) (map[string]json.RawMessage, error) {

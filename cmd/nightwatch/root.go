@@ -50,7 +50,7 @@ Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 cluster not reachable.
 	root.PersistentFlags().StringVar(&configFile, "config", "", "YAML file of settings")
 	root.AddCommand(
 		newDev(), newNode(), newGuard(),
-		newApply(), newGet(), newStatus(), newWhy(), newAudit(), newRun(), newBackfill(), newCancel(), newPause(), newResume(), newDelete(),
+		newApply(), newGet(), newStatus(), newWhy(), newAudit(), newRun(), newBackfill(), newCancel(), newRetry(), newDrop(), newPause(), newResume(), newDelete(),
 		newNext(), newValidate(), newVersion(),
 	)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })

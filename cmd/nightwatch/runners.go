@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 
 	"github.com/hashicorp/go-hclog"
@@ -10,18 +9,15 @@ import (
 
 	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/jobrunner"
-	"github.com/nightwatch-go/nightwatch/jobrunner/httpcall"
 	"github.com/nightwatch-go/nightwatch/jobrunner/kubernetes"
-	"github.com/nightwatch-go/nightwatch/jobrunner/process"
 )
 
 // running is which runners a node has, and what they may do.
 type running struct {
-	names             []string
-	kube              kube
-	httpAllow         []string
-	processNamespaces []string
-	processCommands   []string
+	names    []string
+	kube     kube
+	web      web
+	programs programs
 }
 
 func (r *running) flags(flags *pflag.FlagSet) {
@@ -29,9 +25,8 @@ func (r *running) flags(flags *pflag.FlagSet) {
 	r.kube.flags(flags)
 	flags.Float32Var(&r.kube.qps, "kube-api-qps", 50, "requests a second to the Kubernetes API")
 	flags.IntVar(&r.kube.burst, "kube-api-burst", 100, "requests to the Kubernetes API at once")
-	flags.StringSliceVar(&r.httpAllow, "http-allow", nil, "network, such as 127.0.0.1/32, that http tasks may reach although it is loopback, link-local, multicast or a cloud's metadata service; repeatable")
-	flags.StringSliceVar(&r.processNamespaces, "process-allow-namespaces", nil, "namespaces whose tasks may run processes (default: all)")
-	flags.StringSliceVar(&r.processCommands, "process-allow-commands", nil, "absolute paths of the programs that tasks may run (default: all)")
+	r.web.flags(flags)
+	r.programs.flags(flags)
 }
 
 // kube is which Kubernetes cluster a node runs Jobs on.
@@ -48,7 +43,7 @@ func (k *kube) flags(flags *pflag.FlagSet) {
 
 // build makes the runners. It reads files and connects to nothing.
 func (r *running) build(logger hclog.Logger) ([]jobrunner.Runner, error) {
-	prefixes, err := parsePrefixes(r.httpAllow)
+	calls, err := r.web.build()
 	if err != nil {
 		return nil, err
 	}
@@ -63,9 +58,9 @@ func (r *running) build(logger hclog.Logger) ([]jobrunner.Runner, error) {
 		var runner jobrunner.Runner
 		switch name {
 		case nightwatch.RunnerHTTP:
-			runner = httpcall.New(httpcall.Config{Allow: prefixes})
+			runner = calls
 		case nightwatch.RunnerProcess:
-			runner, err = newProcess(r.processNamespaces, r.processCommands)
+			runner, err = r.programs.build(logger)
 		case nightwatch.RunnerKubernetes:
 			runner, _, err = r.kube.build(logger)
 		default:
@@ -77,18 +72,6 @@ func (r *running) build(logger hclog.Logger) ([]jobrunner.Runner, error) {
 		runners = append(runners, runner)
 	}
 	return runners, nil
-}
-
-func newProcess(namespaces, commands []string) (jobrunner.Runner, error) {
-	guard, err := guardArgv()
-	if err != nil {
-		return nil, err
-	}
-	runner, err := process.New(process.Config{AllowNamespaces: namespaces, AllowCommands: commands, Guard: guard})
-	if err != nil {
-		return nil, usageError{err}
-	}
-	return runner, nil
 }
 
 // build makes the kubernetes runner for the context that is named, or for the cluster around a pod, and says which
@@ -109,16 +92,4 @@ func (k *kube) of(config kubernetes.Config, logger hclog.Logger) (runner jobrunn
 		return nil, "", fmt.Errorf("context %s: %w", config.ContextName, err)
 	}
 	return runner, fmt.Sprintf("context %s, %s", config.ContextName, config.REST.Host), nil
-}
-
-func parsePrefixes(texts []string) ([]netip.Prefix, error) {
-	var prefixes []netip.Prefix
-	for _, text := range texts {
-		prefix, err := netip.ParsePrefix(text)
-		if err != nil || prefix.Addr().Is4In6() {
-			return nil, usage("--http-allow: %q: want a network such as 10.0.0.0/8 or 127.0.0.1/32", text)
-		}
-		prefixes = append(prefixes, prefix)
-	}
-	return prefixes, nil
 }

@@ -70,7 +70,7 @@ process: {command: [sleep, "3600"]}
 	if out, code := d.cli(t, "backfill", "daily", "--from", "2026-01-05", "--to", "2026-01-08", "--max-parallel", "2"); code != 1 || !strings.Contains(out, "maxParallel: 2: ") {
 		t.Errorf("backfill that overlaps: exit code %d: %s", code, out)
 	}
-	if out, code := d.cli(t, "backfill", "nothing", "--from", "2026-01-05", "--to", "2026-01-08"); code != 1 || !strings.Contains(out, "default/nothing: no version of it is in force: not found") {
+	if out, code := d.cli(t, "backfill", "nothing", "--from", "2026-01-05", "--to", "2026-01-08"); code != 1 || !strings.Contains(out, `there is no task "default/nothing"`) {
 		t.Errorf("backfill of a task that is not there: exit code %d: %s", code, out)
 	}
 

@@ -46,8 +46,8 @@ password: "0123"
 	if err := applySettings(cmd, file); err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(s.etcd.endpoints, []string{"10.0.0.1:2379", "10.0.0.2:2379"}) || !slices.Equal(s.run.names, []string{"kubernetes", "http"}) || !slices.Equal(s.run.httpAllow, []string{"10.0.0.0/8"}) {
-		t.Errorf("lists: %v %v %v", s.etcd.endpoints, s.run.names, s.run.httpAllow)
+	if !slices.Equal(s.etcd.endpoints, []string{"10.0.0.1:2379", "10.0.0.2:2379"}) || !slices.Equal(s.run.names, []string{"kubernetes", "http"}) || !slices.Equal(s.run.web.allow, []string{"10.0.0.0/8"}) {
+		t.Errorf("lists: %v %v %v", s.etcd.endpoints, s.run.names, s.run.web.allow)
 	}
 	if want := map[string]string{"zone": "a,b", "expr": "x=1,2", "none": "", "arch": "amd64"}; !maps.Equal(s.labels, want) {
 		t.Errorf("labels: %v, want %v", s.labels, want)

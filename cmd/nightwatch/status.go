@@ -37,12 +37,18 @@ start, and exits with 1 if the value was refused or the last run did not succeed
 			var status nightwatch.Status
 			read := func(ctx context.Context, st *store.Store) (err error) {
 				status, err = st.Status(ctx, task)
+				if errors.Is(err, nightwatch.ErrNotFound) {
+					if _, _, err := st.Task(ctx, task); err != nil {
+						return ofTask(task, err)
+					}
+					return fmt.Errorf("%s: no scheduler has looked at the task yet: is a node running?", task)
+				}
 				return err
 			}
 			if wait {
 				err = etcd.with(cmd.Context(), func(ctx context.Context, st *store.Store) (err error) {
 					status, err = waitForRest(ctx, st, task, &etcd)
-					return err
+					return ofTask(task, err)
 				})
 			} else {
 				err = etcd.quick(cmd.Context(), read)
@@ -90,7 +96,7 @@ func waitForRest(ctx context.Context, st *store.Store, task string, etcd *connec
 		// The task is gone, or the status was that of a life before this one: the task's own key tells.
 		again, err := waitForRest(ctx, st, task, etcd)
 		if errors.Is(err, nightwatch.ErrNotFound) {
-			err = fmt.Errorf("%s: deleted: %w", task, nightwatch.ErrNotFound)
+			err = fmt.Errorf("%s: deleted meanwhile", task)
 		}
 		return again, err
 	}

@@ -45,9 +45,12 @@ func validate(d document, now time.Time) (validation, error) {
 	if v.zone, err = time.LoadLocation(d.task.TimeZone); err != nil || len(v.Calendars) > 0 {
 		return v, err
 	}
+	if warning, none := d.task.NoTimeLeft(times, now); none {
+		v.Warnings = append(v.Warnings, warning)
+	}
 	count := int64(nextShown)
 	if d.task.MaxRuns > 0 {
-		count = min(count, d.task.MaxRuns)
+		count = min(count, int64(d.task.MaxRuns))
 	}
 	for _, o := range occurrences(times, now, int(count)) {
 		v.Next = append(v.Next, o.Time)

@@ -41,7 +41,7 @@ without a date the last time that a clock there showed that.`,
 			return etcd.quick(cmd.Context(), func(ctx context.Context, st *store.Store) error {
 				account, err := st.Account(ctx, task)
 				if err != nil {
-					return err
+					return ofTask(task, err)
 				}
 				zone, err := taskZone(account.Accepted)
 				if err != nil {

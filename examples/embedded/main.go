@@ -1,5 +1,6 @@
 // Embedded is a platform with an etcd client of its own that runs a nightwatch node inside its own process: it
-// registers a Go handler, puts a task that names it, and prints what ran.
+// registers a Go handler, puts a task that names it, and prints what ran. The handler works page by page and saves where
+// it is: stopped and started in the middle, it goes on from there.
 //
 //	go run ./examples/embedded -name thumbs -handler resize &
 //	go run ./examples/embedded -name post -handler mail
@@ -16,6 +17,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -26,6 +28,7 @@ import (
 
 	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/jobrunner"
+	"github.com/nightwatch-go/nightwatch/jobrunner/handler"
 	"github.com/nightwatch-go/nightwatch/node"
 )
 
@@ -33,10 +36,10 @@ func main() {
 	endpoint := flag.String("endpoint", "127.0.0.1:2379", "etcd's address")
 	prefix := flag.String("prefix", "/platform/nightwatch/", "where the platform's tasks live in etcd")
 	name := flag.String("name", "platform", "this program's name as a node")
-	handler := flag.String("handler", "resize", "the handler that this program has")
+	handlerName := flag.String("handler", "resize", "the handler that this program has")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, *endpoint, *prefix, *name, *handler)
+	err := run(ctx, *endpoint, *prefix, *name, *handlerName)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "embedded:", err)
@@ -44,7 +47,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, endpoint, prefix, name, handler string) error {
+func run(ctx context.Context, endpoint, prefix, name, handlerName string) error {
 	// The platform's own client; nightwatch never closes it.
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints: []string{endpoint}, DialTimeout: 5 * time.Second, DialKeepAliveTime: 10 * time.Second, DialKeepAliveTimeout: 3 * time.Second,
@@ -67,10 +70,7 @@ func run(ctx context.Context, endpoint, prefix, name, handler string) error {
 	if err != nil {
 		return err
 	}
-	remove, err := n.Handle(handler, func(_ context.Context, run jobrunner.Run) error {
-		fmt.Printf("%s: ran %s/%s, run %s, attempt %d, file %s\n", name, run.Namespace, run.Task, run.ID, run.Attempt, run.Params["file"])
-		return nil
-	})
+	remove, err := n.Handle(handlerName, handler.Typed(work(name)))
 	if err != nil {
 		return err
 	}
@@ -91,23 +91,49 @@ func run(ctx context.Context, endpoint, prefix, name, handler string) error {
 		defer cancel()
 		ended <- n.Run(ctx)
 	}()
-	if err := submit(ctx, n, handler); err != nil && !errors.Is(err, context.Canceled) {
+	if err := submit(ctx, n, handlerName); err != nil && !errors.Is(err, context.Canceled) {
 		cancel()
 		return errors.Join(err, <-ended)
 	}
 	return <-ended
 }
 
+// params are what a task may give to the handler.
+type params struct {
+	File  string `json:"file"`
+	Pages int    `json:"pages"`
+}
+
+// work is the handler of the node with a name.
+func work(name string) func(context.Context, jobrunner.Run, params) error {
+	return func(ctx context.Context, run jobrunner.Run, p params) error {
+		done, _ := strconv.Atoi(string(run.Checkpoint())) // 0 in the first attempt
+		for done < p.Pages {
+			// Here a page would be worked on, in a way that ends when ctx does.
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			done++
+			run.Progress(float64(done)/float64(p.Pages), fmt.Sprintf("page %d of %d", done, p.Pages))
+			if err := run.SaveCheckpoint(ctx, []byte(strconv.Itoa(done))); err != nil {
+				return err
+			}
+		}
+		fmt.Printf("%s: ran %s/%s, run %s, attempt %d, file %q\n", name, run.Namespace, run.Task, run.ID, run.Attempt, p.File)
+		return run.SetResult(map[string]int{"pages": done})
+	}
+}
+
 // submit puts a task for the handler and prints what became of it.
-func submit(ctx context.Context, n *node.Node, handler string) error {
+func submit(ctx context.Context, n *node.Node, handlerName string) error {
 	value, err := json.Marshal(nightwatch.Task{
-		Handler: &nightwatch.HandlerSpec{Name: handler},
-		Params:  map[string]json.RawMessage{"file": json.RawMessage(`"cat.jpg"`)},
+		Handler: &nightwatch.HandlerSpec{Name: handlerName},
+		Params:  map[string]json.RawMessage{"file": json.RawMessage(`"cat.jpg"`), "pages": json.RawMessage("3")},
 	})
 	if err != nil {
 		return err
 	}
-	task := "default/" + handler
+	task := "default/" + handlerName
 	revision, err := n.Store().Put(ctx, task, value)
 	if err != nil {
 		return err
@@ -118,6 +144,7 @@ func submit(ctx context.Context, n *node.Node, handler string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s is %s, run %s on node %s\n", task, status.Phase, status.LastRun.ID, status.LastRun.Node)
+	last := status.LastRun
+	fmt.Printf("%s is %s, run %s on node %s, result %s\n", task, status.Phase, last.ID, last.Node, last.Result)
 	return nil
 }

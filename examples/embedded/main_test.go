@@ -76,7 +76,7 @@ func TestTwoProgramsWithDifferentHandlersAreOneCluster(t *testing.T) {
 	server := etcdtest.Start(t)
 	thumbs := program(t, "-endpoint", server.Endpoint(), "-name", "thumbs", "-handler", "resize")
 	expect(t, thumbs, `thumbs: ran default/resize, run rev-`)
-	expect(t, thumbs, "default/resize is Succeeded")
+	expect(t, thumbs, `on node thumbs, result {"pages":3}`)
 	post := program(t, "-endpoint", server.Endpoint(), "-name", "post", "-handler", "mail")
 	expect(t, post, `post: ran default/mail`)
 	expect(t, post, "default/mail is Succeeded")

@@ -51,7 +51,7 @@ var rules = []rule{
 	{from: "cmd/*", main: true, to: []string{
 		".", "schedule", "ledger", "store", "jobrunner", "jobrunner/kubernetes", "jobrunner/process", "jobrunner/httpcall", "node", "console",
 	}},
-	{from: "examples/*", main: true, to: []string{".", "jobrunner", "node", "store"}},
+	{from: "examples/*", main: true, to: []string{".", "jobrunner", "jobrunner/handler", "node", "store"}},
 
 	// For tests.
 	{from: "internal/*", to: []string{"internal/toolmod"}},

@@ -5,15 +5,29 @@
 // The program registers functions by name; the node announces the names, and the scheduler gives it runs of tasks that ask
 // for one of them. The [Runner] calls the function on a goroutine of its own, with a context that ends when the attempt
 // has to: by cancel, by the task's timeout, when the session is lost, when the node stops. context.Cause says which, as
-// one of the errors of package jobrunner. The function returns nil for success.
+// one of the errors of package jobrunner. The function returns nil for success. [Typed] makes one of a function that
+// wants its params as a struct.
+//
+// # What a function is told, and what it can say
+//
+// Its jobrunner.Run says which attempt of which run of which task it is, for what nominal time, and with what fence and
+// idempotency key. By the methods of it the function reports progress and sets a result, which the run's record shows,
+// and saves a checkpoint for the attempt that follows should this one not end well. They may be called from any
+// goroutine, until the function has returned; later they have no effect, and those that return an error say so.
+//
+// A checkpoint that was saved before a node was lost is there for the next attempt, on whatever node. What the function
+// did after it, it does again: let the work between two checkpoints be such that this does no harm.
 //
 // # Failures
 //
 //   - The function returns an error: Failed, HandlerError, with its text.
-//   - It panics, or ends its goroutine by runtime.Goexit: Failed, Panic, with the end of the stack. The node goes on.
+//   - It panics, or ends its goroutine by runtime.Goexit: Failed, Panic; the output is the stack from the panic on. The
+//     node goes on. A panic on another goroutine that the function started ends the program, as always in Go.
+//   - Its params are not what [Typed] takes: Failed, StartRefused, and no other attempt follows.
 //   - Nobody has registered the name, any more: Failed, StartRefused. The scheduler knows a node's handlers from its
 //     record, which may be a moment old.
-//   - Save fails: the context ends with ErrSessionLost, Interrupted.
+//   - The record cannot be written because the run is another session's by now: the context ends with ErrSessionLost,
+//     Interrupted.
 //
 // # Not promised
 //

@@ -116,6 +116,101 @@ func TestTold(t *testing.T) {
 	}
 }
 
+// deep panics some calls down.
+func deep(n int) {
+	if n == 0 {
+		panic("at the bottom")
+	}
+	deep(n - 1)
+}
+
+// TestPanicShowsWhere wants the place of the panic first, not what wrote it down, however deep it is.
+func TestPanicShowsWhere(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		fn    handler.Func
+		where string
+	}{
+		{"shallow", func(context.Context, jobrunner.Run) error { panicWith(1); return nil }, "handler_test.panicWith"},
+		{"deep", func(context.Context, jobrunner.Run) error { deep(1000); return nil }, "handler_test.deep"},
+		{"runtime error", func(_ context.Context, run jobrunner.Run) error { run.Params["a"] = nil; return nil }, "handler_test.TestPanicShowsWhere"},
+		{"panic in a deferred call", func(context.Context, jobrunner.Run) error {
+			defer panicWith("second")
+			panic("first")
+		}, "handler_test.panicWith"},
+		{"endless message", func(context.Context, jobrunner.Run) error { panic(strings.Repeat("é", 1<<20)) }, "handler_test.TestPanicShowsWhere"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a, _ := runnertest.Attempt(t, task("work"))
+			out := handle(t, tt.fn).Run(t.Context(), a)
+			lines := strings.SplitN(out.Output, "\n", 5)
+			if len(lines) < 5 || !strings.HasPrefix(lines[0], "goroutine ") || !strings.HasPrefix(lines[1], "panic(") {
+				t.Fatalf("output %q", out.Output)
+			}
+			if at := strings.Index(out.Output, tt.where); at < 0 || at > nightwatch.MaxOutput/2 {
+				t.Errorf("%s is at %d of\n%s", tt.where, at, out.Output)
+			}
+			if len(out.Output) > nightwatch.MaxOutput || len(out.Message) > 600 {
+				t.Errorf("output of %d bytes, message of %d", len(out.Output), len(out.Message))
+			}
+		})
+	}
+}
+
+// TestSaid has a handler say what it can; the record has it.
+func TestSaid(t *testing.T) {
+	r := handle(t, func(ctx context.Context, run jobrunner.Run) error {
+		if got := run.Checkpoint(); string(got) != "page 6" {
+			return fmt.Errorf("checkpoint %q", got)
+		}
+		run.Progress(0.7, "page 7 of 10")
+		return errors.Join(run.SetResult(map[string]int{"pages": 7}), run.SaveCheckpoint(ctx, []byte("page 7")))
+	})
+	a, saves := runnertest.Attempt(t, task("work"))
+	a.Record.Checkpoint = []byte("page 6")
+	if out := r.Run(t.Context(), a); out.Phase != nightwatch.PhaseSucceeded {
+		t.Errorf("%+v", out)
+	}
+	record := saves.Record()
+	if p := record.Progress; p == nil || p.Fraction != 0.7 || p.Message != "page 7 of 10" || time.Since(p.Time) > time.Minute {
+		t.Errorf("progress %+v", p)
+	}
+	if string(record.Result) != `{"pages":7}` || string(record.Checkpoint) != "page 7" {
+		t.Errorf("result %s, checkpoint %q", record.Result, record.Checkpoint)
+	}
+}
+
+// TestLastWords has a handler save what it has when it is told to end.
+func TestLastWords(t *testing.T) {
+	for _, tt := range []struct {
+		cause error
+		phase nightwatch.Phase
+	}{{jobrunner.ErrCancel, nightwatch.PhaseCanceled}, {jobrunner.ErrStopping, ""}, {jobrunner.ErrTimeout, nightwatch.PhaseFailed}} {
+		called, said := make(chan struct{}), make(chan [2]error, 1)
+		r := handle(t, func(ctx context.Context, run jobrunner.Run) error {
+			close(called)
+			<-ctx.Done()
+			said <- [2]error{run.SaveCheckpoint(ctx, []byte("in vain")), run.SaveCheckpoint(context.WithoutCancel(ctx), []byte("page 7"))}
+			return ctx.Err()
+		})
+		ctx, cancel := context.WithCancelCause(t.Context())
+		a, saves := runnertest.Attempt(t, task("work"))
+		go func() {
+			<-called
+			cancel(tt.cause)
+		}()
+		if out := r.Run(ctx, a); out.Phase != tt.phase {
+			t.Errorf("%v: %+v", tt.cause, out)
+		}
+		if errs := <-said; !errors.Is(errs[0], tt.cause) || errs[1] != nil {
+			t.Errorf("%v: errors %v", tt.cause, errs)
+		}
+		if got := saves.Record().Checkpoint; string(got) != "page 7" {
+			t.Errorf("%v: checkpoint %q", tt.cause, got)
+		}
+	}
+}
+
 func TestUnknown(t *testing.T) {
 	for _, w := range []*nightwatch.Task{task("nobody"), {}} {
 		a, _ := runnertest.Attempt(t, w)

@@ -1,9 +1,12 @@
 package handler
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/nightwatch-go/nightwatch"
@@ -91,15 +94,26 @@ func call(ctx context.Context, fn Func, run jobrunner.Run, returned chan<- jobru
 		returned <- out
 	}()
 	if err := fn(ctx, run); err != nil {
-		out = failed(nightwatch.ReasonHandlerError, err.Error())
+		reason := nightwatch.ReasonHandlerError
+		if errors.As(err, new(mismatch)) {
+			reason, err = nightwatch.ReasonStartRefused, nightwatch.Permanent(err)
+		}
+		out = failed(reason, err.Error())
+		out.Hint = nightwatch.HintOf(err)
 		return
 	}
 	out = jobrunner.Outcome{Phase: nightwatch.PhaseSucceeded}
 }
 
-// stack is the beginning of the panicking goroutine's stack: the innermost calls are what a reader needs.
+// stack is the beginning of the panicking goroutine's stack, from the call of panic on: the innermost calls are what a
+// reader needs, and not those that wrote this down.
 func stack() string {
 	text := debug.Stack()
+	if goroutine, rest, found := bytes.Cut(text, []byte("\n")); found {
+		if at := bytes.Index(rest, []byte("\npanic(")); at >= 0 {
+			text = slices.Concat(goroutine, rest[at:])
+		}
+	}
 	if len(text) > nightwatch.MaxOutput {
 		text = text[:nightwatch.MaxOutput]
 	}

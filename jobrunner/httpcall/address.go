@@ -4,13 +4,60 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
-// deniedError is the refusal of an address.
-type deniedError struct{ address, why string }
+// deniedError is the refusal of an address, or of a host before it has one.
+type deniedError struct{ target, why string }
 
 func (e *deniedError) Error() string {
-	return fmt.Sprintf("requests to %s are refused (%s): the node does not allow its network", e.address, e.why)
+	return fmt.Sprintf("requests to %s are refused (%s): the node does not allow its network", e.target, e.why)
+}
+
+// rules say where requests may go.
+type rules struct {
+	// allow are networks that are reached although they are refused by default.
+	allow []netip.Prefix
+	// only and hosts, unless both are empty, are all that is reached.
+	only  []netip.Prefix
+	hosts []string
+}
+
+func newRules(cfg Config) rules {
+	r := rules{allow: slices.Clone(cfg.Allow), only: slices.Clone(cfg.OnlyNetworks)}
+	for _, host := range cfg.OnlyHosts {
+		r.hosts = append(r.hosts, bareHost(host))
+	}
+	return r
+}
+
+// bareHost is a host's name in the form in which two of them are compared.
+func bareHost(name string) string { return strings.TrimSuffix(strings.ToLower(name), ".") }
+
+const narrowed = "not among those the node is narrowed to"
+
+// host says whether addresses of a host are refused before any is known, so that not even its name is looked up, and
+// whether they are taken because of its name.
+func (r rules) host(name string) (named bool, err error) {
+	named = slices.Contains(r.hosts, bareHost(name))
+	_, notAddress := netip.ParseAddr(name)
+	if !named && notAddress != nil && len(r.hosts) > 0 && len(r.only) == 0 {
+		return false, &deniedError{target: name, why: narrowed}
+	}
+	return named, nil
+}
+
+// address refuses an address of a host. That a host is named does not open what is refused by default.
+func (r rules) address(addr netip.Addr, named bool) error {
+	addr = addr.Unmap().WithZone("")
+	if err := check(addr, r.allow); err != nil {
+		return err
+	}
+	narrow := len(r.only)+len(r.hosts) > 0
+	if narrow && !named && !slices.ContainsFunc(r.only, func(p netip.Prefix) bool { return p.Contains(addr) }) {
+		return &deniedError{target: addr.String(), why: narrowed}
+	}
+	return nil
 }
 
 // metadata are the services of clouds that hand out credentials by address and are not link-local.
@@ -47,7 +94,7 @@ func check(addr netip.Addr, allow []netip.Prefix) error {
 		return nil
 	}
 	if why := forbidden(addr); why != "" {
-		return &deniedError{address: addr.String(), why: why}
+		return &deniedError{target: addr.String(), why: why}
 	}
 	for _, e := range embedding {
 		if !e.network.Contains(addr) {
@@ -55,7 +102,7 @@ func check(addr netip.Addr, allow []netip.Prefix) error {
 		}
 		bytes := addr.As16()
 		if inner, ok := netip.AddrFromSlice(bytes[e.at : e.at+4]); ok && check(inner, allow) != nil {
-			return &deniedError{address: addr.String(), why: "stands for " + inner.String()}
+			return &deniedError{target: addr.String(), why: "stands for " + inner.String()}
 		}
 	}
 	return nil

@@ -75,13 +75,13 @@ func TestConformance(t *testing.T) {
 func TestRequest(t *testing.T) {
 	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1")
 	type seen struct {
-		method, host, body string
-		header             http.Header
+		method, host, path, body string
+		header                   http.Header
 	}
 	var got seen
 	server := serve(t, func(_ http.ResponseWriter, req *http.Request) {
 		body, _ := io.ReadAll(req.Body)
-		got = seen{req.Method, req.Host, string(body), req.Header}
+		got = seen{req.Method, req.Host, req.URL.Path, string(body), req.Header}
 	})
 	task := &nightwatch.Task{
 		HTTP: &nightwatch.HTTPSpec{URL: server.URL, Body: "hello", Headers: map[string]string{
@@ -109,6 +109,12 @@ func TestRequest(t *testing.T) {
 	task.Params["big"] = json.RawMessage(`"` + strings.Repeat("x", 5000) + `"`)
 	if run(t, task); got.header.Get("Nightwatch-Params") != "" {
 		t.Error("large params went into a header")
+	}
+	task.HTTP.URL, task.HTTP.Body = server.URL+"/{{.Params.city}}?run={{.Run}}", `{"city":{{json .Params.city}}}`
+	task.HTTP.Headers["X-Color"] = "{{.Task}}-{{.Attempt}}"
+	run(t, task)
+	if got.path != "/Zürich 😀 \x7f" || got.header.Get("X-Color") != "subject-1" || got.body != `{"city":"Zürich 😀 \u007f"}` && got.body != "{\"city\":\"Zürich 😀 \x7f\"}" {
+		t.Errorf("the server saw %+v of a template", got)
 	}
 	if run(t, get(server.URL)); got.method != "GET" || got.body != "" {
 		t.Errorf("the server saw %+v: want a GET", got)
@@ -138,6 +144,9 @@ func TestOutcomes(t *testing.T) {
 		case "/file":
 			w.Header().Set("Location", "file:///etc/passwd")
 			w.WriteHeader(http.StatusFound)
+		case "/202":
+			w.Header().Set("Location", "/404")
+			w.WriteHeader(http.StatusAccepted)
 		case "/headers":
 			w.Header().Set("X-Big", strings.Repeat("x", 1<<20))
 		}
@@ -147,6 +156,7 @@ func TestOutcomes(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		url     string
+		body    string
 		success []string
 		phase   nightwatch.Phase
 		reason  string
@@ -162,15 +172,17 @@ func TestOutcomes(t *testing.T) {
 		{name: "answer cut short", url: server.URL + "/cut", phase: nightwatch.PhaseFailed, reason: nightwatch.ReasonHTTPError, message: "read the answer (status 200): unexpected EOF", output: "part"},
 		{name: "no answer", url: server.URL + "/hang-up", phase: nightwatch.PhaseFailed, reason: nightwatch.ReasonHTTPError, message: "EOF"},
 		{name: "huge header", url: server.URL + "/headers", phase: nightwatch.PhaseFailed, reason: nightwatch.ReasonHTTPError, message: "header"},
-		{name: "redirect", url: server.URL + "/once", phase: nightwatch.PhaseFailed, reason: nightwatch.ReasonHTTPStatus, message: "after 1 redirects", output: "gone fishing\n"},
-		{name: "too many redirects", url: server.URL + "/loop", phase: nightwatch.PhaseFailed, reason: nightwatch.ReasonHTTPError, message: "stopped after 5 redirects"},
+		{name: "redirect", url: server.URL + "/once", phase: nightwatch.PhaseFailed, reason: nightwatch.ReasonHTTPStatus, message: "status 404 Not Found after 1 redirect, from http://", output: "gone fishing\n"},
+		{name: "too many redirects", url: server.URL + "/loop", phase: nightwatch.PhaseFailed, reason: nightwatch.ReasonHTTPError, message: "stopped after 10 redirects"},
 		{name: "redirect to a file", url: server.URL + "/file", phase: nightwatch.PhaseFailed, reason: nightwatch.ReasonHTTPError, message: "unsupported protocol scheme"},
 		{name: "connection refused", url: closed.URL, phase: nightwatch.PhaseFailed, reason: nightwatch.ReasonHTTPError, message: "connection refused"},
 		{name: "no such host", url: "http://no-such-host.invalid/", phase: nightwatch.PhaseFailed, reason: nightwatch.ReasonHTTPError, message: "no-such-host.invalid"},
 		{name: "bad URL", url: "http://[/", phase: nightwatch.PhaseFailed, reason: nightwatch.ReasonStartRefused, message: "make request"},
+		{name: "template that finds nothing", url: server.URL + "/ok", body: "{{.Params.city}}", phase: nightwatch.PhaseFailed, reason: nightwatch.ReasonStartRefused, message: `http.body: line 1: <.Params.city>: map has no entry for key "city"`},
+		{name: "202 that is not polled", url: server.URL + "/202", phase: nightwatch.PhaseSucceeded},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			out := run(t, &nightwatch.Task{HTTP: &nightwatch.HTTPSpec{URL: tt.url, Success: tt.success}})
+			out := run(t, &nightwatch.Task{HTTP: &nightwatch.HTTPSpec{URL: tt.url, Body: tt.body, Success: tt.success}})
 			if out.Phase != tt.phase || out.Reason != tt.reason || !strings.Contains(out.Message, tt.message) || out.Output != tt.output {
 				t.Errorf("outcome %+v: want %s %s, message %q, output %q", out, tt.phase, tt.reason, tt.message, tt.output)
 			}
@@ -182,7 +194,10 @@ func TestRefusedAddresses(t *testing.T) {
 	var calls atomic.Int32
 	server := serve(t, func(http.ResponseWriter, *http.Request) { calls.Add(1) })
 	port := server.Listener.Addr().(*net.TCPAddr).Port
-	for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "169.254.169.254", "2130706433", "127.1"} {
+	for _, host := range []string{
+		"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "[::]", "0.0.0.0", "169.254.169.254", "[64:ff9b::7f00:1]",
+		"2130706433", "127.1", "0177.0.0.1", "0x7f.0.0.1", "0x7f000001",
+	} {
 		a, _ := runnertest.Attempt(t, get(fmt.Sprintf("http://%s:%d/", host, port)))
 		out := httpcall.New(httpcall.Config{}).Run(t.Context(), a)
 		// A name such as 127.1 need not be an address to everybody's resolver, nor need there be one that answers.

@@ -11,18 +11,26 @@ import (
 	"time"
 	"unicode/utf16"
 
+	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/jobrunner"
 )
 
 // maxParams is how large params may be to go into a header.
 const maxParams = 4 << 10
 
-// request is what an attempt sends.
-func request(ctx context.Context, a *jobrunner.Attempt) (*http.Request, error) {
-	spec := a.Task.HTTP
-	if spec == nil {
+// render is the task's request without its templates.
+func render(a *jobrunner.Attempt) (*nightwatch.HTTPSpec, error) {
+	if a.Task.HTTP == nil {
 		return nil, errors.New("the task has no request to send")
 	}
+	return a.Task.HTTP.Render(nightwatch.HTTPValues{
+		Namespace: a.Run.Namespace, Task: a.Run.Task, Run: a.Run.ID, Attempt: a.Run.Attempt,
+		NominalTime: a.Run.NominalTime, Fence: a.Run.Fence, Params: a.Run.Params,
+	})
+}
+
+// request is what an attempt sends first.
+func request(ctx context.Context, spec *nightwatch.HTTPSpec, run jobrunner.Run) (*http.Request, error) {
 	method := spec.Method
 	if method == "" {
 		method = http.MethodGet
@@ -34,6 +42,12 @@ func request(ctx context.Context, a *jobrunner.Attempt) (*http.Request, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make request: %w", err)
 	}
+	setHeaders(req, spec, run)
+	return req, nil
+}
+
+// setHeaders gives a request the headers of the task, and those that say whose it is.
+func setHeaders(req *http.Request, spec *nightwatch.HTTPSpec, run jobrunner.Run) {
 	req.Header.Set("User-Agent", "nightwatch")
 	for name, value := range spec.Headers {
 		if http.CanonicalHeaderKey(name) == "Host" {
@@ -42,10 +56,9 @@ func request(ctx context.Context, a *jobrunner.Attempt) (*http.Request, error) {
 		}
 		req.Header.Set(name, value)
 	}
-	for name, value := range identity(a.Run) {
+	for name, value := range identity(run) {
 		req.Header.Set(name, value)
 	}
-	return req, nil
 }
 
 // identity is what a server is told of the attempt.

@@ -2,6 +2,7 @@ package httpcall
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -21,8 +22,8 @@ const (
 	// settle is how long a request is under way before its start is recorded: one that is answered sooner frees the
 	// task's mutex as it finishes.
 	settle = 100 * time.Millisecond
-	// maxRedirects is how many redirects are followed.
-	maxRedirects = 5
+	// maxRedirects is how many redirects of one request are followed.
+	maxRedirects = 10
 	// maxBody is how much of an answer is read; of that the end is kept.
 	maxBody = 16 << 20
 	// maxHeader is how large an answer's header may be.
@@ -36,31 +37,45 @@ type Config struct {
 	// Allow are networks that requests may go to although they are loopback, link-local, multicast, unspecified or a
 	// cloud's metadata service. Default none.
 	Allow []netip.Prefix
+	// OnlyNetworks and OnlyHosts, when either has any, are all that requests may go to: an address in one of the
+	// networks, or any address of a host that is named as the URL, redirect or Location names it. They open nothing
+	// that is refused without Allow. Default everywhere.
+	OnlyNetworks []netip.Prefix
+	OnlyHosts    []string
+	// RootCAs are the authorities that servers of https URLs are trusted by. Default the system's.
+	RootCAs *x509.CertPool
 }
 
 // Runner is the runner "http". It is safe for concurrent use and keeps nothing between attempts.
-type Runner struct{ allow []netip.Prefix }
+type Runner struct {
+	rules rules
+	roots *x509.CertPool
+}
 
 var _ jobrunner.Runner = (*Runner)(nil)
 
 // New makes a runner.
-func New(cfg Config) *Runner { return &Runner{allow: slices.Clone(cfg.Allow)} }
+func New(cfg Config) *Runner { return &Runner{rules: newRules(cfg), roots: cfg.RootCAs} }
 
 // Name is "http".
 func (r *Runner) Name() string { return nightwatch.RunnerHTTP }
 
-// Run implements jobrunner.Runner. It returns when the answer has ended or its connection is closed.
+// Run implements jobrunner.Runner. It returns when the last answer has ended or its connection is closed.
 func (r *Runner) Run(ctx context.Context, a *jobrunner.Attempt) jobrunner.Outcome {
 	timed, cancel := jobrunner.WithTimeout(ctx, a)
 	defer cancel()
-	// The request has a context of its own, which ends also when a deadline has passed or Save has failed.
+	// The requests have a context of their own, which ends also when a deadline has passed or Save has failed.
 	asking, giveUp := context.WithCancelCause(timed)
 	defer giveUp(nil)
 
 	sent := make(chan struct{})
 	var once sync.Once
 	asking = httptrace.WithClientTrace(asking, &httptrace.ClientTrace{WroteHeaders: func() { once.Do(func() { close(sent) }) }})
-	req, err := request(asking, a)
+	spec, err := render(a)
+	if err != nil {
+		return refused(err)
+	}
+	req, err := request(asking, spec, a.Run)
 	if err != nil {
 		return refused(err)
 	}
@@ -70,7 +85,7 @@ func (r *Runner) Run(ctx context.Context, a *jobrunner.Attempt) jobrunner.Outcom
 	if !time.Now().Before(a.Deadline()) {
 		return jobrunner.Interrupted
 	}
-	call := newCall(r.allow, a, giveUp)
+	call := newCall(r, a, spec, req.URL, giveUp)
 	answered := make(chan jobrunner.Outcome, 1)
 	// If the node dies from here on, the request may have been sent; its key and its fence tell the server.
 	go func() { answered <- call.do(req) }()
@@ -102,41 +117,54 @@ func (r *Runner) Run(ctx context.Context, a *jobrunner.Attempt) jobrunner.Outcom
 	}
 }
 
-// do sends the request, follows redirects and reads the answer. The outcome is Interrupted if the request's context
-// ended before.
-func (c *call) do(req *http.Request) jobrunner.Outcome {
-	resp, err := c.client().Do(req)
+// answer is what a server has said, when its body has been read.
+type answer struct {
+	resp   *http.Response
+	output string
+}
+
+// ask sends a request, follows redirects and reads the answer, as much of it as came before an error.
+func (c *call) ask(req *http.Request) (answer, error) {
+	resp, err := c.client.Do(req)
 	if err != nil {
-		return c.failed(req.Context(), err)
+		return answer{}, err
 	}
 	defer resp.Body.Close()
 	var tail jobrunner.Tail
-	body := io.LimitReader(resp.Body, maxBody)
-	if _, err := io.Copy(&tail, body); err != nil {
-		out := c.failed(req.Context(), fmt.Errorf("read the answer (status %d): %w", resp.StatusCode, err))
-		if out.Phase != "" {
-			out.Output = tail.String()
-		}
-		return out
+	if _, err = io.Copy(&tail, io.LimitReader(resp.Body, maxBody)); err != nil {
+		err = fmt.Errorf("read the answer (status %d): %w", resp.StatusCode, err)
 	}
-	out := jobrunner.Outcome{Phase: nightwatch.PhaseSucceeded, Output: tail.String()}
-	if !success(resp.StatusCode, c.attempt.Task.HTTP.Success) {
+	return answer{resp: resp, output: tail.String()}, err
+}
+
+// do sends the request, and polls when the server asks for that. The outcome is Interrupted if the request's context
+// ended before.
+func (c *call) do(req *http.Request) jobrunner.Outcome {
+	got, err := c.ask(req)
+	if err == nil && c.begun(got) {
+		got, err = c.poll(req.Context(), got)
+	}
+	if err != nil {
+		return c.failed(req.Context(), got, err)
+	}
+	out := jobrunner.Outcome{Phase: nightwatch.PhaseSucceeded, Output: got.output}
+	if !success(got.resp.StatusCode, c.spec.Success) {
 		out.Phase, out.Reason = nightwatch.PhaseFailed, nightwatch.ReasonHTTPStatus
-		out.Message = "status " + jobrunner.Clip(resp.Status)
-		if c.redirects > 0 {
-			out.Message += fmt.Sprintf(" from %s, after %d redirects", shown(resp.Request.URL), c.redirects)
+		out.Message = "status " + jobrunner.Clip(got.resp.Status)
+		if way := c.way(); way != "" {
+			out.Message += " " + way + ", from " + shown(got.resp.Request.URL)
 		}
 	}
 	return out
 }
 
-// failed is the outcome of a request that has no answer.
-func (c *call) failed(ctx context.Context, err error) jobrunner.Outcome {
+// failed is the outcome of a call that got no answer, or not all of it.
+func (c *call) failed(ctx context.Context, got answer, err error) jobrunner.Outcome {
 	var denied *deniedError
 	switch {
 	case ctx.Err() != nil:
 		return jobrunner.Interrupted
-	case errors.As(err, &denied) && c.redirects == 0:
+	case errors.As(err, &denied) && c.redirects+c.polls == 0:
 		return refused(denied)
 	}
 	var of *url.Error
@@ -145,7 +173,13 @@ func (c *call) failed(ctx context.Context, err error) jobrunner.Outcome {
 			err = fmt.Errorf("%s %s: %w", of.Op, shown(target), of.Err)
 		}
 	}
-	return jobrunner.Outcome{Phase: nightwatch.PhaseFailed, Reason: nightwatch.ReasonHTTPError, Message: jobrunner.Clip(err.Error())}
+	message := err.Error()
+	if way := c.way(); way != "" {
+		message = way + ": " + message
+	}
+	return jobrunner.Outcome{
+		Phase: nightwatch.PhaseFailed, Reason: nightwatch.ReasonHTTPError, Message: jobrunner.Clip(message), Output: got.output,
+	}
 }
 
 func refused(err error) jobrunner.Outcome {

@@ -2,10 +2,8 @@ package process
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -33,6 +31,11 @@ type child struct {
 	out    *os.File
 	output chan string
 	leader leader
+	// cgroup is the attempt's control groups, limitedBy what keeps its limits.
+	cgroup    *cgroup
+	limitedBy string
+	// step is the other end of what executes the program when limits have to be set in between; else nil.
+	step *execStep
 }
 
 var errLate = errors.New("past the deadline")
@@ -44,7 +47,7 @@ func newChild(spec *startRequest) *child {
 	}
 	c.deadline.Store(spec.Deadline)
 	for _, entry := range spec.Env {
-		if len(entry) > len(markerName) && entry[:len(markerName)+1] == markerName+"=" {
+		if isMarker(entry) {
 			c.marker = entry
 		}
 	}
@@ -87,7 +90,8 @@ func (g *guard) supervise(c *child) {
 	_ = c.out.SetReadDeadline(time.Now().Add(drainWithin))
 	state, err := c.leader.reap()
 	c.pid.Store(0)
-	x := &exit{By: by, Output: <-c.output, Code: -1}
+	x := &exit{By: by, Output: <-c.output, Code: -1, OOM: c.cgroup.outOfMemory(), Refused: c.step.refusal()}
+	x.Usage.LimitedBy = c.limitedBy
 	if err == nil {
 		status := state.Sys().(syscall.WaitStatus)
 		if status.Signaled() {
@@ -95,102 +99,14 @@ func (g *guard) supervise(c *child) {
 		} else {
 			x.Code = status.ExitStatus()
 		}
+		x.Usage.User, x.Usage.System, x.Usage.MaxRSS = state.UserTime(), state.SystemTime(), maxRSS(state)
 	}
+	if user, system, known := c.cgroup.cpuTime(); known {
+		x.Usage.User, x.Usage.System = user, system
+	}
+	c.cgroup.remove()
 	g.forget(c)
 	g.events.put(event{ID: c.id, Exited: x})
-}
-
-// launch starts the first process, from a thread that lives as long as that process: PR_SET_PDEATHSIG is about the
-// thread that forked.
-func (g *guard) launch(c *child) error {
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := g.fork(c)
-		started <- err
-		if err == nil {
-			c.leader.await()
-			close(c.exited)
-		}
-	}()
-	return <-started
-}
-
-func (g *guard) fork(c *child) error {
-	stdin, feed, err := input(c.spec.Stdin)
-	if err != nil {
-		return err
-	}
-	defer stdin.Close()
-	out, childOut, err := os.Pipe()
-	if err != nil {
-		feed()
-		return err
-	}
-	defer childOut.Close()
-	attr := &os.ProcAttr{
-		Dir: c.spec.Dir, Env: c.spec.Env, Files: []*os.File{stdin, childOut, childOut}, Sys: childAttr(),
-	}
-	g.forking.Lock()
-	defer g.forking.Unlock()
-	if err = g.mayStart(c); err == nil {
-		c.leader.process, err = os.StartProcess(c.spec.Path, c.spec.Args, attr)
-		err = explain(err, c.spec.Dir)
-	}
-	if err != nil {
-		out.Close()
-		feed()
-		return err
-	}
-	c.pid.Store(int64(c.leader.process.Pid))
-	c.out = out
-	go c.collect(feed)
-	return nil
-}
-
-// mayStart is asked last before the effect.
-func (g *guard) mayStart(c *child) error {
-	select {
-	case <-g.closing:
-		return errLate
-	default:
-	}
-	if c.late() {
-		return errLate
-	}
-	return nil
-}
-
-// explain names the directory when it is that which is missing, and not the program.
-func explain(err error, dir string) error {
-	if err == nil || dir == "" {
-		return err
-	}
-	if info, statErr := os.Stat(dir); statErr != nil {
-		return fmt.Errorf("change to directory: %w", statErr)
-	} else if !info.IsDir() {
-		return fmt.Errorf("change to directory %s: %w", dir, syscall.ENOTDIR)
-	}
-	return err
-}
-
-// input is a reader of data for a program's standard input, and what ends the feeding of it.
-func input(data []byte) (stdin *os.File, stop func(), err error) {
-	if len(data) == 0 {
-		stdin, err = os.Open(os.DevNull)
-		return stdin, func() {}, err
-	}
-	stdin, w, err := os.Pipe()
-	if err != nil {
-		return nil, nil, err
-	}
-	go func() {
-		// A program need not read what it is given.
-		_, _ = w.Write(data)
-		w.Close()
-	}()
-	return stdin, func() { w.Close() }, nil
 }
 
 // collect keeps the end of the output until there is no more of it.
@@ -269,14 +185,18 @@ func (g *guard) end(c *child, grace time.Duration) {
 func (g *guard) remains(c *child) bool {
 	select {
 	case <-c.exited:
-		return len(g.tree(c)) > 0
+		return len(g.tree(c)) > 0 || c.cgroup.occupied()
 	default:
 		return true
 	}
 }
 
-// signal reaches the group in one go, so that no fork escapes, and then what has left the group.
+// signal reaches the group in one go, so that no fork escapes, and then what has left the group. SIGKILL goes to all
+// that is in the control groups first.
 func (g *guard) signal(c *child, sig syscall.Signal) {
+	if sig == syscall.SIGKILL {
+		c.cgroup.kill()
+	}
 	pid := int(c.pid.Load())
 	_ = syscall.Kill(-pid, sig)
 	for _, p := range g.tree(c) {
@@ -286,8 +206,19 @@ func (g *guard) signal(c *child, sig syscall.Signal) {
 	}
 }
 
+// tree is what is alive of the attempt: what its control groups hold, and what is known by its descent or its mark.
 func (g *guard) tree(c *child) []proc {
-	return tree(processes(), os.Getpid(), int(c.pid.Load()), g.leaders(), func(p proc) bool {
+	members, procs := c.cgroup.members(), processes()
+	found := tree(procs, os.Getpid(), int(c.pid.Load()), g.leaders(), func(p proc) bool {
 		return c.marker != "" && p.hasEnv(c.marker)
 	})
+	for _, p := range found {
+		delete(members, p.pid)
+	}
+	for _, p := range procs {
+		if members[p.pid] && !p.dead {
+			found = append(found, p)
+		}
+	}
+	return found
 }

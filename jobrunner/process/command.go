@@ -10,11 +10,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/jobrunner"
 )
 
 const (
-	shell = "/bin/sh"
+	defaultShell  = "/bin/sh"
+	defaultPython = "python3"
 	// markerName is the variable by which a process is known to be of an attempt, whatever its parent.
 	markerName  = "NIGHTWATCH_GUARD"
 	defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -26,29 +28,46 @@ func (r *Runner) command(a *jobrunner.Attempt) (*startRequest, error) {
 	if p == nil {
 		return nil, errors.New("the task has no process to run")
 	}
-	if len(r.cfg.AllowNamespaces) > 0 && !slices.Contains(r.cfg.AllowNamespaces, a.Run.Namespace) {
-		return nil, fmt.Errorf("namespace %q may not run processes on this node, which allows %q", a.Run.Namespace, r.cfg.AllowNamespaces)
+	if allowed := r.cfg.AllowNamespaces; len(allowed) > 0 && !slices.Contains(allowed, a.Run.Namespace) {
+		return nil, fmt.Errorf("namespace %q may not run processes on this node, which allows %q", a.Run.Namespace, allowed)
 	}
 	args := p.Command
 	switch {
 	case p.Shell != "":
-		args = []string{shell, "-c", p.Shell}
+		args = []string{r.cfg.Shell, "-c", p.Shell}
 	case p.Python != "":
-		args = []string{"python3", "-c", p.Python}
+		args = []string{r.cfg.Python, "-c", p.Python}
 	case len(args) == 0:
 		return nil, errors.New("the task has no command to run")
 	}
-	env := environment(inherited(r.cfg.Environ), p.Env, a.Run.Environment())
+	as, who, err := r.identity(p)
+	if err != nil {
+		return nil, err
+	}
+	base := inherited(r.cfg.Environ)
+	if p.User != "" {
+		who.environ(base)
+	}
+	env := environment(base, p.Env, a.Run.Environment())
 	path, err := lookUp(args[0], p.Dir, env["PATH"])
 	if err != nil {
 		return nil, err
 	}
-	if len(r.cfg.AllowCommands) > 0 && !slices.Contains(r.cfg.AllowCommands, path) {
-		return nil, fmt.Errorf("%s may not be run on this node, which allows %q", path, r.cfg.AllowCommands)
+	if allowed := r.cfg.AllowCommands; len(allowed) > 0 && !slices.Contains(allowed, path) {
+		return nil, fmt.Errorf("%s may not be run on this node, which allows %q", path, allowed)
 	}
-	return &startRequest{
-		Path: path, Args: args, Env: list(env), Dir: p.Dir, Stdin: []byte(p.Stdin), Grace: r.cfg.Grace,
-	}, nil
+	start := &startRequest{
+		Path: path, Args: args, Env: list(env), Dir: p.Dir, Stdin: []byte(p.Stdin), Grace: r.cfg.Grace, As: as,
+	}
+	if p.Umask != "" {
+		mask, err := nightwatch.ParseUmask(p.Umask)
+		if err != nil {
+			return nil, fmt.Errorf("process.umask: %w", err)
+		}
+		start.Umask = &mask
+	}
+	start.Limits, err = limitsOf(p.Limits)
+	return start, err
 }
 
 // inherited is what processes get of the node's own environment: a list of what is known to be harmless, since
@@ -68,6 +87,8 @@ func inherited(environ []string) map[string]string {
 	}
 	return env
 }
+
+func isMarker(entry string) bool { return strings.HasPrefix(entry, markerName+"=") }
 
 // environment lays the task's variables and then the attempt's own over base.
 func environment(base, task map[string]string, own []string) map[string]string {

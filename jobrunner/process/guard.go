@@ -22,7 +22,8 @@ const (
 // guard is the process that the node's processes belong to. Nothing that kills waits for anything that writes: the
 // pipe to a node that is stopped may be full.
 type guard struct {
-	events *outbox
+	events  *outbox
+	cgroups *cgroups
 	// closing is closed when the pipe is.
 	closing chan struct{}
 	tidying chan struct{}
@@ -40,6 +41,13 @@ type guard struct {
 // exit code when the node has closed the pipe and nothing of its attempts is left. A program that uses this package calls
 // it, before anything else, when it is executed the way Config.Guard says.
 func GuardMain() int {
+	if os.Getenv(execName) != "" {
+		return execMain()
+	}
+	return guardMain(openCgroups)
+}
+
+func guardMain(open func() *cgroups) int {
 	// Handlers, not SIG_IGN: programs would inherit that. SIGPIPE is asked for so that writing to a dead node is an
 	// error and not the end.
 	ignored := make(chan os.Signal, 1)
@@ -51,15 +59,17 @@ func GuardMain() int {
 		return 1
 	}
 	g := &guard{
-		events: newOutbox(os.Stdout), closing: make(chan struct{}),
+		cgroups: open(),
+		events:  newOutbox(os.Stdout), closing: make(chan struct{}),
 		tidying: make(chan struct{}, 1), children: map[int64]*child{},
 	}
 	go g.events.run()
 	go g.tidyAfter(exited)
-	g.events.put(event{Ready: protocol})
+	g.events.put(event{Ready: protocol, Rooms: g.cgroups.rooms()})
 	g.listen(os.Stdin)
 	close(g.closing)
 	g.finish()
+	g.cgroups.close()
 	return 0
 }
 

@@ -179,6 +179,7 @@ func (l *link) read(out *os.File) {
 	late := time.AfterFunc(readyWithin, func() { l.kill(fmt.Errorf("it did not say %q: is this a guard?", protocol)) })
 	defer late.Stop()
 	lines := json.NewDecoder(out)
+	var rooms []string
 	var err error
 	for {
 		var ev event
@@ -190,6 +191,7 @@ func (l *link) read(out *os.File) {
 			if ev.Ready != protocol {
 				l.kill(fmt.Errorf("it speaks %q, this node %q", ev.Ready, protocol))
 			} else if late.Stop() {
+				rooms = ev.Rooms
 				close(l.ready)
 			}
 		case ev.Pong:
@@ -216,7 +218,7 @@ func (l *link) read(out *os.File) {
 	l.in.Close()
 	// If we die here, what the guard left has already lost its first processes; see "Not promised".
 	if waitErr != nil {
-		sweep(l.token)
+		sweep(l.token, rooms)
 	}
 	l.mu.Lock()
 	if l.fault == nil {

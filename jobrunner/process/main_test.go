@@ -2,6 +2,7 @@ package process_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/signal"
@@ -34,12 +35,20 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case "guard":
+			if len(os.Args) > 3 {
+				os.Exit(process.GuardMainWith(os.Args[2] == "true", os.Args[3] == "true"))
+			}
 			os.Exit(process.GuardMain())
+		case "attempt":
+			os.Exit(attemptMain(os.Args[2]))
 		case "node":
 			os.Exit(nodeMain(os.Args[2], os.Args[3]))
 		}
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		process.ClearRooms()
+		os.Exit(code)
+	}))
 }
 
 // nodeMain is a node that runs one shell script, and whose session is renewed for as long as it runs. It leaves SIGTERM
@@ -62,6 +71,29 @@ func nodeMain(script, lead string) int {
 	})
 	r.Close()
 	fmt.Printf("%q %s", out.Phase, out.Reason)
+	return 0
+}
+
+// attemptMain runs one task, as a node does, and says in JSON what became of it.
+func attemptMain(task string) int {
+	var spec nightwatch.ProcessSpec
+	if err := json.Unmarshal([]byte(task), &spec); err != nil {
+		panic(err)
+	}
+	r, err := process.New(process.Config{Guard: []string{"/proc/self/exe", "guard"}})
+	if err != nil {
+		panic(err)
+	}
+	defer r.Close()
+	out := r.Run(context.Background(), &jobrunner.Attempt{
+		Run:      jobrunner.Run{Namespace: "default", Task: "node", ID: "rev-1", Attempt: 1},
+		Task:     &nightwatch.Task{Process: &spec},
+		Deadline: func() time.Time { return time.Now().Add(time.Hour) },
+		Save:     func(context.Context, func(*nightwatch.Run)) error { return nil },
+	})
+	if err := json.NewEncoder(os.Stdout).Encode(out); err != nil {
+		panic(err)
+	}
 	return 0
 }
 

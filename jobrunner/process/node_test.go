@@ -8,6 +8,10 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/jobrunner/process"
+	"github.com/nightwatch-go/nightwatch/jobrunner/runnertest"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -136,5 +140,56 @@ func TestGuardKilledWithNodeStopped(t *testing.T) {
 	}
 	if got := out.String(); got != `"Failed" GuardLost` {
 		t.Errorf("the node said %q: want GuardLost", got)
+	}
+}
+
+// TestGuardAndNodeKilled leaves nobody to clean up but the next guard, which finds what the first process does not take
+// with it in the control group of the one that is gone.
+func TestGuardAndNodeKilled(t *testing.T) {
+	dir := t.TempDir()
+	node, _ := startNode(t, "echo $$ >"+dir+"/0.pid; "+escape(dir, "while :; do sleep 60; done"), time.Hour)
+	ids := pids(t, dir, 2)
+	guard := guardOf(t, node.Process.Pid)
+	if err := node.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	for _, pid := range []int{guard, node.Process.Pid} {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = node.Wait()
+	eventually(t, "the end of the first process and the guard", func() bool { return !alive(guard) && !alive(ids[0]) })
+	_, tracked := process.KeptBy(true, true, false, 0, 0, 0) // it clears up, as every guard does at its start
+	if tracked {
+		allGone(t, ids)
+	}
+	for _, pid := range ids {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+}
+
+// TestGuardKilledEverywhere has the node clear up after a guard.
+func TestGuardKilledEverywhere(t *testing.T) {
+	for _, m := range modes {
+		t.Run(m.name, func(t *testing.T) {
+			r, dir := m.runner(t, process.Config{}), t.TempDir()
+			a, _ := runnertest.Attempt(t, shell("echo $$ >"+dir+"/0.pid; "+escape(dir, "while :; do sleep 60; done")))
+			done := start(t.Context(), r, a)
+			ids := pids(t, dir, 2)
+			if err := syscall.Kill(parent(t, ids[0]), syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			if out := outcome(t, done); out.Reason != nightwatch.ReasonGuardLost {
+				t.Errorf("%+v: want GuardLost", out)
+			}
+			wantGone(t, ids[:1])
+			if _, tracked := process.KeptBy(m.v2, m.v1, false, 0, 0, 0); tracked {
+				wantGone(t, ids)
+			}
+			for _, pid := range ids {
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+		})
 	}
 }

@@ -96,20 +96,69 @@ func TestEnvironment(t *testing.T) {
 }
 
 func TestAllowed(t *testing.T) {
-	r := newRunner(t, process.Config{AllowNamespaces: []string{"ops", "runnertest"}, AllowCommands: []string{"/usr/bin/env", "/bin/sh"}})
-	if out := run(t, r, shell("true")); out.Phase != nightwatch.PhaseSucceeded {
-		t.Errorf("allowed shell: %+v", out)
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, command := range []string{"/usr/bin/id", "id", "/usr/bin/../bin/id"} {
-		out := run(t, r, &nightwatch.Task{Process: &nightwatch.ProcessSpec{Command: []string{command}}})
-		if out.Reason != nightwatch.ReasonStartRefused || !strings.Contains(out.Message, "bin/id may not be run on this node") {
-			t.Errorf("%s: %+v: want StartRefused", command, out)
+	sh := func(spec nightwatch.ProcessSpec) nightwatch.ProcessSpec {
+		spec.Shell = "echo ran"
+		return spec
+	}
+	for _, tt := range []struct {
+		name string
+		cfg  process.Config
+		spec nightwatch.ProcessSpec
+		want string // "" when it is allowed
+	}{
+		{name: "namespace", cfg: process.Config{AllowNamespaces: []string{"ops", "runnertest"}}, spec: sh(nightwatch.ProcessSpec{})},
+		{name: "other namespace", cfg: process.Config{AllowNamespaces: []string{"ops"}}, spec: sh(nightwatch.ProcessSpec{}),
+			want: `namespace "runnertest" may not run processes on this node, which allows ["ops"]`},
+		{name: "shell", cfg: process.Config{AllowCommands: []string{"/usr/bin/env", "/bin/sh"}}, spec: sh(nightwatch.ProcessSpec{})},
+		{name: "shell not listed", cfg: process.Config{AllowCommands: []string{"/usr/bin/env"}}, spec: sh(nightwatch.ProcessSpec{}),
+			want: `/bin/sh may not be run on this node, which allows ["/usr/bin/env"]`},
+		{name: "another shell", cfg: process.Config{AllowCommands: []string{"/bin/sh"}, Shell: "/bin/bash"}, spec: sh(nightwatch.ProcessSpec{}),
+			want: "/bin/bash may not be run"},
+		{name: "python", cfg: process.Config{AllowCommands: []string{python}}, spec: nightwatch.ProcessSpec{Python: "print('ran')"}},
+		{name: "python not listed", cfg: process.Config{AllowCommands: []string{"/bin/sh"}}, spec: nightwatch.ProcessSpec{Python: "1"},
+			want: python + " may not be run"},
+		{name: "command", cfg: process.Config{AllowCommands: []string{"/usr/bin/../bin/id"}}, spec: nightwatch.ProcessSpec{Command: []string{"/usr/bin/id"}}},
+		{name: "command not listed", cfg: process.Config{AllowCommands: []string{"/bin/sh"}}, spec: nightwatch.ProcessSpec{Command: []string{"/usr/bin/id"}},
+			want: "/usr/bin/id may not be run"},
+		{name: "command by name", cfg: process.Config{AllowCommands: []string{"/bin/sh"}}, spec: nightwatch.ProcessSpec{Command: []string{"id"}},
+			want: "bin/id may not be run"},
+		{name: "a way round", cfg: process.Config{AllowCommands: []string{"/bin/sh"}}, spec: nightwatch.ProcessSpec{Command: []string{"/bin/sh/../../usr/bin/id"}},
+			want: "/usr/bin/id may not be run"},
+		{name: "a PATH of its own", cfg: process.Config{AllowCommands: []string{"/bin/sh"}},
+			spec: nightwatch.ProcessSpec{Command: []string{"sh"}, Env: map[string]string{"PATH": "/usr/bin"}}, want: "/usr/bin/sh may not be run"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			out := run(t, newRunner(t, tt.cfg), &nightwatch.Task{Process: &tt.spec})
+			if tt.want == "" && out.Phase != nightwatch.PhaseSucceeded {
+				t.Errorf("%+v: want Succeeded", out)
+			}
+			if tt.want != "" && (out.Phase != nightwatch.PhaseFailed || out.Reason != nightwatch.ReasonStartRefused || !strings.Contains(out.Message, tt.want)) {
+				t.Errorf("%+v: want StartRefused, %q", out, tt.want)
+			}
+		})
+	}
+}
+
+// TestInterpreters has scripts be run by what the node says.
+func TestInterpreters(t *testing.T) {
+	dir := t.TempDir()
+	said := filepath.Join(dir, "said")
+	if err := os.WriteFile(said, []byte("#!/bin/sh\necho said \"$@\"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r := newRunner(t, process.Config{Shell: said, Python: said})
+	for _, spec := range []nightwatch.ProcessSpec{{Shell: "a b"}, {Python: "a b"}} {
+		if out := run(t, r, &nightwatch.Task{Process: &spec}); out.Output != "said -c a b\n" {
+			t.Errorf("%+v", out)
 		}
 	}
-	a, _ := runnertest.Attempt(t, shell("true"))
-	a.Run.Namespace = "guests"
-	if out := r.Run(t.Context(), a); out.Reason != nightwatch.ReasonStartRefused || !strings.Contains(out.Message, `"guests" may not`) {
-		t.Errorf("namespace: %+v: want StartRefused", out)
+	r = newRunner(t, process.Config{Python: "/no/such/python"})
+	if out := run(t, r, &nightwatch.Task{Process: &nightwatch.ProcessSpec{Python: "1"}}); out.Reason != nightwatch.ReasonStartRefused || !strings.Contains(out.Message, "/no/such/python") {
+		t.Errorf("%+v: want StartRefused", out)
 	}
 }
 
@@ -118,6 +167,9 @@ func TestConfig(t *testing.T) {
 		"no guard":         {},
 		"negative grace":   {Guard: guardArgs, Grace: -1},
 		"relative command": {Guard: guardArgs, AllowCommands: []string{"sh"}},
+		"relative shell":   {Guard: guardArgs, Shell: "bash"},
+		"relative python":  {Guard: guardArgs, Python: "./python3"},
+		"no user's name":   {Guard: guardArgs, AllowUsers: []string{""}},
 	} {
 		if _, err := process.New(cfg); err == nil {
 			t.Errorf("%s: no error", name)

@@ -114,17 +114,22 @@ func ended(ctx context.Context, x *exit, givenUp bool) jobrunner.Outcome {
 	if x.Signal != 0 {
 		code = 128 + x.Signal
 	}
-	out := jobrunner.Outcome{ExitCode: &code, Output: x.Output}
+	out := jobrunner.Outcome{ExitCode: &code, Output: x.Output, Usage: x.Usage.record()}
 	switch {
 	case givenUp || x.By == byDeadline || x.By == byClose:
 		return jobrunner.Interrupted
+	case x.Refused != "":
+		return refused(errors.New(x.Refused))
 	case x.By == byRequest:
 		stopped := jobrunner.Stopped(ctx)
 		if stopped == jobrunner.Interrupted {
 			return stopped
 		}
-		stopped.ExitCode, stopped.Output = out.ExitCode, out.Output
+		stopped.ExitCode, stopped.Output, stopped.Usage = out.ExitCode, out.Output, out.Usage
 		return stopped
+	case x.OOM && code != 0:
+		out.Phase, out.Reason = nightwatch.PhaseFailed, nightwatch.ReasonOOMKilled
+		out.Message = fmt.Sprintf("out of memory within process.limits.memory, exit code %d", code)
 	case x.Signal != 0:
 		out.Phase, out.Reason = nightwatch.PhaseFailed, nightwatch.ReasonSignal
 		out.Message = fmt.Sprintf("ended by signal %d (%v)", x.Signal, syscall.Signal(x.Signal))
@@ -135,6 +140,12 @@ func ended(ctx context.Context, x *exit, givenUp bool) jobrunner.Outcome {
 		out.Phase = nightwatch.PhaseSucceeded
 	}
 	return out
+}
+
+func (u usage) record() *nightwatch.Usage {
+	return &nightwatch.Usage{
+		UserSeconds: u.User.Seconds(), SystemSeconds: u.System.Seconds(), MaxRSSBytes: u.MaxRSS, LimitedBy: u.LimitedBy,
+	}
 }
 
 func refused(err error) jobrunner.Outcome {

@@ -17,11 +17,14 @@ import (
 
 // Config says how processes are run.
 type Config struct {
-	// AllowCommands are the absolute paths of the programs that tasks may run; /bin/sh stands for shell and the
-	// path of python3 for python. Default any. It is compared with the path that is executed, links not followed.
+	// AllowCommands are the absolute paths of the programs that tasks may run; those of the shell and of python3 stand
+	// for scripts. Default any. It is compared with the path that is executed, links not followed.
 	AllowCommands []string
 	// AllowNamespaces are the namespaces whose tasks may run processes. Default any.
 	AllowNamespaces []string
+	// AllowUsers are the users, by name or number, that processes may run as; the node's own user stands for tasks that
+	// name none. Default: the node's own for those, and for those that name one any but root.
+	AllowUsers []string
 	// Environ is the node's environment, of which tasks get only what says where things are and how text and time
 	// look (PATH, HOME, LANG, TZ and the like). Default os.Environ().
 	Environ []string
@@ -29,6 +32,9 @@ type Config struct {
 	Grace time.Duration
 	// Guard is the argument vector that executes this binary again so that it calls GuardMain. Required.
 	Guard []string
+	// Python and Shell are the absolute paths of what runs scripts. Default the python3 that is found in the task's
+	// PATH, and /bin/sh.
+	Python, Shell string
 }
 
 // Runner is the runner "process". It is safe for concurrent use.
@@ -65,6 +71,23 @@ func New(cfg Config) (*Runner, error) {
 			return nil, fmt.Errorf("process: AllowCommands %q: want an absolute path", path)
 		}
 		cfg.AllowCommands[i] = filepath.Clean(path)
+	}
+	for _, name := range cfg.AllowUsers {
+		if name == "" {
+			return nil, errors.New("process: AllowUsers: empty: want the name or the number of a user")
+		}
+	}
+	for _, interpreter := range []struct {
+		field   string
+		path    *string
+		instead string
+	}{{"Python", &cfg.Python, defaultPython}, {"Shell", &cfg.Shell, defaultShell}} {
+		switch path := interpreter.path; {
+		case *path == "":
+			*path = interpreter.instead
+		case !filepath.IsAbs(*path):
+			return nil, fmt.Errorf("process: %s %q: want an absolute path", interpreter.field, *path)
+		}
 	}
 	if cfg.Environ == nil {
 		cfg.Environ = os.Environ()

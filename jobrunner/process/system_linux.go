@@ -17,8 +17,12 @@ import (
 func guardAttr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
 
 // childAttr makes an attempt a session and a process group of its own that dies with the guard.
-func childAttr() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+func childAttr(as *credential) *syscall.SysProcAttr {
+	attr := &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+	if as != nil {
+		attr.Credential = &syscall.Credential{Uid: as.UID, Gid: as.GID, Groups: as.Groups}
+	}
+	return attr
 }
 
 func becomeSubreaper() error { return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
@@ -42,6 +46,24 @@ func (l *leader) await() {
 }
 
 func (l *leader) reap() (*os.ProcessState, error) { return l.process.Wait() }
+
+// maxRSS is the largest memory of a process and of those it waited for, or 0 when that is not known: what a process
+// executes inherits the mark of what it was forked from, which is the guard.
+func maxRSS(state *os.ProcessState) int64 {
+	used, ok := state.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return 0
+	}
+	status, _ := os.ReadFile("/proc/self/status")
+	for line := range strings.Lines(string(status)) {
+		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "VmHWM:" {
+			if own, err := strconv.ParseInt(fields[1], 10, 64); err == nil && used.Maxrss > own {
+				return used.Maxrss << 10
+			}
+		}
+	}
+	return 0
+}
 
 // processes lists what runs on the machine. What comes or goes meanwhile may be missing.
 func processes() []proc {
@@ -98,8 +120,9 @@ func (p proc) signal(sig syscall.Signal) {
 	}
 }
 
-// sweep kills what carries the mark of a guard that is gone, until there is no more of it.
-func sweep(token string) {
+// sweep kills what is in the control groups of a guard that is gone, or carries its mark, until there is no more of it.
+func sweep(token string, rooms []string) {
+	clearRooms(rooms)
 	prefix := []byte(markerName + "=" + token + ".")
 	deadline := time.Now().Add(sweepWithin)
 	for poll := (backoff{}); time.Now().Before(deadline); <-poll.next() {

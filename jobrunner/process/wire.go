@@ -3,7 +3,7 @@ package process
 import "time"
 
 // protocol is what the guard calls itself when it is ready: a program that is not a guard is noticed by it.
-const protocol = "nightwatch-guard/1"
+const protocol = "nightwatch-guard/2"
 
 // request is a line from the node to the guard; exactly one field is set.
 type request struct {
@@ -20,6 +20,9 @@ type startRequest struct {
 	Env      []string      `json:"env"`
 	Dir      string        `json:"dir,omitempty"`
 	Stdin    []byte        `json:"stdin,omitempty"`
+	As       *credential   `json:"as,omitempty"`
+	Umask    *int          `json:"umask,omitempty"`
+	Limits   limits        `json:"limits,omitzero"`
 	Grace    time.Duration `json:"grace"`
 	Deadline int64         `json:"deadline"`
 }
@@ -37,11 +40,13 @@ type beat struct {
 
 // event is a line from the guard to the node. An attempt gets one of Refused and Late, or Started and then Exited.
 type event struct {
-	Ready   string `json:"ready,omitempty"`
-	Pong    bool   `json:"pong,omitempty"`
-	ID      int64  `json:"id,omitempty"`
-	Started int    `json:"started,omitempty"`
-	Refused string `json:"refused,omitempty"`
+	Ready string `json:"ready,omitempty"`
+	// Rooms comes with Ready: the control groups that hold all that the guard will start.
+	Rooms   []string `json:"rooms,omitempty"`
+	Pong    bool     `json:"pong,omitempty"`
+	ID      int64    `json:"id,omitempty"`
+	Started int      `json:"started,omitempty"`
+	Refused string   `json:"refused,omitempty"`
 	// Late says that the deadline had passed, or the pipe was closed, before the start.
 	Late   bool  `json:"late,omitempty"`
 	Exited *exit `json:"exited,omitempty"`
@@ -53,6 +58,18 @@ type exit struct {
 	Signal int    `json:"signal,omitempty"`
 	Output string `json:"output,omitempty"`
 	By     string `json:"by"`
+	// Refused says why the program itself was never executed.
+	Refused string `json:"refused,omitempty"`
+	// OOM says that the kernel killed something for want of the memory that Limits left to it.
+	OOM   bool  `json:"oom,omitempty"`
+	Usage usage `json:"usage"`
+}
+
+// usage is what an attempt used. MaxRSS is 0 when it is not known.
+type usage struct {
+	User, System time.Duration
+	MaxRSS       int64
+	LimitedBy    string
 }
 
 // Values of exit.By: what ended the first process.

@@ -24,7 +24,9 @@ var Nominal = time.Date(2026, 11, 20, 14, 15, 0, 0, time.UTC)
 var runs atomic.Int64
 
 // Attempt builds the first attempt of a new run of task, in the namespace "runnertest", as a node's session would:
-// its deadline stays ten seconds ahead, and its Save is the returned recorder's. Callers may change any field of it.
+// its deadline stays ten seconds ahead, and its Save is the returned recorder's, which also hears what user code says by
+// the methods of its Run, until the test ends. Callers may change any field of it and of its Run; a checkpoint in Record
+// is that of an earlier attempt.
 func Attempt(tb testing.TB, task *nightwatch.Task) (*jobrunner.Attempt, *Saves) {
 	tb.Helper()
 	n := runs.Add(1)
@@ -48,6 +50,8 @@ func Attempt(tb testing.TB, task *nightwatch.Task) (*jobrunner.Attempt, *Saves) 
 		Deadline: func() time.Time { return time.Now().Add(10 * time.Second) },
 		Logger:   hclog.New(&hclog.LoggerOptions{Name: "run-" + strconv.FormatInt(n, 10), Level: hclog.Off}),
 	}
+	saves.feedback = jobrunner.Listen(context.WithoutCancel(tb.Context()), a)
+	tb.Cleanup(saves.feedback.Close)
 	return a, saves
 }
 
@@ -61,6 +65,8 @@ func Prepared(r jobrunner.Runner, a *jobrunner.Attempt) *jobrunner.Attempt {
 
 // Saves is a fake of an attempt's Save that records its calls.
 type Saves struct {
+	feedback *jobrunner.Feedback
+
 	mu     sync.Mutex
 	n      int
 	record nightwatch.Run
@@ -93,11 +99,14 @@ func (s *Saves) Count() int {
 	return s.n
 }
 
-// Record is the record as the calls that succeeded left it.
+// Record is the record as the calls that succeeded left it, with what user code has said since, as the end of the
+// attempt would write it.
 func (s *Saves) Record() nightwatch.Run {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.record
+	record := s.record
+	s.mu.Unlock()
+	s.feedback.Fill(&record)
+	return record
 }
 
 func (s *Saves) save(ctx context.Context, change func(*nightwatch.Run)) error {

@@ -13,7 +13,7 @@
 //   - cancel and timeout end the effect before Run returns, and say so;
 //   - a lost session and a stopping node end it too (or leave it alone, see Subject.Detached), and the attempt is
 //     Interrupted;
-//   - Save follows the effect, and ends the attempt when it fails;
+//   - Save follows the effect, ends the attempt when it fails, and leaves alone what the record says besides;
 //   - attempts side by side do not disturb each other.
 //
 // It does not check what a runner does when its session or process dies outright; a runner whose effects are outside of

@@ -3,6 +3,7 @@ package runnertest
 import (
 	"context"
 	"errors"
+	"reflect"
 	"sync"
 	"testing"
 	"time"
@@ -57,7 +58,8 @@ func Run(t *testing.T, s Subject) {
 		{"session lost", func(t *testing.T, s Subject) { testInterrupted(t, s, jobrunner.ErrSessionLost) }},
 		{"node stopping", func(t *testing.T, s Subject) { testInterrupted(t, s, jobrunner.ErrStopping) }},
 		{"canceled before", testCanceledBefore}, {"deadline passed", testDeadlinePassed},
-		{"save follows the effect", testSave}, {"save fails", testSaveFails}, {"side by side", testConcurrent},
+		{"save follows the effect", testSave}, {"save fails", testSaveFails}, {"save changes what is the runner's", testSaveKeeps},
+		{"side by side", testConcurrent},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.fn(t, s) })
 	}
@@ -185,6 +187,26 @@ func testSaveFails(t *testing.T, s Subject) {
 	}
 	if !s.Detached {
 		s.wantEnded(t, a)
+	}
+}
+
+func testSaveKeeps(t *testing.T, s Subject) {
+	r, a, saves := s.attempt(t, Live)
+	a.Run.Progress(0.5, "half way")
+	if err := a.Run.SetResult("so far"); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Run.SaveCheckpoint(t.Context(), []byte("page 7")); err != nil {
+		t.Fatal(err)
+	}
+	before := saves.Record()
+	if out := s.stop(t, r, a, jobrunner.ErrCancel); out.Phase != nightwatch.PhaseCanceled {
+		t.Errorf("outcome %+v: want Canceled", out)
+	}
+	after := saves.Record()
+	before.Job, after.Job = nil, nil
+	if !reflect.DeepEqual(before, after) {
+		t.Errorf("the record was\n%+v and is\n%+v: want nothing but its Job changed", before, after)
 	}
 }
 

@@ -1,0 +1,118 @@
+package scheduler
+
+import (
+	"maps"
+	"time"
+
+	"github.com/nightwatch-go/nightwatch"
+)
+
+// A run whose attempts are used up is a dead letter until a retry of it succeeds or somebody drops it. Its phase stays;
+// who made it good is written into its record, when the run has been counted, so that a record whose revision grew by
+// that is not counted again.
+
+// retryRun makes a run that is a second chance of another: same nominal time, same params with the request's laid over
+// them.
+func (p *plan) retryRun(id string, request *nightwatch.Request) (string, error) {
+	dead, err := p.finished(request.Run)
+	if err != nil {
+		return "", err
+	}
+	switch dead.run.Phase {
+	case nightwatch.PhaseFailed, nightwatch.PhaseCanceled, nightwatch.PhaseMissed:
+	default:
+		return "", fault("run", "run %q is %s: want one that failed, was canceled or was missed", dead.run.ID, dead.run.Phase)
+	}
+	if dead.run.ResolvedBy != "" {
+		return "", fault("run", "run %q was resolved by %s already", dead.run.ID, dead.run.ResolvedBy)
+	}
+	params := maps.Clone(dead.run.Params)
+	if params == nil {
+		params = request.Params
+	} else {
+		maps.Copy(params, request.Params)
+	}
+	return p.requested(id, request.Overlap, func(r *nightwatch.Run) {
+		r.NominalTime, r.Params, r.RetryOf = dead.run.NominalTime, params, dead.run.ID
+	})
+}
+
+// drop puts a dead letter aside.
+func (p *plan) drop(id string, request *nightwatch.Request) (string, error) {
+	dead, err := p.finished(request.Run)
+	if err != nil {
+		return "", err
+	}
+	if !dead.run.Dead() {
+		return "", fault("run", "run %q is no dead letter: it is %s", dead.run.ID, dead.run.Phase)
+	}
+	p.resolve(dead, nightwatch.RequestedRunID(id))
+	return dead.run.ID, nil
+}
+
+// finished is the record of a run that has ended and has been counted; by default that of the newest dead letter.
+func (p *plan) finished(id string) (*runView, error) {
+	all := p.all()
+	for i := len(all) - 1; i >= 0; i-- {
+		r := all[i]
+		if r.run.ID != id && (id != "" || !r.run.Dead()) {
+			continue
+		}
+		if r.run.Live() {
+			return nil, fault("run", "run %q is %s: it has not ended", r.run.ID, r.run.Phase)
+		}
+		return r, nil
+	}
+	if id == "" {
+		return nil, fault("run", "%q has no dead letter", p.t.name)
+	}
+	return nil, fault("run", "there is no run %q", id)
+}
+
+// resolveRetried writes into dead letters by which run they were made good.
+func resolveRetried(p *plan) {
+	for _, r := range p.all() {
+		if r.run.RetryOf == "" || r.run.Phase != nightwatch.PhaseSucceeded {
+			continue
+		}
+		dead := p.t.runs[r.run.RetryOf]
+		if dead == nil || dead.run.ResolvedBy != "" || dead.run.Live() || dead.run.TaskUID != p.uid || p.full() {
+			continue
+		}
+		if !p.counts(dead) {
+			p.wakeBy(p.now)
+			continue
+		}
+		p.resolve(dead, r.run.ID)
+	}
+}
+
+// resolve notes who dealt with a run that has ended.
+func (p *plan) resolve(dead *runView, by string) {
+	r := p.run(dead.run.ID)
+	before := r.run
+	r.run.ResolvedBy = by
+	p.saveRun(r, before)
+	p.txn.Seen(p.keys.Status(p.t.name), p.t.statusAt.mod) // it is among the counts that stand in the store
+}
+
+// counts tells whether the counts in the store hold a run that has ended.
+func (p *plan) counts(r *runView) bool {
+	return r.run.ResolvedBy != "" || r.mod <= p.t.status.CountedRevision
+}
+
+// timeOut ends a run that waits for longer than its runTimeout allows. One that a node has is ended by that node.
+func (p *plan) timeOut(r *runView, before nightwatch.Run) bool {
+	if p.def == nil || p.def.Task.RunTimeout == 0 || r.run.Phase == nightwatch.PhaseRunning || r.run.Job != nil {
+		return false
+	}
+	end := r.run.CreateTime.Add(time.Duration(p.def.Task.RunTimeout))
+	if p.now.Before(end) {
+		p.wakeBy(end)
+		return false
+	}
+	r.run.Phase, r.run.Reason, r.run.EndTime = nightwatch.PhaseFailed, nightwatch.ReasonTimeout, p.now
+	r.run.Message = "the run took longer than its runTimeout, " + p.def.Task.RunTimeout.String()
+	p.saveRun(r, before)
+	return true
+}
