@@ -76,12 +76,24 @@ func ParseRequest(value []byte) (*Request, error) {
 	default:
 		faults.add("overlap", "%q: want skip, queue-one, queue-all, replace or allow", clip(r.Overlap))
 	}
+	if len(r.By) > maxBy {
+		faults.add("by", "%d bytes: want at most %d", len(r.By), maxBy)
+	}
+	if len(r.Note) > maxNote {
+		faults.add("note", "%d bytes: want at most %d", len(r.Note), maxNote)
+	}
 	faults.checkParams(r.Params)
 	if len(faults) > 0 {
 		return nil, faults.verdict()
 	}
 	return r, nil
 }
+
+// Who and why stand in the status, and in the record of every run that they are about.
+const (
+	maxBy   = 256
+	maxNote = 1024
+)
 
 // maxParallel is the most runs of a backfill that may be asked for at once.
 const maxParallel = 100
@@ -115,13 +127,15 @@ func (r *Request) checkBackfill(faults *faults) {
 	}
 }
 
-// ParseFreeze reads the value of a freeze key. A freeze holds whatever its value says; only its end is read from it.
+// ParseFreeze reads the value of a freeze key. A freeze holds whatever its value says; a By or Note that is very long
+// is cut.
 func ParseFreeze(value []byte) (Freeze, error) {
 	var f Freeze
 	if len(value) == 0 {
 		return f, nil
 	}
 	err := decodeValueOf(value, &f, MaxValue)
+	f.By, f.Note = clipTo(f.By, maxBy), clipTo(f.Note, maxNote)
 	return f, err
 }
 

@@ -85,6 +85,8 @@ func TestParseRequest(t *testing.T) {
 		{name: "backfill, parallel", value: `{"action":"backfill","from":"2026-11-20T14:10:00Z","to":"2026-11-20T14:15:00Z","maxParallel":101}`, field: "maxParallel", reason: "101: want 1 to 100"},
 		{name: "run with a dry run", value: `{"action":"run","dryRun":true}`, field: "dryRun", reason: "goes with backfill"},
 		{name: "cancel with from", value: `{"action":"cancel","from":"2026-11-20T14:10:00Z"}`, field: "from", reason: "goes with backfill"},
+		{name: "long by", value: `{"action":"cancel","by":"` + strings.Repeat("x", 257) + `"}`, field: "by", reason: "257 bytes: want at most 256"},
+		{name: "long note", value: `{"action":"cancel","note":"` + strings.Repeat("x", 1025) + `"}`, field: "note", reason: "1025 bytes: want at most 1024"},
 		{name: "param", value: `{"action":"run","params":{"a b":1}}`, field: "params", reason: `"a b": want letters`},
 		{name: "too large", value: strings.Repeat(" ", nightwatch.MaxValue+1), field: "", reason: "at most 65536"},
 		{name: "not UTF-8", value: "action: \xff", field: "", reason: "not valid UTF-8"},
@@ -105,6 +107,7 @@ func TestParseFreeze(t *testing.T) {
 		{value: "{}", want: nightwatch.Freeze{}},
 		{value: `{"by":"me","note":"n","until":"2026-11-20T14:15:00Z"}`, want: nightwatch.Freeze{By: "me", Note: "n", Until: noon}},
 		{value: "until: 2026-11-20T14:15:00Z", want: nightwatch.Freeze{Until: noon}},
+		{value: "note: " + strings.Repeat("x", 60000), want: nightwatch.Freeze{Note: strings.Repeat("x", 1024) + "…"}},
 	} {
 		got, err := nightwatch.ParseFreeze([]byte(test.value))
 		if err != nil || !got.Until.Equal(test.want.Until) || got.By != test.want.By || got.Note != test.want.Note {

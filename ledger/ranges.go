@@ -15,7 +15,7 @@ const (
 	maxCounted = 1_000_000
 )
 
-// Add returns l with r in its place; r overlaps none of l's ranges. Neighbours of one outcome and reason become one
+// Add returns l with r in its place; l tells of none of r's times. Neighbours of one outcome and reason become one
 // range where adjacent says that no occurrence lies between the end of the one and the beginning of the other, so that
 // no range spans what it does not tell of. A range from before l.Since goes to the totals. l itself is not changed.
 func Add(l nightwatch.Ledger, r nightwatch.LedgerRange, adjacent func(end, begin time.Time) bool) nightwatch.Ledger {

@@ -432,3 +432,36 @@ func TestWhyAfterAllRuns(t *testing.T) {
 	a.Status.StartedRuns = 2
 	checkAnswer(t, ledger.Why(a, at("10:15")), ledger.MaxRunsReached, "2026-11-20T10:15:00Z did not run: the task has had all its runs (maxRuns: 2).")
 }
+
+// A time from before the version in force is taken for itself, not for one that its schedule has within the minute.
+func TestWhyOfATimeOfAnEarlierVersion(t *testing.T) {
+	a := accountOf(t, `"every":"90s"`, "10:20:30", "10:30")
+	a.Accepted.Since = at("10:20:30")
+	a.Ledger.Ranges = []nightwatch.LedgerRange{span("10:05", "10:10", 2, missed, nightwatch.ReasonCatchUp)}
+	answer := ledger.Why(a, at("10:10")) // it has 10:10:30
+	if !answer.At.Equal(at("10:10")) || answer.Range == nil || answer.Reason != nightwatch.ReasonCatchUp {
+		t.Errorf("%+v", answer)
+	}
+}
+
+// What a calendar took away when it changed is not due.
+func TestWhyAfterACalendarChanged(t *testing.T) {
+	a := accountOf(t, every5+`,"calendars":{"exclude":["cn"]}`, "10:05", "10:23")
+	calendar, err := nightwatch.ParseCalendar("cn", []byte(`{"days":["Sat"]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Calendars = map[string]nightwatch.AcceptedCalendar{"cn": {Since: at("10:22"), Calendar: *calendar}}
+	checkAnswer(t, ledger.Why(a, time.Time{}), ledger.WaitsForTheClock, "It waits for its next time, 2026-11-20T10:25:00Z, in 2m.")
+}
+
+// A backfill may have run times from before the task was there, of which there are totals only.
+func TestWhyOfATimeBeforeTheTask(t *testing.T) {
+	for _, row := range []struct{ earliest, reason string }{{"09:00", ledger.BeforeLedger}, {"10:00:30", ledger.BeforeTask}} {
+		a := accountOf(t, every5, "10:20", "10:23")
+		a.Ledger.Since, a.Status.EarliestTime = at("10:10"), at(row.earliest)
+		if answer := ledger.Why(a, at("09:30")); answer.Reason != row.reason {
+			t.Errorf("earliest %s: %s", row.earliest, answer.Headline)
+		}
+	}
+}

@@ -110,6 +110,18 @@ func TestStatusIsRestored(t *testing.T) {
 	}
 }
 
+// A status that says who the task is and nothing else does not begin the calendar anew.
+func TestStatusWithoutACursor(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.node("n1")
+	b.put(fiveMinutes)
+	b.settle(demo)
+	b.set(b.keys.Status(demo), fmt.Sprintf(`{"uid":%d}`, b.status().UID))
+	b.goTo("10:11")
+	b.wantSpans("10:05:00-10:05:00 1 Missed CatchUp")
+	b.wantRuns(idAt("10:10") + " Assigned")
+}
+
 // A task was created when it was put, not when somebody was there to look at it.
 func TestCreateTimeIsThatOfThePut(t *testing.T) {
 	for _, row := range []struct{ name, value string }{{"accepted", fiveMinutes}, {"refused", `{"imago":"x"}`}} {

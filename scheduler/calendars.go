@@ -113,9 +113,10 @@ func (p *plan) usersSettled(name string) (since time.Time, settled bool) {
 }
 
 // from is the time after which the task's times are still to be met: the cursor, or the change of a calendar since,
-// as no change brings back what was before it. What was due while a calendar was missing is still to be told.
+// as no change brings back what was before it. What was due while a calendar was missing is still to be told. Whatever
+// somebody made of the status, nothing is due from before the version in force.
 func (p *plan) from() time.Time {
-	from := p.status.Cursor
+	from := later(p.status.Cursor, p.def.Since)
 	if p.status.Still == nightwatch.ReasonCalendarMissing {
 		return from
 	}

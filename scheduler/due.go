@@ -168,7 +168,7 @@ func (p *plan) follow(times *schedule.Schedule, horizon time.Time, still string)
 	if still != "" || len(p.live()) > 0 {
 		return
 	}
-	next, ok := times.Following(p.lastEnd(), p.status.Cursor)
+	next, ok := times.Following(p.lastEnd(), p.from())
 	switch {
 	case !ok:
 	case next.After(horizon):

@@ -54,6 +54,23 @@ func TestGarbageInPlaceOfTheNextRun(t *testing.T) {
 	}
 }
 
+func TestGarbageInPlaceOfABackfilledRun(t *testing.T) {
+	b := newBoard(t, "10:32")
+	b.node("n1")
+	b.put(fiveMinutes)
+	b.settle(demo)
+	b.set(b.keys.Run(demo, idAt("10:05")), "garbage")
+	if v := b.askBackfill("x", "10:00", "10:11", ""); !v.Accepted || v.Count != 2 {
+		t.Errorf("%+v", v)
+	}
+	for _, clock := range []string{"10:00", "10:10"} {
+		if r := b.run(idAt(clock)); r == nil || r.Phase != nightwatch.PhaseAssigned {
+			t.Fatalf("%s: %+v", clock, r)
+		}
+		b.complete(nightwatch.PhaseSucceeded)
+	}
+}
+
 func TestUnreadableStatusIsWrittenAnew(t *testing.T) {
 	for _, value := range []string{"garbage", "", "null", `{"uid":"x"}`, `{}`} {
 		t.Run(value, func(t *testing.T) {

@@ -71,7 +71,7 @@ func (p *plan) next() (next []time.Time, notes []nightwatch.Occurrence) {
 	}
 	times := p.times()
 	if times.AfterFinish() {
-		if following, ok := times.Following(p.lastEnd(), p.status.Cursor); ok && len(p.live()) == 0 {
+		if following, ok := times.Following(p.lastEnd(), p.from()); ok && len(p.live()) == 0 {
 			next = append(next, following)
 		}
 		return next, nil
