@@ -32,6 +32,9 @@ func (p *plan) retryRun(id string, request *nightwatch.Request) (string, error) 
 	} else {
 		maps.Copy(params, request.Params)
 	}
+	if size := len(encodeAny(params)); size > nightwatch.MaxValue {
+		return "", fault("params", "%d bytes with those of run %q: want at most %d", size, dead.run.ID, nightwatch.MaxValue)
+	}
 	return p.requested(id, request.Overlap, func(r *nightwatch.Run) {
 		r.NominalTime, r.Params, r.RetryOf = dead.run.NominalTime, params, dead.run.ID
 	})

@@ -1,6 +1,8 @@
 package scheduler
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -180,5 +182,19 @@ func TestOnlyWhatHasEndedIsRetried(t *testing.T) {
 	b.settle(demo)
 	if v := b.verdict("b"); v.Accepted {
 		t.Errorf("a run that succeeded: %+v", v)
+	}
+}
+
+// A chain of retries does not grow a record without bound.
+func TestRetryOfLargeParams(t *testing.T) {
+	b := deadLetter(t)
+	for i, accepted := range []bool{true, false} {
+		id := fmt.Sprint("r", i)
+		b.set(b.keys.Request(demo, id), fmt.Sprintf(`{"action":"retry","params":{"p%d":%q}}`, i, strings.Repeat("x", 40_000)))
+		b.settle(demo)
+		if v := b.verdict(id); v.Accepted != accepted || !accepted && v.Errors[0].Field != "params" {
+			t.Errorf("%d: %+v", i, v)
+		}
+		b.complete(nightwatch.PhaseFailed)
 	}
 }
