@@ -70,10 +70,10 @@ func calendarChanged(t *taskView) bool {
 	return t.status.ObservedRevision != t.source.mod || t.status.AcceptedRevision != inForce(t)
 }
 
-// changedAt is when a calendar was put or went, as well as this node can know.
-func changedAt(calendar *taskView, now time.Time) time.Time {
-	if calendar.putTime.Before(now) {
-		return calendar.putTime.UTC()
+// changedAt is when a task or a calendar was put or went, as well as this node can know, and not after now.
+func changedAt(t *taskView, now time.Time) time.Time {
+	if t.putTime.Before(now) {
+		return t.putTime.UTC()
 	}
 	return now
 }

@@ -56,8 +56,8 @@ func conduct(p *plan) {
 	// What was due before the put under the old value is settled first.
 	horizon := p.now
 	fresh := p.t.task.mod > p.status.ObservedRevision
-	if fresh && p.t.putTime.Before(horizon) {
-		horizon = p.t.putTime
+	if fresh {
+		horizon = changedAt(p.t, p.now)
 	}
 	settled := p.def == nil || createDue(p, horizon, fresh)
 	if fresh && settled && p.txn.Empty() {
