@@ -336,9 +336,15 @@ func (j *job) attempt(accepted *nightwatch.Accepted) {
 	a := j.describe(&record, accepted)
 	ctx, release := untilRunTimeout(j.ctx, &record, a.Task)
 	defer release()
+	written := newOutput(j.w.openLog(LogOf(&record, record.Attempt)))
+	a.Log = written
 	j.feedback = Listen(j.w.cfg.Life, a)
 	outcome := j.runner.Run(ctx, a)
 	j.feedback.Close()
+	written.log.Close()
+	if outcome.Output == "" {
+		outcome.Output = written.end()
+	}
 	j.w.cfg.Metrics.ended(record.Runner, outcome)
 	wait, again := j.retryWait(a.Task, &outcome)
 	switch {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -85,7 +86,11 @@ type Attempt struct {
 	// Preparer's effect is there when the record has Job.UID. An error while the ctx it was given lives means that the
 	// run is no longer this session's (the attempt's ctx is about to end): touch nothing. When that ctx ended first,
 	// nobody knows whether the change was made. It is safe for concurrent use.
-	Save   func(ctx context.Context, change func(*nightwatch.Run)) error
+	Save func(ctx context.Context, change func(*nightwatch.Run)) error
+	// Log takes what user code writes, as it writes it; never nil. It is safe for concurrent use, and neither fails nor
+	// takes long. When Run has returned, what is written to it is dropped. See also Note.
+	Log io.Writer
+	// Logger is for the node's operator, not for the task's.
 	Logger hclog.Logger
 }
 
@@ -116,7 +121,8 @@ type Outcome struct {
 	// Reason is a word, Message a sentence, which the record has clipped (see Clip); empty on success.
 	Reason, Message string
 	ExitCode        *int
-	// Output is the end of what the attempt wrote; only the last nightwatch.MaxOutput bytes are kept.
+	// Output is the end of what the attempt wrote; only the last nightwatch.MaxOutput bytes are kept. Empty stands for
+	// what was written to the attempt's Log.
 	Output string
 	// Usage is of a runner that knows what the attempt used.
 	Usage *nightwatch.Usage

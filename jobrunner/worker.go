@@ -27,8 +27,10 @@ type Config struct {
 	Runners map[string]Runner
 	// DrainTimeout is how long a stopping worker waits for attempts that cannot be handed over.
 	DrainTimeout time.Duration
-	Logger       hclog.Logger
-	Metrics      *Metrics
+	// Logs keeps what attempts write; nil keeps but the end of it, in the record.
+	Logs    Logs
+	Logger  hclog.Logger
+	Metrics *Metrics
 }
 
 // sweepEvery is how often a worker looks for locks and runs of its session that nothing here stands behind.
@@ -217,6 +219,13 @@ func (w *Worker) begin(j *job, do func(*job)) {
 		default:
 		}
 	}()
+}
+
+func (w *Worker) openLog(id LogID) Log {
+	if w.cfg.Logs == nil {
+		return nil
+	}
+	return w.cfg.Logs.Open(id)
 }
 
 // enter waits for its turn to dispatch a run of task; leave ends it. The mutex in etcd is re-entrant within a

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -68,6 +69,7 @@ func nodeMain(script, lead string) int {
 		Task:     &nightwatch.Task{Process: &nightwatch.ProcessSpec{Shell: script}},
 		Deadline: func() time.Time { return time.Now().Add(ahead) },
 		Save:     func(context.Context, func(*nightwatch.Run)) error { return nil },
+		Log:      io.Discard,
 	})
 	r.Close()
 	fmt.Printf("%q %s", out.Phase, out.Reason)
@@ -90,6 +92,7 @@ func attemptMain(task string) int {
 		Task:     &nightwatch.Task{Process: &spec},
 		Deadline: func() time.Time { return time.Now().Add(time.Hour) },
 		Save:     func(context.Context, func(*nightwatch.Run)) error { return nil },
+		Log:      io.Discard,
 	})
 	if err := json.NewEncoder(os.Stdout).Encode(out); err != nil {
 		panic(err)

@@ -1,6 +1,7 @@
 package runnertest
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strconv"
@@ -25,7 +26,7 @@ var runs atomic.Int64
 
 // Attempt builds the first attempt of a new run of task, in the namespace "runnertest", as a node's session would:
 // its deadline stays ten seconds ahead, and its Save is the returned recorder's, which also hears what user code says by
-// the methods of its Run, until the test ends. Callers may change any field of it and of its Run; a checkpoint in Record
+// the methods of its Run, until the test ends. Its Log is a *Written. Callers may change any field of it and of its Run; a checkpoint in Record
 // is that of an earlier attempt.
 func Attempt(tb testing.TB, task *nightwatch.Task) (*jobrunner.Attempt, *Saves) {
 	tb.Helper()
@@ -47,8 +48,8 @@ func Attempt(tb testing.TB, task *nightwatch.Task) (*jobrunner.Attempt, *Saves) 
 			IdempotencyKey: fmt.Sprintf("%s/runnertest/%s/1000/%s/1", ClusterID, name, id), Params: task.Params,
 		},
 		Task: task, Record: record, ClusterID: ClusterID, Save: saves.save,
-		Deadline: func() time.Time { return time.Now().Add(10 * time.Second) },
-		Logger:   hclog.New(&hclog.LoggerOptions{Name: "run-" + strconv.FormatInt(n, 10), Level: hclog.Off}),
+		Deadline: func() time.Time { return time.Now().Add(10 * time.Second) }, Log: new(Written),
+		Logger: hclog.New(&hclog.LoggerOptions{Name: "run-" + strconv.FormatInt(n, 10), Level: hclog.Off}),
 	}
 	saves.feedback = jobrunner.Listen(context.WithoutCancel(tb.Context()), a)
 	tb.Cleanup(saves.feedback.Close)
@@ -61,6 +62,25 @@ func Prepared(r jobrunner.Runner, a *jobrunner.Attempt) *jobrunner.Attempt {
 		p.Prepare(&a.Record, a.ClusterID)
 	}
 	return a
+}
+
+// Written is a log that keeps all that an attempt writes, for a test to read.
+type Written struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (w *Written) Write(data []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.Write(data)
+}
+
+// String is what has been written so far.
+func (w *Written) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.String()
 }
 
 // Saves is a fake of an attempt's Save that records its calls.
