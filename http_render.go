@@ -16,13 +16,20 @@ import (
 // Render is the request that the spec describes for one attempt: a copy of which no text is a template any more. The
 // error is a FieldError.
 func (h *HTTPSpec) Render(values HTTPValues) (*HTTPSpec, error) {
-	params, err := plain(values.Params)
+	params, err := plain("params.", values.Params)
 	if err != nil {
 		return nil, err
+	}
+	var shardParam map[string]any
+	if values.ShardParam != nil {
+		if shardParam, err = plain("", map[string]json.RawMessage{"shardParam": values.ShardParam}); err != nil {
+			return nil, err
+		}
 	}
 	r := &rendering{data: templateData{
 		Namespace: values.Namespace, Task: values.Task, Run: values.Run, Attempt: values.Attempt,
 		NominalTime: moment{values.NominalTime.UTC()}, Fence: values.Fence, Params: params,
+		Shard: values.Shard, Shards: values.Shards, ShardParam: shardParam["shardParam"],
 	}}
 	made := *h
 	if made.URL, err = r.text("http.url", h.URL, escapeURL); err != nil {
@@ -81,6 +88,8 @@ type templateData struct {
 	NominalTime          moment
 	Fence                int64
 	Params               map[string]any
+	Shard, Shards        int
+	ShardParam           any
 }
 
 var errTooMuch = errors.New("makes too much text")
@@ -186,15 +195,15 @@ func (m moment) In(zone string) (moment, error) {
 func (m moment) Unix() int64 { return m.at.Unix() }
 
 // plain are params as templates see them: numbers that are whole as such, others as they were written. The error is a
-// FieldError.
-func plain(params map[string]json.RawMessage) (map[string]any, error) {
+// FieldError, of a field with that prefix.
+func plain(prefix string, params map[string]json.RawMessage) (map[string]any, error) {
 	values := make(map[string]any, len(params))
 	for name, raw := range params {
 		decoder := json.NewDecoder(bytes.NewReader(raw))
 		decoder.UseNumber()
 		var value any
 		if err := decoder.Decode(&value); err != nil {
-			return nil, FieldError{"params." + clip(name), err.Error()}
+			return nil, FieldError{prefix + clip(name), err.Error()}
 		}
 		values[name] = whole(value)
 	}

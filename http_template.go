@@ -20,6 +20,10 @@ type HTTPValues struct {
 	NominalTime          time.Time
 	Fence                int64
 	Params               map[string]json.RawMessage
+	// Shard is the number of the shard, from 0, of Shards; ShardParam is its param. All are zero for a run that is not
+	// split.
+	Shard, Shards int
+	ShardParam    json.RawMessage
 }
 
 // A template is written by whoever may write the task, and is executed on a node. Whatever it says, it is walked once:
@@ -39,7 +43,7 @@ var templateFunctions = []string{"and", "eq", "ge", "gt", "index", "json", "le",
 // writeFunction stands last in every action that writes something. No task may call it.
 const writeFunction = "write"
 
-var templateFields = []string{"Namespace", "Task", "Run", "Attempt", "NominalTime", "Fence", "Params"}
+var templateFields = []string{"Namespace", "Task", "Run", "Attempt", "NominalTime", "Fence", "Params", "Shard", "Shards", "ShardParam"}
 
 // httpTemplate is a text whose actions are to be replaced.
 type httpTemplate struct {

@@ -23,6 +23,7 @@ func values() nightwatch.HTTPValues {
 			"a-b": json.RawMessage(`["x",2]`), "deep": json.RawMessage(`{"er":{"est":"<end>"}}`), "none": json.RawMessage(`null`),
 			"yes": json.RawMessage(`true`), "path": json.RawMessage(`"../?a=b&c#d%"`), "long": json.RawMessage(`"` + strings.Repeat("x", 60000) + `"`),
 		},
+		Shard: 3, Shards: 8, ShardParam: json.RawMessage(`{"region":"eu"}`),
 	}
 }
 
@@ -34,6 +35,7 @@ func TestHTTPTemplates(t *testing.T) {
 	}{
 		{name: "no template", text: "{ {.Run}} }}", want: "{ {.Run}} }}"},
 		{name: "every field", text: "{{.Namespace}}/{{.Task}}/{{.Run}}/{{.Attempt}}/{{.NominalTime}}/{{.Fence}}", want: "default/hello/20261120T141500Z/2/2026-11-20T14:15:00Z/345"},
+		{name: "a shard", text: "{{.Shard}} of {{.Shards}}: {{.ShardParam.region}} {{json .ShardParam}}", want: `3 of 8: eu {"region":"eu"}`},
 		{name: "a string as it is", text: "{{.Params.city}}", want: "Zürich \"1\"\n"},
 		{name: "a string as JSON", text: `{"city":{{json .Params.city}}}`, want: `{"city":"Zürich \"1\"\n"}`},
 		{name: "numbers as they are written", text: "{{.Params.n}} {{.Params.ratio}} {{json .Params.n}}", want: "9007199254740993 1.50 9007199254740993"},

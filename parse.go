@@ -71,6 +71,12 @@ func ParseRequest(value []byte) (*Request, error) {
 	if r.Run != "" && (r.Action == ActionRun || r.Action == ActionBackfill) {
 		faults.add("run", "%q: goes with cancel, retry and drop; the run that this request makes is named by the request's id", clip(r.Run))
 	}
+	switch {
+	case r.Shards != "" && r.Action != ActionRetry && r.Action != ActionCancel:
+		faults.add("shards", "goes with retry and cancel")
+	case r.Shards == FailedShards && r.Action == ActionCancel:
+		faults.add("shards", "%q: goes with retry; name the shards to cancel by their numbers, such as [1,3]", r.Shards)
+	}
 	switch r.Overlap {
 	case "", OverlapSkip, OverlapQueueOne, OverlapQueueAll, OverlapReplace, OverlapAllow:
 	default:

@@ -20,6 +20,8 @@ type Request struct {
 	// Run is the run to act on; empty means the oldest live one for ActionCancel, the newest dead letter for ActionRetry
 	// and ActionDrop.
 	Run string `json:"run,omitempty"`
+	// Shards are, with ActionRetry and ActionCancel, those that are meant of a run that is split. Default all of it.
+	Shards ShardChoice `json:"shards,omitempty"`
 	// Params are laid over the task's for this run.
 	Params map[string]json.RawMessage `json:"params,omitempty"`
 	// Overlap stands in for the task's own for this run.

@@ -44,7 +44,7 @@ func (p Phase) Terminal() bool {
 // claim on that occurrence. All times are UTC.
 type Run struct {
 	// ID is unique among the task's runs: the nominal time ("20261120T141500Z"), "rev-<ModRevision>" of a put, or
-	// "req-<id>" of a request.
+	// "req-<id>" of a request; of a shard it is that of the whole, a dot and its number.
 	ID string `json:"id"`
 	// Task is <namespace>/<task>.
 	Task string `json:"task"`
@@ -84,6 +84,10 @@ type Run struct {
 	// was made good, or the request by which it was dropped.
 	RetryOf    string `json:"retryOf,omitempty"`
 	ResolvedBy string `json:"resolvedBy,omitempty"`
+	// Shards is, of a run that is split, what its shards are at; Shard is, of a shard that is a run of its own
+	// ("<run>.<k>"), which one it is. Such a run is a part: no occurrence, not counted, and it leaves with the whole.
+	Shards *RunShards `json:"shards,omitempty"`
+	Shard  *RunShard  `json:"shard,omitempty"`
 	// Submitted is, of a run of a task without times of its own, the version that was put: a later put is another
 	// submission. It goes when the run ends.
 	Submitted *Accepted `json:"submitted,omitempty"`
@@ -135,8 +139,9 @@ func (r *Run) Again(failed FailedAttempt, notBefore time.Time) {
 	r.Node, r.Session, r.Job = "", "", nil
 }
 
-// Dead tells whether the run is a dead letter: it failed for good, and nobody has dealt with it.
-func (r *Run) Dead() bool { return r.Phase == PhaseFailed && r.ResolvedBy == "" }
+// Dead tells whether the run is a dead letter: it failed for good, and nobody has dealt with it. A shard is none, the run
+// that it is part of may be.
+func (r *Run) Dead() bool { return r.Phase == PhaseFailed && r.ResolvedBy == "" && r.Shard == nil }
 
 // Live tells whether the run is not terminal yet.
 func (r *Run) Live() bool { return !r.Phase.Terminal() }

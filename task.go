@@ -85,6 +85,11 @@ type Task struct {
 	// Delivery says what follows when a node dies in mid-run: AtLeastOnce (default) or AtMostOnce. A Kubernetes Job
 	// is adopted by another node either way.
 	Delivery string `json:"delivery,omitempty"`
+	// Shards splits each run into parts that are told their number: one Indexed Job on Kubernetes, elsewhere one run for
+	// each, spread over the nodes. Default none, or as many as there are ShardParams.
+	Shards Shards `json:"shards,omitempty"`
+	// ShardParams are one value of JSON for each shard.
+	ShardParams ShardParams `json:"shardParams,omitempty"`
 	// RunsOn selects nodes by their labels, in kubectl's grammar: "zone=a, arch in (amd64,arm64), !gpu".
 	RunsOn string `json:"runsOn,omitempty"`
 	// Priority orders waiting runs, higher first; −1000 to 1000. Default 0.

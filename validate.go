@@ -44,6 +44,7 @@ func (t *Task) check(namespace, name string) faults {
 		f.add("delivery", "%q: want at-least-once or at-most-once", clip(t.Delivery))
 	}
 	t.Retry.check(&f)
+	t.checkShards(&f)
 	if t.RunTimeout > 0 && t.RunTimeout < t.Timeout {
 		f.add("runTimeout", "%q: want at least timeout, %s", t.RunTimeout, t.Timeout)
 	}

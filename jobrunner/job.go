@@ -398,10 +398,17 @@ func userView(record *nightwatch.Run, task *nightwatch.Task, clusterID string) R
 		maps.Copy(params, task.Params)
 	}
 	maps.Copy(params, record.Params)
-	return Run{
+	view := Run{
 		Namespace: namespace, Task: name, ID: record.ID, Attempt: record.Attempt, NominalTime: record.NominalTime,
 		Fence: record.Fence, IdempotencyKey: record.IdempotencyKey(clusterID), Params: params,
 	}
+	switch {
+	case record.Shard != nil:
+		view.Shards, view.Shard, view.ShardParam = record.Shard.Count, record.Shard.Index, record.Shard.Param
+	case record.Shards != nil:
+		view.Shards, view.Shard = record.Shards.Count, -1
+	}
+	return view
 }
 
 func encode(r *nightwatch.Run) []byte {

@@ -110,6 +110,11 @@ type Run struct {
 	IdempotencyKey string
 	// Params are the task's with the request's laid over them.
 	Params map[string]json.RawMessage
+	// Shards is into how many parts the run is split, 0 when it is not; Shard is which one this is, from 0, or -1 for
+	// all of them, as an Indexed Job is. ShardParam is the shard's own param, nil when it has none.
+	Shards     int
+	Shard      int
+	ShardParam json.RawMessage
 
 	feedback *Feedback
 }
@@ -163,13 +168,14 @@ func WithTimeout(ctx context.Context, a *Attempt) (context.Context, context.Canc
 	return context.WithTimeoutCause(ctx, time.Duration(a.Task.Timeout), ErrTimeout)
 }
 
-// Environment is what every attempt is told in the form of environment variables.
+// Environment is what every attempt is told in the form of environment variables. Which shard of an Indexed Job a pod is
+// is left out: only the pod knows.
 func (r Run) Environment() []string {
 	params, err := json.Marshal(r.Params)
 	if err != nil || r.Params == nil {
 		params = []byte("{}")
 	}
-	return []string{
+	environment := []string{
 		"NIGHTWATCH_NAMESPACE=" + r.Namespace,
 		"NIGHTWATCH_TASK=" + r.Task,
 		"NIGHTWATCH_RUN=" + r.ID,
@@ -178,4 +184,14 @@ func (r Run) Environment() []string {
 		"NIGHTWATCH_FENCE=" + itoa(r.Fence),
 		"NIGHTWATCH_PARAMS=" + string(params),
 	}
+	if r.Shards > 0 {
+		environment = append(environment, "NIGHTWATCH_SHARDS="+itoa(int64(r.Shards)))
+		if r.Shard >= 0 {
+			environment = append(environment, "NIGHTWATCH_SHARD="+itoa(int64(r.Shard)))
+		}
+		if r.ShardParam != nil {
+			environment = append(environment, "NIGHTWATCH_SHARD_PARAM="+nightwatch.ShardParamText(r.ShardParam))
+		}
+	}
+	return environment
 }

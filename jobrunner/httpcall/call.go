@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -79,6 +80,9 @@ func (c *call) redirect(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
+// told are the headers of ours that say what the task wants, and not only whose request it is.
+var told = []string{"Nightwatch-Params", "Nightwatch-Shard-Param"}
+
 // sendOn prepares a request whose address a server has chosen. Unless all of the call has been at the origin, it has not
 // the headers of the task: they are for that server alone, and at places of the task's choosing or the server's own.
 func (c *call) sendOn(req *http.Request) {
@@ -87,12 +91,14 @@ func (c *call) sendOn(req *http.Request) {
 		for name := range c.spec.Headers {
 			req.Header.Del(name)
 		}
-		req.Header.Del("Nightwatch-Params")
+		for _, name := range told {
+			req.Header.Del(name)
+		}
 		req.Host = ""
 	}
 	// A header of the task may have had the name of one of ours.
 	for name, value := range identity(c.attempt.Run) {
-		if name != "Nightwatch-Params" {
+		if !slices.Contains(told, name) {
 			req.Header.Set(name, value)
 		}
 	}

@@ -16,7 +16,8 @@
 // Templates in URL, headers and body are made for each attempt, the same each time the same attempt is repeated.
 // Idempotency-Key is the same whenever the same attempt is repeated. Nightwatch-Namespace, -Task, -Run, -Attempt and
 // -Nominal-Time say which occurrence it is, Nightwatch-Fence grows with every claim: a server that has seen a higher one
-// may refuse. Nightwatch-Params has the task's params as JSON, in ASCII, when they fit in 4 KiB. No header of the task
+// may refuse. Nightwatch-Params has the task's params as JSON, in ASCII, when they fit in 4 KiB. A shard has
+// Nightwatch-Shard, its number from 0, of Nightwatch-Shards, and Nightwatch-Shard-Param in the same form. No header of the task
 // overrides these.
 //
 // # Where requests may go

@@ -110,6 +110,17 @@ func TestRequest(t *testing.T) {
 	if run(t, task); got.header.Get("Nightwatch-Params") != "" {
 		t.Error("large params went into a header")
 	}
+	if got.header.Get("Nightwatch-Shards") != "" {
+		t.Error("a run that is not split was told of shards")
+	}
+	shard, _ := runnertest.Attempt(t, task)
+	shard.Run.Shards, shard.Run.Shard, shard.Run.ShardParam = 4, 2, json.RawMessage(`{"city":"Zürich"}`)
+	httpcall.New(httpcall.Config{Allow: loopback}).Run(t.Context(), shard)
+	for name, want := range map[string]string{"Nightwatch-Shard": "2", "Nightwatch-Shards": "4", "Nightwatch-Shard-Param": `{"city":"Z\u00fcrich"}`} {
+		if text := got.header.Get(name); text != want {
+			t.Errorf("%s: %q: want %q", name, text, want)
+		}
+	}
 	task.HTTP.URL, task.HTTP.Body = server.URL+"/{{.Params.city}}?run={{.Run}}", `{"city":{{json .Params.city}}}`
 	task.HTTP.Headers["X-Color"] = "{{.Task}}-{{.Attempt}}"
 	run(t, task)
@@ -221,10 +232,12 @@ func TestRedirectElsewhere(t *testing.T) {
 	task := get(server.URL + "/?token=secret")
 	task.HTTP.Headers = map[string]string{"X-Api-Key": "secret", "Authorization": "secret"}
 	target.Store(other.URL)
-	if out := run(t, task); out.Phase != nightwatch.PhaseSucceeded {
+	a, _ := runnertest.Attempt(t, task)
+	a.Run.Shards, a.Run.Shard, a.Run.ShardParam = 4, 2, json.RawMessage(`"secret"`)
+	if out := httpcall.New(httpcall.Config{Allow: loopback}).Run(t.Context(), a); out.Phase != nightwatch.PhaseSucceeded {
 		t.Fatalf("%+v", out)
 	}
-	if text := fmt.Sprint(got); strings.Contains(text, "secret") || got.Get("Nightwatch-Fence") == "" {
+	if text := fmt.Sprint(got); strings.Contains(text, "secret") || got.Get("Nightwatch-Fence") == "" || got.Get("Nightwatch-Shard") != "2" {
 		t.Errorf("the other server was given %s", text)
 	}
 	target.Store("http://169.254.169.254/latest/meta-data/")

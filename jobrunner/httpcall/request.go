@@ -26,6 +26,7 @@ func render(a *jobrunner.Attempt) (*nightwatch.HTTPSpec, error) {
 	return a.Task.HTTP.Render(nightwatch.HTTPValues{
 		Namespace: a.Run.Namespace, Task: a.Run.Task, Run: a.Run.ID, Attempt: a.Run.Attempt,
 		NominalTime: a.Run.NominalTime, Fence: a.Run.Fence, Params: a.Run.Params,
+		Shard: a.Run.Shard, Shards: a.Run.Shards, ShardParam: a.Run.ShardParam,
 	})
 }
 
@@ -77,6 +78,12 @@ func identity(run jobrunner.Run) map[string]string {
 			if text := ascii(params); len(text) <= maxParams {
 				headers["Nightwatch-Params"] = text
 			}
+		}
+	}
+	if run.Shards > 0 {
+		headers["Nightwatch-Shard"], headers["Nightwatch-Shards"] = strconv.Itoa(run.Shard), strconv.Itoa(run.Shards)
+		if text := ascii(run.ShardParam); run.ShardParam != nil && len(text) <= maxParams {
+			headers["Nightwatch-Shard-Param"] = text
 		}
 	}
 	return headers
