@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -27,6 +28,9 @@ type Config struct {
 	Capacity int
 	// Runners are the ways to run things, beside Go handlers, which every node has.
 	Runners []jobrunner.Runner
+	// DisabledHandlers are names of handlers that are switched off on this node: whether registered or not, they are not
+	// announced, and their tasks run on other nodes or wait. Default none.
+	DisabledHandlers []string
 	// Logger is told what happens. Nil is silence.
 	Logger hclog.Logger
 	// Registerer takes the node's metrics. Nil means none.
@@ -90,6 +94,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.DrainTimeout < 0 {
 		return c, fmt.Errorf("drain timeout: %s: want 0 or more", c.DrainTimeout)
+	}
+	if slices.Contains(c.DisabledHandlers, "") {
+		return c, errors.New("disabled handlers: one is empty: want the name of a handler")
 	}
 	var names []string
 	for _, runner := range c.Runners {

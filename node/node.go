@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,6 +58,7 @@ func New(client *clientv3.Client, cfg Config) (*Node, error) {
 		cfg: cfg, client: client, store: store.New(client, cfg.Prefix), log: cfg.Logger.With("node", cfg.Name),
 		handlers: handler.New(), runners: map[string]jobrunner.Runner{}, metrics: jobrunner.NewMetrics(),
 	}
+	n.handlers.Disabled = slices.Clone(cfg.DisabledHandlers)
 	n.periodic.log = n.log.Named("every")
 	n.runners[n.handlers.Name()] = n.handlers
 	for _, runner := range cfg.Runners {

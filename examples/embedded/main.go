@@ -6,7 +6,7 @@
 //	go run ./examples/embedded -name post -handler mail
 //
 // Two of them with different handlers are one cluster: each task runs where its handler is. "nightwatch dev" gives
-// them an etcd to meet at.
+// them an etcd to meet at. With "-off resize" a program has that handler and does not offer it.
 package main
 
 import (
@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -37,9 +38,10 @@ func main() {
 	prefix := flag.String("prefix", "/platform/nightwatch/", "where the platform's tasks live in etcd")
 	name := flag.String("name", "platform", "this program's name as a node")
 	handlerName := flag.String("handler", "resize", "the handler that this program has")
+	off := flag.String("off", "", "handlers that are switched off here, with commas between them")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, *endpoint, *prefix, *name, *handlerName)
+	err := run(ctx, *endpoint, *prefix, *name, *handlerName, strings.FieldsFunc(*off, func(c rune) bool { return c == ',' }))
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "embedded:", err)
@@ -47,7 +49,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, endpoint, prefix, name, handlerName string) error {
+func run(ctx context.Context, endpoint, prefix, name, handlerName string, off []string) error {
 	// The platform's own client; nightwatch never closes it.
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints: []string{endpoint}, DialTimeout: 5 * time.Second, DialKeepAliveTime: 10 * time.Second, DialKeepAliveTimeout: 3 * time.Second,
@@ -65,7 +67,9 @@ func run(ctx context.Context, endpoint, prefix, name, handlerName string) error 
 	n, err := node.New(client, node.Config{
 		Prefix: prefix,
 		Name:   name,
-		Logger: hclog.New(&hclog.LoggerOptions{Name: "nightwatch", Level: hclog.Warn}),
+		// What is switched off by configuration runs where it is not.
+		DisabledHandlers: off,
+		Logger:           hclog.New(&hclog.LoggerOptions{Name: "nightwatch", Level: hclog.Warn}),
 	})
 	if err != nil {
 		return err

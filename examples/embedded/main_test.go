@@ -81,6 +81,10 @@ func TestTwoProgramsWithDifferentHandlersAreOneCluster(t *testing.T) {
 	expect(t, post, `post: ran default/mail`)
 	expect(t, post, "default/mail is Succeeded")
 
+	// A third has the handler of the first, switched off: its task runs there.
+	spare := program(t, "-endpoint", server.Endpoint(), "-name", "spare", "-handler", "resize", "-off", "resize,mail")
+	expect(t, spare, "on node thumbs, result")
+
 	// Put from outside, each task runs where its handler is.
 	st := store.New(server.Client(t), "/platform/nightwatch/")
 	for task, node := range map[string]string{"default/again": "resize", "default/letter": "mail"} {

@@ -2,7 +2,7 @@
 //
 // # Parties
 //
-// The program registers functions by name; the node announces the names, and the scheduler gives it runs of tasks that ask
+// The program registers functions by name; the node announces the names that are not switched off, and the scheduler gives it runs of tasks that ask
 // for one of them. The [Runner] calls the function on a goroutine of its own, with a context that ends when the attempt
 // has to: by cancel, by the task's timeout, when the session is lost, when the node stops. context.Cause says which, as
 // one of the errors of package jobrunner. The function returns nil for success. [Typed] makes one of a function that
@@ -21,10 +21,10 @@
 // # Failures
 //
 //   - The function returns an error: Failed, HandlerError, with its text.
-//   - It panics, or ends its goroutine by runtime.Goexit: Failed, Panic; the output is the stack from the panic on. The
-//     node goes on. A panic on another goroutine that the function started ends the program, as always in Go.
+//   - It panics, or ends its goroutine by runtime.Goexit: Failed, Panic; the output is the beginning of the stack from the
+//     panic on, all of which is in the run's log and the node's. The node goes on. A panic on another goroutine that the function started ends the program, as always in Go.
 //   - Its params are not what [Typed] takes: Failed, StartRefused, and no other attempt follows.
-//   - Nobody has registered the name, any more: Failed, StartRefused. The scheduler knows a node's handlers from its
+//   - Nobody has registered the name, any more, or it is switched off: Failed, StartRefused. The scheduler knows a node's handlers from its
 //     record, which may be a moment old.
 //   - The record cannot be written because the run is another session's by now: the context ends with ErrSessionLost,
 //     Interrupted.

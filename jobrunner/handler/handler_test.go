@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"go.uber.org/goleak"
 
 	"github.com/nightwatch-go/nightwatch"
@@ -207,6 +208,40 @@ func TestLastWords(t *testing.T) {
 		}
 		if got := saves.Record().Checkpoint; string(got) != "page 7" {
 			t.Errorf("%v: checkpoint %q", tt.cause, got)
+		}
+	}
+}
+
+// TestDisabled switches one of two handlers off; that nobody has it stays a different thing.
+func TestDisabled(t *testing.T) {
+	r := handler.New()
+	r.Disabled = []string{"work", "later"}
+	for _, name := range []string{"work", "play"} {
+		if _, err := r.Handle(name, func(context.Context, jobrunner.Run) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if names := r.Names(); !slices.Equal(names, []string{"play"}) {
+		t.Errorf("names %q", names)
+	}
+	for name, want := range map[string]string{"work": `handler "work" is switched off on this node`, "play": "", "nobody": `no handler "nobody" is registered on this node`} {
+		a, _ := runnertest.Attempt(t, task(name))
+		if out := r.Run(t.Context(), a); out.Message != want || (want == "") != (out.Phase == nightwatch.PhaseSucceeded) {
+			t.Errorf("%s: %+v: want %q", name, out, want)
+		}
+	}
+}
+
+// TestPanicIsLogged wants all of a stack in the log, of which the record has no room for more than the beginning.
+func TestPanicIsLogged(t *testing.T) {
+	var log strings.Builder
+	a, _ := runnertest.Attempt(t, task("work"))
+	a.Logger = hclog.New(&hclog.LoggerOptions{Output: &log})
+	out := handle(t, func(context.Context, jobrunner.Run) error { deep(1000); return nil }).Run(t.Context(), a)
+	outermost := "jobrunner/handler.call("
+	for _, text := range []string{log.String(), fmt.Sprint(a.Log)} {
+		if !strings.Contains(text, "at the bottom") || !strings.Contains(text, outermost) || strings.Contains(out.Output, outermost) {
+			t.Errorf("output %q; log:\n%s", out.Output, text)
 		}
 	}
 }

@@ -30,10 +30,13 @@ func (r *Runner) Run(ctx context.Context, a *jobrunner.Attempt) jobrunner.Outcom
 	if a.Task.Handler == nil {
 		return failed(nightwatch.ReasonStartRefused, "the task has no handler to call")
 	}
-	fn := r.handler(a.Task.Handler.Name)
+	name := a.Task.Handler.Name
+	fn := r.handler(name)
 	switch {
+	case r.disabled(name):
+		return failed(nightwatch.ReasonStartRefused, fmt.Sprintf("handler %q is switched off on this node", name))
 	case fn == nil:
-		return failed(nightwatch.ReasonStartRefused, fmt.Sprintf("no handler %q is registered on this node", a.Task.Handler.Name))
+		return failed(nightwatch.ReasonStartRefused, fmt.Sprintf("no handler %q is registered on this node", name))
 	case working.Err() != nil:
 		return jobrunner.Stopped(working)
 	case !time.Now().Before(a.Deadline()):
@@ -41,7 +44,7 @@ func (r *Runner) Run(ctx context.Context, a *jobrunner.Attempt) jobrunner.Outcom
 	}
 	returned := make(chan jobrunner.Outcome, 1)
 	// If the node dies from here on, so does the function.
-	go call(working, fn, a.Run, returned)
+	go call(working, fn, a, returned)
 
 	settled := time.NewTimer(settle)
 	defer settled.Stop()
@@ -84,16 +87,19 @@ func (r *Runner) stop(ctx context.Context, returned <-chan jobrunner.Outcome) jo
 }
 
 // call runs fn and says how it ended, also when it does not return.
-func call(ctx context.Context, fn Func, run jobrunner.Run, returned chan<- jobrunner.Outcome) {
+func call(ctx context.Context, fn Func, a *jobrunner.Attempt, returned chan<- jobrunner.Outcome) {
 	out := failed(nightwatch.ReasonPanic, "the handler ended its goroutine (runtime.Goexit)")
 	defer func() {
 		if value := recover(); value != nil {
+			text := stack()
 			out = failed(nightwatch.ReasonPanic, fmt.Sprint(value))
-			out.Output = stack()
+			out.Output = beginning(text)
+			fmt.Fprintf(a.Log, "panic: %s\n\n%s\n", out.Message, text)
+			a.Logger.Error("the handler panicked", "panic", out.Message, "stack", string(text))
 		}
 		returned <- out
 	}()
-	if err := fn(ctx, run); err != nil {
+	if err := fn(ctx, a.Run); err != nil {
 		reason := nightwatch.ReasonHandlerError
 		if errors.As(err, new(mismatch)) {
 			reason, err = nightwatch.ReasonStartRefused, nightwatch.Permanent(err)
@@ -105,20 +111,21 @@ func call(ctx context.Context, fn Func, run jobrunner.Run, returned chan<- jobru
 	out = jobrunner.Outcome{Phase: nightwatch.PhaseSucceeded}
 }
 
-// stack is the beginning of the panicking goroutine's stack, from the call of panic on: the innermost calls are what a
-// reader needs, and not those that wrote this down.
-func stack() string {
+// stack is the panicking goroutine's stack from the call of panic on, without the calls that wrote this down.
+func stack() []byte {
 	text := debug.Stack()
 	if goroutine, rest, found := bytes.Cut(text, []byte("\n")); found {
 		if at := bytes.Index(rest, []byte("\npanic(")); at >= 0 {
 			text = slices.Concat(goroutine, rest[at:])
 		}
 	}
-	if len(text) > nightwatch.MaxOutput {
-		text = text[:nightwatch.MaxOutput]
-	}
+	return text
+}
+
+// beginning is as much of a stack as a record has room for: the innermost calls are what a reader needs.
+func beginning(text []byte) string {
 	var tail jobrunner.Tail
-	_, _ = tail.Write(text)
+	_, _ = tail.Write(text[:min(len(text), nightwatch.MaxOutput)])
 	return tail.String()
 }
 

@@ -17,6 +17,9 @@ type Runner struct {
 	// Grace is how long a function may take to return after its context has ended. Set it before the first Run.
 	// Default 10 s.
 	Grace time.Duration
+	// Disabled are names that are switched off: they may be registered, but are not among Names, and a run that asks for
+	// one is refused. Set it before anything else is called. Default none.
+	Disabled []string
 
 	changed chan struct{}
 
@@ -61,12 +64,14 @@ func (r *Runner) Handle(name string, fn Func) (remove func(), err error) {
 	}, nil
 }
 
-// Names are the names registered now, sorted.
+// Names are the names registered now, sorted, without those that are switched off.
 func (r *Runner) Names() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Sorted(maps.Keys(r.handlers))
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(r.handlers)), r.disabled)
 }
+
+func (r *Runner) disabled(name string) bool { return slices.Contains(r.Disabled, name) }
 
 // Changed receives after Names has changed: once for any number of changes that nobody has received yet. It has one
 // receiver.
