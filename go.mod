@@ -3,6 +3,7 @@ module github.com/nightwatch-go/nightwatch
 go 1.26.0
 
 require (
+	github.com/anishathalye/porcupine v1.3.1
 	github.com/coreos/go-systemd/v22 v22.7.0
 	github.com/go-logr/logr v1.4.4
 	github.com/gofrs/flock v0.13.1

@@ -10,6 +10,20 @@
 // (nightwatch.ErrOutcomeUnknown: no answer came, it may have been written). Since a Txn that was done changes keys
 // that it compares, sending the very same Txn again is harmless: the second is refused if the first was done.
 //
+// # Group commit
+//
+// Many runs change state at the same moment, and a request costs etcd more than a key. So transactions that are
+// committed at the same time go into one request, each nested in it with its own comparisons and its own answer.
+// All comparisons of a request see what was there before it, so two transactions share one only if neither writes a key
+// or prefix that the other compares, reads or writes; nor is one sent while another that it meets in such a way is under
+// way, or waits before it. What shares a request is then done as it would be one after the other; it has one revision.
+//
+// A transaction that finds nothing under way is sent at once. Else it waits a millisecond for company, or until 32 are
+// together; 8 requests are under way at most. When etcd refuses a request as a whole (a lease that is gone, no space),
+// each of its transactions is sent by itself and hears of its own fault. When no answer comes, the outcome of each is
+// unknown to its caller, who reads what became of it: nobody else could tell whether it may still be on its way. A caller
+// that does not wait any longer takes nothing away from those that share its request.
+//
 // # Copies
 //
 // A Follower keeps somebody's copy of a prefix current by a list and a watch. The copy is a hint: whoever acts on it

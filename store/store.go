@@ -32,11 +32,12 @@ func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 type Store struct {
 	client *clientv3.Client
 	keys   Keys
+	group  committer
 }
 
 // New is a Store for the keys below prefix (see NewKeys). It does no I/O.
 func New(client *clientv3.Client, prefix string) *Store {
-	return &Store{client: client, keys: NewKeys(prefix)}
+	return &Store{client: client, keys: NewKeys(prefix), group: committer{kv: client, taken: newTable()}}
 }
 
 // Keys makes and parses the keys of this cluster.

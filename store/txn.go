@@ -7,15 +7,15 @@ import (
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
-
-	"github.com/nightwatch-go/nightwatch"
 )
 
 // Txn is a guarded write in the making: what it was decided on, and what it does if that still holds.
 type Txn struct {
-	seen map[string]int64
-	ifs  []clientv3.Cmp
-	then []clientv3.Op
+	seen  map[string]int64
+	ifs   []clientv3.Cmp
+	then  []clientv3.Op
+	marks footprint
+	bytes int // of keys and values, roughly
 }
 
 // Seen adds that key must still have this ModRevision; 0 means absent.
@@ -27,32 +27,49 @@ func (t *Txn) Seen(key string, modRevision int64) {
 		return
 	}
 	t.seen[key] = modRevision
-	t.ifs = append(t.ifs, clientv3.Compare(clientv3.ModRevision(key), "=", modRevision))
+	t.If(clientv3.Compare(clientv3.ModRevision(key), "=", modRevision))
 }
 
 // Alive adds that key must still be the one created at this revision, whatever was put there since.
 func (t *Txn) Alive(key string, createRevision int64) {
-	t.ifs = append(t.ifs, clientv3.Compare(clientv3.CreateRevision(key), "=", createRevision))
+	t.If(clientv3.Compare(clientv3.CreateRevision(key), "=", createRevision))
 }
 
 // NoneBelow adds that no key starts with prefix.
 func (t *Txn) NoneBelow(prefix string) {
-	t.ifs = append(t.ifs, clientv3.Compare(clientv3.CreateRevision(prefix).WithPrefix(), "=", 0))
+	t.If(clientv3.Compare(clientv3.CreateRevision(prefix).WithPrefix(), "=", 0))
 }
 
 // If adds any other comparison.
-func (t *Txn) If(cmp clientv3.Cmp) { t.ifs = append(t.ifs, cmp) }
+func (t *Txn) If(cmp clientv3.Cmp) {
+	t.ifs = append(t.ifs, cmp)
+	t.marks.compares(cmp)
+	t.bytes += opBytes + len(cmp.KeyBytes())
+}
 
 // Put writes value; opts may bind it to a lease.
 func (t *Txn) Put(key string, value []byte, opts ...clientv3.OpOption) {
 	t.then = append(t.then, clientv3.OpPut(key, string(value), opts...))
+	t.marks.writes = append(t.marks.writes, key)
+	t.bytes += opBytes + len(key) + len(value)
 }
 
 // Delete removes key.
-func (t *Txn) Delete(key string) { t.then = append(t.then, clientv3.OpDelete(key)) }
+func (t *Txn) Delete(key string) {
+	t.then = append(t.then, clientv3.OpDelete(key))
+	t.marks.writes = append(t.marks.writes, key)
+	t.bytes += opBytes + len(key)
+}
 
 // Get reads key in the same transaction; answers are in the order of all operations.
-func (t *Txn) Get(key string) { t.then = append(t.then, clientv3.OpGet(key)) }
+func (t *Txn) Get(key string) {
+	t.then = append(t.then, clientv3.OpGet(key))
+	t.marks.reads = append(t.marks.reads, key)
+	t.bytes += opBytes + len(key)
+}
+
+// opBytes is what an operation or a comparison takes in a request beside key and value.
+const opBytes = 32
 
 // Empty tells that there is nothing to do.
 func (t *Txn) Empty() bool { return len(t.then) == 0 }
@@ -62,24 +79,6 @@ func (t *Txn) Parts() (ifs []clientv3.Cmp, then []clientv3.Op) { return t.ifs, t
 
 // Operations is how many comparisons or operations there are, whichever is more: etcd takes at most 128 of each.
 func (t *Txn) Operations() int { return max(len(t.ifs), len(t.then)) }
-
-// Commit does the transaction. The error is nil when it was done, ErrRefused when a comparison failed,
-// ErrOutcomeUnknown when no answer came; with any other error it was not done.
-func (s *Store) Commit(ctx context.Context, t *Txn) (*clientv3.TxnResponse, error) {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	response, err := s.client.Txn(ctx).If(t.ifs...).Then(t.then...).Commit()
-	if err != nil {
-		if certain(err) {
-			return nil, err
-		}
-		return nil, errUnknown(err)
-	}
-	if !response.Succeeded {
-		return response, nightwatch.ErrRefused
-	}
-	return response, nil
-}
 
 // WithLease binds a put to a lease.
 func WithLease(lease clientv3.LeaseID) clientv3.OpOption { return clientv3.WithLease(lease) }

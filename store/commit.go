@@ -1,0 +1,214 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/nightwatch-go/nightwatch"
+)
+
+const (
+	// maxFlying is how many requests are under way at once.
+	maxFlying = 8
+	// fullBatch is how many transactions are sent without waiting for more. etcd counts operations down each path: the
+	// transactions of a request, and those of the largest of them, are 128 at most (its --max-txn-ops).
+	fullBatch = 32
+	maxOps    = 128
+	// maxBatchBytes keeps a request of several below etcd's 1.5 MiB.
+	maxBatchBytes = 1 << 20
+	// linger is how long transactions are gathered while other requests are under way.
+	linger = time.Millisecond
+	// maxScan bounds how many of those that wait are looked at for one request.
+	maxScan = 4 * maxOps
+)
+
+// committer sends transactions to etcd, several in one request: see Group commit in the package documentation. It has
+// no goroutine while nothing is under way.
+type committer struct {
+	kv clientv3.KV
+
+	mu      sync.Mutex
+	waiting []*pending // in order of arrival
+	taken   *table     // footprints under way
+	flying  int        // requests under way
+	alarm   *time.Timer
+}
+
+// pending is a transaction that somebody waits for.
+type pending struct {
+	txn     *Txn
+	ctx     context.Context
+	since   time.Time
+	sent    bool
+	done    chan struct{}
+	outcome outcome
+}
+
+type outcome struct {
+	response *clientv3.TxnResponse
+	err      error
+}
+
+// Commit does the transaction, and may send it in one request with those of other callers. The error is nil when it was
+// done, ErrRefused when a comparison failed, ErrOutcomeUnknown when no answer came; with any other error it was not
+// done. t must not be changed before Commit has returned; after ErrOutcomeUnknown it may be under way still.
+func (s *Store) Commit(ctx context.Context, t *Txn) (*clientv3.TxnResponse, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	return s.group.commit(ctx, t)
+}
+
+func (c *committer) commit(ctx context.Context, t *Txn) (*clientv3.TxnResponse, error) {
+	p := &pending{txn: t, ctx: ctx, since: time.Now(), done: make(chan struct{})}
+	c.mu.Lock()
+	c.waiting = append(c.waiting, p)
+	if len(c.waiting) == 1 || len(c.waiting) >= fullBatch {
+		c.send()
+	}
+	c.mu.Unlock()
+	select {
+	case <-p.done:
+		return p.outcome.response, p.outcome.err
+	case <-ctx.Done():
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !p.sent {
+		c.waiting = slices.DeleteFunc(c.waiting, func(other *pending) bool { return other == p })
+		return nil, context.Cause(ctx)
+	}
+	return nil, errUnknown(context.Cause(ctx))
+}
+
+// send sends requests as long as there is something to send, room for them, and no reason to gather more. It is called
+// with c.mu held.
+func (c *committer) send() {
+	for c.flying < maxFlying && len(c.waiting) > 0 {
+		batch := c.next()
+		if len(batch) == 0 {
+			return // an answer that is under way makes room
+		}
+		if early := linger - time.Since(c.waiting[0].since); c.flying > 0 && len(batch) < fullBatch && early > 0 {
+			c.wakeIn(early)
+			return
+		}
+		for _, p := range batch {
+			p.sent = true
+			c.taken.add(&p.txn.marks)
+		}
+		c.waiting = slices.DeleteFunc(c.waiting, func(p *pending) bool { return p.sent })
+		c.flying++
+		go c.carry(batch)
+	}
+}
+
+func (c *committer) wakeIn(d time.Duration) {
+	if c.alarm != nil {
+		return
+	}
+	c.alarm = time.AfterFunc(d, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.alarm = nil
+		c.send()
+	})
+}
+
+// next is the transactions for one request, the oldest first: none meets another, one that is under way, or one before
+// it that has to wait. So none is overtaken for ever.
+func (c *committer) next() (batch []*pending) {
+	ops, bytes := 0, 0
+	var held []*pending
+	for _, p := range c.waiting[:min(len(c.waiting), maxScan)] {
+		most := max(ops, p.txn.Operations())
+		if len(batch) > 0 && (len(batch)+1+most > maxOps || bytes+p.txn.bytes > maxBatchBytes) {
+			break
+		}
+		held = append(held, p)
+		if !c.taken.meets(&p.txn.marks) {
+			batch = append(batch, p)
+			ops, bytes = most, bytes+p.txn.bytes
+		}
+		c.taken.add(&p.txn.marks)
+	}
+	for _, p := range held {
+		c.taken.remove(&p.txn.marks)
+	}
+	return batch
+}
+
+// carry sends one request and gives everybody his own answer.
+func (c *committer) carry(batch []*pending) {
+	outcomes := c.ask(batch)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, p := range batch {
+		c.taken.remove(&p.txn.marks)
+		p.outcome = outcomes[i]
+		close(p.done)
+	}
+	c.flying--
+	c.send()
+}
+
+// ask sends a request. It outlives the callers, whose transactions are in one boat.
+func (c *committer) ask(batch []*pending) []outcome {
+	outcomes := make([]outcome, len(batch))
+	if len(batch) == 1 {
+		outcomes[0] = c.alone(batch[0])
+		return outcomes
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(batch[0].ctx), callTimeout)
+	defer cancel()
+	ops := make([]clientv3.Op, len(batch))
+	for i, p := range batch {
+		ops[i] = clientv3.OpTxn(p.txn.ifs, p.txn.then, nil)
+	}
+	response, err := c.kv.Txn(ctx).Then(ops...).Commit()
+	switch {
+	case err == nil:
+		for i, r := range response.Responses {
+			own := (*clientv3.TxnResponse)(r.GetResponseTxn())
+			own.Header = response.Header // that of a nested answer has no revision
+			outcomes[i] = answered(own)
+		}
+	case certain(err):
+		// Nothing of it was done because of one of them, and each is to hear of its own fault.
+		var group sync.WaitGroup
+		for i, p := range batch {
+			group.Go(func() { outcomes[i] = c.alone(p) })
+		}
+		group.Wait()
+	default:
+		for i := range batch {
+			outcomes[i].err = errUnknown(err)
+		}
+	}
+	return outcomes
+}
+
+// alone sends one transaction as it is.
+func (c *committer) alone(p *pending) outcome {
+	ctx, cancel := context.WithTimeout(p.ctx, callTimeout)
+	defer cancel()
+	response, err := c.kv.Txn(ctx).If(p.txn.ifs...).Then(p.txn.then...).Commit()
+	switch {
+	case err == nil:
+		return answered(response)
+	case certain(err):
+		return outcome{err: err}
+	default:
+		return outcome{err: errUnknown(err)}
+	}
+}
+
+func answered(response *clientv3.TxnResponse) outcome {
+	if !response.Succeeded {
+		return outcome{response, nightwatch.ErrRefused}
+	}
+	return outcome{response, nil}
+}

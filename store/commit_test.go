@@ -1,0 +1,335 @@
+package store_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/internal/etcdtest"
+	"github.com/nightwatch-go/nightwatch/store"
+)
+
+// gate is an etcd whose transactions can be held back, and are counted.
+type gate struct {
+	clientv3.KV
+
+	mu       sync.Mutex
+	opened   *sync.Cond
+	shut     bool
+	requests int
+	held     int
+}
+
+// gated is a Store whose transactions go through a gate, which is open.
+func gated(t *testing.T) (*store.Store, *gate) {
+	t.Helper()
+	client := etcdtest.Start(t).Client(t)
+	g := &gate{KV: client.KV}
+	g.opened = sync.NewCond(&g.mu)
+	client.KV = g
+	t.Cleanup(g.open)
+	return store.New(client, ""), g
+}
+
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.shut, g.requests = true, 0
+}
+
+func (g *gate) open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.shut = false
+	g.opened.Broadcast()
+}
+
+// counts is how many transactions were sent since close, and how many of them are held.
+func (g *gate) counts() (requests, held int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.requests, g.held
+}
+
+func (g *gate) Txn(ctx context.Context) clientv3.Txn { return gatedTxn{g.KV.Txn(ctx), g} }
+
+type gatedTxn struct {
+	clientv3.Txn
+	g *gate
+}
+
+func (t gatedTxn) If(cmps ...clientv3.Cmp) clientv3.Txn { return gatedTxn{t.Txn.If(cmps...), t.g} }
+func (t gatedTxn) Then(ops ...clientv3.Op) clientv3.Txn { return gatedTxn{t.Txn.Then(ops...), t.g} }
+
+func (t gatedTxn) Commit() (*clientv3.TxnResponse, error) {
+	t.g.mu.Lock()
+	t.g.requests++
+	t.g.held++
+	for t.g.shut {
+		t.g.opened.Wait()
+	}
+	t.g.held--
+	t.g.mu.Unlock()
+	return t.Txn.Commit()
+}
+
+// committed is what a Commit returned.
+type committed struct {
+	response *clientv3.TxnResponse
+	err      error
+}
+
+// start commits in the background.
+func start(ctx context.Context, s *store.Store, txn *store.Txn) <-chan committed {
+	c := make(chan committed, 1)
+	go func() {
+		response, err := s.Commit(ctx, txn)
+		c <- committed{response, err}
+	}()
+	return c
+}
+
+// occupy sends as many requests as may be under way at once, so that what comes next waits. They write keys below
+// "busy/".
+func occupy(t *testing.T, s *store.Store, g *gate) (answers []<-chan committed) {
+	t.Helper()
+	g.close()
+	for i := range store.MaxFlying {
+		txn := new(store.Txn)
+		txn.Put(fmt.Sprint("busy/", i), nil)
+		answers = append(answers, start(within(t), s, txn))
+		etcdtest.Eventually(t, patience, func() bool { _, held := g.counts(); return held == i+1 }, "request %d is under way", i)
+	}
+	return answers
+}
+
+// queued waits until n transactions wait in s.
+func queued(t *testing.T, s *store.Store, n int) {
+	t.Helper()
+	etcdtest.Eventually(t, patience, func() bool { return s.Waiting() == n }, "%d transactions wait", n)
+}
+
+func TestCommitGathersWhatWaits(t *testing.T) {
+	s, g := gated(t)
+	busy := occupy(t, s, g)
+	const n = 60
+	answers := make([]<-chan committed, n)
+	for i := range n {
+		txn := new(store.Txn)
+		if i%3 == 0 {
+			txn.Seen("absent", 1) // to be refused
+		}
+		txn.Put(fmt.Sprint("k/", i), fmt.Append(nil, i))
+		txn.Get(fmt.Sprint("busy/", i%store.MaxFlying+100))
+		answers[i] = start(within(t), s, txn)
+		queued(t, s, i+1)
+	}
+	g.open()
+	for _, c := range append(busy, answers...) {
+		if a := <-c; a.err != nil && !errors.Is(a.err, nightwatch.ErrRefused) {
+			t.Fatal(a.err)
+		}
+	}
+	if requests, _ := g.counts(); requests > store.MaxFlying+4 {
+		t.Errorf("%d requests for %d transactions that waited", requests-store.MaxFlying, n)
+	}
+	for i := range n {
+		value, revision := get(t, s.Client(), fmt.Sprint("k/", i))
+		if refused := i%3 == 0; refused != (value == "") || !refused && value != fmt.Sprint(i) {
+			t.Errorf("k/%d is %q at %d", i, value, revision)
+		}
+	}
+}
+
+func TestCommitGivesEachItsOwnAnswer(t *testing.T) {
+	s, g := gated(t)
+	put(t, s.Client(), "one", "1")
+	put(t, s.Client(), "two", "2")
+	occupy(t, s, g)
+	answers := map[string]<-chan committed{}
+	for _, key := range []string{"one", "two"} {
+		txn := new(store.Txn)
+		txn.Put("of "+key, nil)
+		txn.Get(key)
+		answers[key] = start(within(t), s, txn)
+	}
+	refused := new(store.Txn)
+	refused.Seen("one", 0)
+	refused.Put("never", nil)
+	no := start(within(t), s, refused)
+	queued(t, s, 3)
+	g.open()
+	for key, value := range map[string]string{"one": "1", "two": "2"} {
+		a := <-answers[key]
+		if a.err != nil {
+			t.Fatal(a.err)
+		}
+		_, revision := get(t, s.Client(), "of "+key)
+		if kvs := a.response.Responses[1].GetResponseRange().Kvs; string(kvs[0].Value) != value || a.response.Header.Revision != revision {
+			t.Errorf("%s: read %q at revision %d, want %q at %d", key, kvs[0].Value, a.response.Header.Revision, value, revision)
+		}
+	}
+	if a := <-no; !errors.Is(a.err, nightwatch.ErrRefused) {
+		t.Errorf("refused one: %v", a.err)
+	}
+}
+
+// All comparisons of a request see what was there before it: side by side both would be done.
+func TestCommitKeepsApartWhatMeets(t *testing.T) {
+	type half func(*store.Txn)
+	seen := func(key string) half { return func(t *store.Txn) { t.Seen(key, 0) } }
+	below := func(prefix string) half { return func(t *store.Txn) { t.NoneBelow(prefix) } }
+	tests := []struct {
+		name         string
+		ifOne, ifTwo half
+		one, two     string // what they put
+	}{
+		{"each writes what the other compares", seen("x/2"), seen("x/1"), "x/1", "x/2"},
+		{"both write one key", seen("y/1"), seen("y/1"), "y/1", "y/1"},
+		{"each writes below what the other compares", below("z/b/"), below("z/a/"), "z/a/1", "z/b/1"},
+		{"both write below one prefix", below("l/t/"), below("l/t/"), "l/t/1", "l/t/2"},
+		{"some other range", func(t *store.Txn) {
+			t.If(clientv3.Compare(clientv3.CreateRevision("r/a"), "=", 0).WithRange("r/z"))
+		}, seen("r/c"), "r/c", "r/b"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s, g := gated(t)
+			busy := occupy(t, s, g)
+			one, two := new(store.Txn), new(store.Txn)
+			test.ifOne(one)
+			one.Put(test.one, nil)
+			test.ifTwo(two)
+			two.Put(test.two, nil)
+			first := start(within(t), s, one)
+			queued(t, s, 1)
+			second := start(within(t), s, two)
+			queued(t, s, 2)
+			g.open()
+			for _, c := range busy {
+				<-c
+			}
+			if a := <-first; a.err != nil {
+				t.Errorf("the first: %v", a.err)
+			}
+			if a := <-second; !errors.Is(a.err, nightwatch.ErrRefused) {
+				t.Errorf("the second: %v", a.err)
+			}
+		})
+	}
+}
+
+func TestCommitOfOneBadTransactionHarmsNoOther(t *testing.T) {
+	s, g := gated(t)
+	occupy(t, s, g)
+	bad := new(store.Txn)
+	bad.Put("leased", nil, store.WithLease(12345))
+	good := new(store.Txn)
+	good.Put("good", []byte("1"))
+	first := start(within(t), s, bad)
+	queued(t, s, 1)
+	second := start(within(t), s, good)
+	queued(t, s, 2)
+	g.open()
+	if a := <-first; !errors.Is(a.err, rpctypes.ErrLeaseNotFound) {
+		t.Errorf("a put under a lease that is gone: %v", a.err)
+	}
+	if a := <-second; a.err != nil {
+		t.Errorf("the other: %v", a.err)
+	}
+	if value, _ := get(t, s.Client(), "good"); value != "1" {
+		t.Errorf("good is %q", value)
+	}
+}
+
+func TestCommitStaysBelowEtcdsBounds(t *testing.T) {
+	s, g := gated(t)
+	for _, test := range []struct {
+		name       string
+		txns, size int
+		value      int
+	}{
+		{"many", 300, 2, 10},
+		{"long", 20, 100, 10},
+		{"heavy", 20, 1, 200 << 10},
+		{"as long as may be", 3, 128, 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			busy := occupy(t, s, g)
+			for i := range test.txns {
+				txn := new(store.Txn)
+				for k := range test.size {
+					txn.Put(fmt.Sprintf("%s/%d/%d", test.name, i, k), bytes.Repeat([]byte("x"), test.value))
+				}
+				busy = append(busy, start(within(t), s, txn))
+			}
+			queued(t, s, test.txns)
+			g.open()
+			for _, c := range busy {
+				if a := <-c; a.err != nil {
+					t.Fatal(a.err)
+				}
+			}
+			if requests, _ := g.counts(); test.name == "many" && requests > store.MaxFlying+5 {
+				t.Errorf("%d requests for %d transactions", requests-store.MaxFlying, test.txns)
+			}
+		})
+	}
+}
+
+func TestCommitThatIsNotWaitedFor(t *testing.T) {
+	s, g := gated(t)
+	occupy(t, s, g)
+	ctx, cancel := context.WithCancel(t.Context())
+	txn := new(store.Txn)
+	txn.Put("never", nil)
+	c := start(ctx, s, txn)
+	queued(t, s, 1)
+	cancel()
+	if a := <-c; !errors.Is(a.err, context.Canceled) || errors.Is(a.err, nightwatch.ErrOutcomeUnknown) {
+		t.Errorf("one that was not sent: %v", a.err)
+	}
+
+	ctx, cancel = context.WithCancel(t.Context())
+	first, second := new(store.Txn), new(store.Txn)
+	first.Put("first", nil)
+	second.Put("second", nil)
+	given := start(ctx, s, first)
+	queued(t, s, 1)
+	kept := start(within(t), s, second)
+	queued(t, s, 2)
+	g.open()
+	g.close() // what waited may be under way together by now, or still wait
+	cancel()
+	<-given
+	g.open()
+	if a := <-kept; a.err != nil {
+		t.Errorf("one that shares a request with one that is not waited for: %v", a.err)
+	}
+	if value, _ := get(t, s.Client(), "never"); value != "" {
+		t.Error("it was sent all the same")
+	}
+}
+
+// One after the other means that nobody waits for company.
+func TestCommitOfAnIdleStoreIsSentAtOnce(t *testing.T) {
+	s, g := gated(t)
+	for i := range 20 {
+		txn := new(store.Txn)
+		txn.Put("k", []byte(strings.Repeat("x", i)))
+		if _, err := s.Commit(within(t), txn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if requests, _ := g.counts(); requests != 20 {
+		t.Errorf("%d requests for 20 transactions one after the other", requests)
+	}
+}
