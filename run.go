@@ -65,13 +65,16 @@ type Run struct {
 	NotBefore time.Time `json:"notBefore,omitzero"`
 	StartTime time.Time `json:"startTime,omitzero"`
 	EndTime   time.Time `json:"endTime,omitzero"`
+	// AttemptTime is when the latest attempt was claimed, StartTime when the first was.
+	AttemptTime time.Time `json:"attemptTime,omitzero"`
 
 	// Attempt counts from 1. LostSessions counts the sessions that were lost while they held a claim on this run,
 	// Failures the attempts that failed.
 	Attempt      int `json:"attempt"`
 	LostSessions int `json:"lostSessions,omitempty"`
 	Failures     int `json:"failures,omitempty"`
-	// Attempts are those before the present one that failed, the last 10.
+	// Attempts are those before the present one that failed or were lost with their node, the last 10. Those of a node
+	// that stopped and handed the run over are not among them.
 	Attempts []FailedAttempt `json:"attempts,omitempty"`
 	// Node and Session are whose it is at the moment, or was at the end; empty while Pending.
 	Node    string `json:"node,omitempty"`
@@ -113,7 +116,8 @@ type Run struct {
 	Checkpoint []byte `json:"checkpoint,omitempty"`
 }
 
-// FailedAttempt is what became of an attempt that another one followed.
+// FailedAttempt is what became of an attempt that failed, or was lost with its node (ReasonNodeLost), and that another
+// one followed.
 type FailedAttempt struct {
 	Attempt   int       `json:"attempt"`
 	Node      string    `json:"node,omitempty"`
@@ -129,14 +133,28 @@ const maxFailedAttempts = 10
 
 // Again makes r the next attempt, one that is not to start before a time, after the present one failed.
 func (r *Run) Again(failed FailedAttempt, notBefore time.Time) {
-	failed.Attempt, failed.Node = r.Attempt, r.Node
-	r.Attempts = append(slices.Clone(r.Attempts), failed)
-	r.Attempts = r.Attempts[max(0, len(r.Attempts)-maxFailedAttempts):]
+	failed.Node = r.Node
+	r.list(&failed)
 	r.Failures++
 	r.Attempt++
 	r.Phase, r.Reason, r.NotBefore = PhasePending, ReasonRetry, notBefore
 	r.Message = "attempt " + strconv.Itoa(failed.Attempt) + " failed: " + failed.Reason
 	r.Node, r.Session, r.Job = "", "", nil
+}
+
+// Lost makes r the next attempt after the present one was lost with its node, and nothing of it is left.
+func (r *Run) Lost(lost FailedAttempt) {
+	lost.Reason = ReasonNodeLost
+	r.list(&lost)
+	r.Attempt++
+	r.Job = nil
+}
+
+// list adds what became of the present attempt to Attempts.
+func (r *Run) list(over *FailedAttempt) {
+	over.Attempt = r.Attempt
+	r.Attempts = append(slices.Clone(r.Attempts), *over)
+	r.Attempts = r.Attempts[max(0, len(r.Attempts)-maxFailedAttempts):]
 }
 
 // Dead tells whether the run is a dead letter: it failed for good, and nobody has dealt with it. A shard is none, the run
@@ -148,26 +166,33 @@ func (r *Run) Live() bool { return !r.Phase.Terminal() }
 
 // Cancel is the wish that a run end, written by the scheduler and carried out by the run's owner.
 type Cancel struct {
-	By   string    `json:"by,omitempty"`
+	// By is who asked for it, or the run that takes the place of this one.
+	By string `json:"by,omitempty"`
+	// Reason is the system's word for the cause, whatever a person wrote: ReasonCancelRequested, ReasonTaskDeleted,
+	// ReasonTaskReplaced, ReasonReplaced, or ReasonTimeout for a run whose time was up while no node had it.
+	Reason string `json:"reason"`
+	// Why is a sentence: the note of whoever asked, or what the system says.
 	Why  string    `json:"why,omitempty"`
 	Time time.Time `json:"time"`
 }
 
-// Reason is the reason word of a run that ended as Canceled for c.
-func (c *Cancel) Reason() string {
-	switch c.Why {
-	case ReasonTaskDeleted, ReasonTaskReplaced, ReasonReplaced:
-		return c.Why
+// End is how a run ends that is ended for c: as Canceled, or as Failed when its time was up.
+func (c *Cancel) End() (phase Phase, reason, message string) {
+	if c.Reason == ReasonTimeout {
+		return PhaseFailed, c.Reason, c.Why
 	}
-	return ReasonCancelRequested
+	return PhaseCanceled, c.Reason, c.Message()
 }
 
-// Message says in a sentence why a run ended as Canceled for c.
+// Message says who asked for it and why, as far as that is known; empty: the reason word is all there is to say.
 func (c *Cancel) Message() string {
-	if c.Why == ReasonReplaced {
-		return "run " + c.By + " took its place"
+	switch {
+	case c.Reason != ReasonCancelRequested || c.By == "":
+		return c.Why
+	case c.Why == "":
+		return "by " + c.By
 	}
-	return c.Why
+	return "by " + c.By + ": " + c.Why
 }
 
 // Job is the Kubernetes Job of the current attempt. Its name is on record before the Job is created, its UID after.

@@ -78,7 +78,7 @@ func TestDrainTimeIsUp(t *testing.T) {
 			<-r.process.attempts
 			r.stop()
 			<-r.stopped
-			if run := r.record("a"); run.Phase != row.want || run.Attempt != row.attempt {
+			if run := r.record("a"); run.Phase != row.want || run.Attempt != row.attempt || len(run.Attempts) > 0 { // handed over, not lost
 				t.Errorf("%+v", run)
 			}
 			r.clean()

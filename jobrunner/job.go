@@ -34,10 +34,9 @@ type job struct {
 	created  int64 // CreateRevision of the queue key: another one is another assignment
 	revision int64 // ModRevision of the run's record
 	claimed  bool
-	again    bool      // this very attempt was claimed before, and has a Job's name on record: its effect may exist
-	locked   int64     // CreateRevision of our key under locks/, 0 when we have none
-	failures int       // tries in a row that etcd did not answer
-	started  time.Time // when this attempt was claimed
+	again    bool  // this very attempt was claimed before, and has a Job's name on record: its effect may exist
+	locked   int64 // CreateRevision of our key under locks/, 0 when we have none
+	failures int   // tries in a row that etcd did not answer
 }
 
 // errNotOurs says that the run belongs to another session, or has ended.
@@ -186,7 +185,6 @@ func (j *job) hold(record nightwatch.Run, revision int64) {
 		record.Cancel, record.Term = j.run.Cancel, j.run.Term
 	}
 	j.claimed, j.run, j.revision, j.failures = true, record, max(j.revision, revision), 0
-	j.started = time.Now().UTC().Truncate(time.Millisecond)
 	j.run.Fence = revision
 	if needed {
 		j.locked = revision
@@ -207,11 +205,15 @@ func (j *job) claimTxn() (*store.Txn, nightwatch.Run) {
 	defer j.mu.Unlock()
 	record := j.run
 	record.Phase, record.Reason, record.Message = nightwatch.PhaseRunning, "", ""
+	now := time.Now().UTC().Truncate(time.Millisecond)
 	if record.StartTime.IsZero() {
-		record.StartTime = time.Now().UTC().Truncate(time.Millisecond)
+		record.StartTime = now
+	}
+	_, prepares := j.runner.(Preparer)
+	if j.again = prepares && record.Job != nil; !j.again {
+		record.AttemptTime = now
 	}
 	if preparer, ok := j.runner.(Preparer); ok {
-		j.again = record.Job != nil
 		preparer.Prepare(&record, j.w.cfg.ClusterID)
 	} else {
 		record.Progress, record.Result = nil, nil // an earlier attempt's

@@ -48,9 +48,9 @@ func (j *job) finish(outcome Outcome) {
 		r.Phase, r.Reason, r.Message = outcome.Phase, outcome.Reason, Clip(outcome.Message)
 		r.Submitted = nil
 		if r.Cancel != nil && outcome.Reason == nightwatch.ReasonCancelRequested {
-			r.Reason = r.Cancel.Reason()
-			if r.Message == "" {
-				r.Message = r.Cancel.Message()
+			var message string
+			if r.Phase, r.Reason, message = r.Cancel.End(); r.Message == "" {
+				r.Message = message
 			}
 		}
 		r.ExitCode, r.EndTime, r.Output = outcome.ExitCode, ended, lastOutput(outcome)

@@ -37,11 +37,11 @@ func (j *job) retry(outcome Outcome, wait time.Duration) {
 	err := j.write(ctx, func(r *nightwatch.Run) {
 		if r.Cancel != nil {
 			// The wish came as the attempt failed: nothing runs, and nothing is to run.
-			r.Phase, r.Reason, r.Message, r.EndTime = nightwatch.PhaseCanceled, r.Cancel.Reason(), r.Cancel.Message(), ended
-			r.Submitted = nil
+			r.Phase, r.Reason, r.Message = r.Cancel.End()
+			r.EndTime, r.Submitted = ended, nil
 		} else {
 			r.Again(nightwatch.FailedAttempt{
-				StartTime: j.started, EndTime: ended, Reason: outcome.Reason, Message: Clip(outcome.Message), ExitCode: outcome.ExitCode,
+				StartTime: r.AttemptTime, EndTime: ended, Reason: outcome.Reason, Message: Clip(outcome.Message), ExitCode: outcome.ExitCode,
 			}, ended.Add(wait))
 		}
 		r.ExitCode, r.Output, r.Usage = outcome.ExitCode, lastOutput(outcome), outcome.Usage

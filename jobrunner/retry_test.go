@@ -123,7 +123,7 @@ func TestCancelMeetsARetry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run.Cancel = &nightwatch.Cancel{By: "me", Why: "enough", Time: time.Now().UTC()}
+	run.Cancel = &nightwatch.Cancel{By: "me", Reason: nightwatch.ReasonCancelRequested, Why: "enough", Time: time.Now().UTC()}
 	if _, err := r.client.Put(t.Context(), r.keys.Run(demo, "rev-5"), string(encode(&run))); err != nil || revision == 0 {
 		t.Fatal(err)
 	}

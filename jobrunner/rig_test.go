@@ -234,7 +234,7 @@ func (r *rig) tellCancel(id string) (nightwatch.Run, int64) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	run.Cancel = &nightwatch.Cancel{By: "me", Why: "enough", Time: time.Now().UTC()}
+	run.Cancel = &nightwatch.Cancel{By: "me", Reason: nightwatch.ReasonCancelRequested, Why: "enough", Time: time.Now().UTC()}
 	at := r.commit(func(txn *store.Txn) {
 		txn.Seen(r.keys.Run(demo, id), revision)
 		txn.Put(r.keys.Run(demo, id), encode(&run))

@@ -61,39 +61,40 @@ func TestWhyRecord(t *testing.T) {
 		{
 			name: "canceled", run: runAt("10:05", nightwatch.PhaseCanceled), reason: "CancelRequested",
 			change: func(r *nightwatch.Run) {
-				r.Reason, r.Cancel = "CancelRequested", &nightwatch.Cancel{By: "ann", Why: "wrong data", Time: at("10:05:10")}
+				r.Cancel = &nightwatch.Cancel{By: "ann", Reason: "CancelRequested", Why: "wrong data", Time: at("10:05:10")}
+				_, r.Reason, r.Message = r.Cancel.End()
 			},
 			headline: "2026-11-20T10:05:00Z: run 20261120T100500Z was canceled (CancelRequested): ann asked for it at 2026-11-20T10:05:10Z: wrong data.",
 		},
 		{
 			name: "canceled without a note", run: runAt("10:05", nightwatch.PhaseCanceled), reason: "CancelRequested",
 			change: func(r *nightwatch.Run) {
-				r.Reason, r.Message = "CancelRequested", "CancelRequested"
-				r.Cancel = &nightwatch.Cancel{Why: "CancelRequested", Time: at("10:05:10")}
+				r.Reason, r.Cancel = "CancelRequested", &nightwatch.Cancel{Reason: "CancelRequested", Time: at("10:05:10")}
 			},
 			headline: "2026-11-20T10:05:00Z: run 20261120T100500Z was canceled (CancelRequested): somebody asked for it at 2026-11-20T10:05:10Z.",
 		},
 		{
 			name: "canceled with the task", run: runAt("10:05", nightwatch.PhaseCanceled), reason: "TaskDeleted",
 			change: func(r *nightwatch.Run) {
-				r.Reason, r.Message, r.Cancel = "TaskDeleted", "TaskDeleted", &nightwatch.Cancel{Why: "TaskDeleted", Time: at("10:05:10")}
+				r.Cancel = &nightwatch.Cancel{Reason: "TaskDeleted", Why: "the task was deleted", Time: at("10:05:10")}
+				_, r.Reason, r.Message = r.Cancel.End()
 			},
 			headline: "2026-11-20T10:05:00Z: run 20261120T100500Z was canceled (TaskDeleted): the task was deleted.",
 		},
 		{
 			name: "replaced", run: runAt("10:05", nightwatch.PhaseCanceled), reason: "Replaced",
 			change: func(r *nightwatch.Run) {
-				r.Cancel = &nightwatch.Cancel{By: "20261120T101000Z", Why: "Replaced", Time: at("10:10")}
-				r.Reason, r.Message = "Replaced", r.Cancel.Message()
+				r.Cancel = &nightwatch.Cancel{By: "20261120T101000Z", Reason: "Replaced", Why: "run 20261120T101000Z takes its place", Time: at("10:10")}
+				_, r.Reason, r.Message = r.Cancel.End()
 			},
 			headline: "2026-11-20T10:05:00Z: run 20261120T100500Z was canceled (Replaced): a newer occurrence of the task took its place " +
-				"(overlap: replace); run 20261120T101000Z took its place.",
+				"(overlap: replace); run 20261120T101000Z takes its place.",
 		},
 		{
 			name: "being canceled", run: runAt("10:05", nightwatch.PhaseRunning),
 			change: func(r *nightwatch.Run) {
 				r.Node, r.StartTime = "n1", at("10:05")
-				r.Cancel = &nightwatch.Cancel{By: "ann", Why: "wrong data", Time: at("10:05:10")}
+				r.Cancel = &nightwatch.Cancel{By: "ann", Reason: "CancelRequested", Why: "wrong data", Time: at("10:05:10")}
 			},
 			headline: "2026-11-20T10:05:00Z: run 20261120T100500Z has been running on node n1 for 15m.",
 			details:  []string{"It was to be canceled (CancelRequested): ann asked for it at 2026-11-20T10:05:10Z: wrong data."},

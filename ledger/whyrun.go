@@ -47,8 +47,8 @@ func (y *inquiry) canceled(r *nightwatch.Run) string {
 		return because(r.Reason, over(r.Reason), r.Message)
 	}
 	message := r.Message
-	if message == r.Cancel.Why { // the record repeats the wish, which is told here
-		message = ""
+	if message == r.Cancel.Message() && r.Reason == nightwatch.ReasonCancelRequested || message == over(r.Reason) {
+		message = "" // the record repeats what is told here
 	}
 	if r.Reason != nightwatch.ReasonCancelRequested {
 		return because(r.Reason, over(r.Reason), message)
@@ -62,7 +62,7 @@ func (y *inquiry) wish(c *nightwatch.Cancel) string {
 	if !c.Time.IsZero() {
 		text += " at " + y.clock.text(c.Time)
 	}
-	if c.Why != "" && c.Why != nightwatch.ReasonCancelRequested {
+	if c.Why != "" {
 		text += ": " + c.Why
 	}
 	return text
@@ -112,10 +112,10 @@ func (y *inquiry) history(r *nightwatch.Run) {
 		y.detail("Its exit code is %d.", *r.ExitCode)
 	}
 	if r.Cancel != nil && r.Phase != nightwatch.PhaseCanceled { // of one that was canceled the fate tells
-		if reason := r.Cancel.Reason(); reason == nightwatch.ReasonCancelRequested {
+		if reason := r.Cancel.Reason; reason == nightwatch.ReasonCancelRequested {
 			y.detail("It was to be canceled (%s): %s.", reason, y.wish(r.Cancel))
 		} else {
-			y.detail("It was to be canceled (%s) from %s on: %s.", reason, y.clock.text(r.Cancel.Time), over(reason))
+			y.detail("It was to be ended (%s) from %s on: %s.", reason, y.clock.text(r.Cancel.Time), over(reason))
 		}
 	}
 }

@@ -26,7 +26,7 @@ func TestTaskPutAnewWaitsForTheRunsOfItsEarlierLife(t *testing.T) {
 			second := b.put(task)
 			b.moveTo("10:05:01")
 			b.settle(demo)
-			if r := b.run(id); r.Cancel == nil || r.Cancel.Why != nightwatch.ReasonTaskReplaced || r.Phase != nightwatch.PhaseRunning {
+			if r := b.run(id); r.Cancel == nil || r.Cancel.Reason != nightwatch.ReasonTaskReplaced || r.Phase != nightwatch.PhaseRunning {
 				t.Errorf("the run of the earlier life: %+v", r)
 			}
 			b.goTo("10:30")
@@ -73,7 +73,7 @@ func TestDeletedTaskGoesStatusLast(t *testing.T) {
 	b.settle(demo)
 	b.del(b.keys.Task(demo))
 	b.settle(demo)
-	if r := b.run(idAt("10:05")); r.Cancel == nil || r.Cancel.Why != nightwatch.ReasonTaskDeleted {
+	if r := b.run(idAt("10:05")); r.Cancel == nil || r.Cancel.Reason != nightwatch.ReasonTaskDeleted {
 		t.Errorf("claimed: %+v", r)
 	}
 	if r := b.run(idAt("10:10")); r.Phase != nightwatch.PhaseCanceled {

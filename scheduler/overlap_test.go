@@ -104,7 +104,7 @@ func TestReplaceEndsTheRunBefore(t *testing.T) {
 	b.claim(idAt("10:10"))
 	b.goTo("10:15")
 	r := b.run(idAt("10:10"))
-	if r.Cancel == nil || r.Cancel.Why != nightwatch.ReasonReplaced || r.Cancel.By != idAt("10:15") {
+	if r.Cancel == nil || r.Cancel.Reason != nightwatch.ReasonReplaced || r.Cancel.By != idAt("10:15") {
 		t.Fatalf("%+v", r.Cancel)
 	}
 	b.wantRuns(idAt("10:05")+" Canceled Replaced", idAt("10:10")+" Running", idAt("10:15")+" Pending Overlap")

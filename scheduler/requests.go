@@ -148,9 +148,5 @@ func (p *plan) cancel(request *nightwatch.Request) (string, error) {
 
 // cancelFor is the wish of a request.
 func (p *plan) cancelFor(request *nightwatch.Request) *nightwatch.Cancel {
-	why := request.Note
-	if why == "" {
-		why = nightwatch.ReasonCancelRequested
-	}
-	return &nightwatch.Cancel{By: request.By, Why: why, Time: p.now}
+	return &nightwatch.Cancel{By: request.By, Reason: nightwatch.ReasonCancelRequested, Why: request.Note, Time: p.now}
 }

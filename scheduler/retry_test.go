@@ -198,3 +198,38 @@ func TestRetryOfLargeParams(t *testing.T) {
 		b.complete(nightwatch.PhaseFailed)
 	}
 }
+
+// The attempts that failed and those that were lost with their nodes are listed alike, and counted apart.
+func TestLostAttemptsAreListed(t *testing.T) {
+	b := newBoard(t, "10:00")
+	b.node("n1")
+	id := nightwatch.SubmittedRunID(b.put(`{"process":{"command":["true"]},"retry":{"attempts":3}}`))
+	b.settle(demo)
+	b.claim(id, func(r *nightwatch.Run) { r.AttemptTime = b.now })
+	b.node("n2")
+	b.moveTo("10:01")
+	b.del(b.keys.Node("n1"))
+	b.settle(demo)
+	b.moveTo("10:02")
+	b.claim(id, func(r *nightwatch.Run) { r.AttemptTime = b.now })
+	b.failAttempt(id, 0)
+	b.settle(demo)
+	r := b.run(id)
+	want := []nightwatch.FailedAttempt{
+		{Attempt: 1, Node: "n1", StartTime: at("10:00"), EndTime: at("10:01"), Reason: nightwatch.ReasonNodeLost, Message: `node "n1" was lost in mid-run`},
+		r.Attempts[len(r.Attempts)-1],
+	}
+	if text(r.Attempts) != text(want) || r.Attempts[1].Attempt != 2 || r.Attempts[1].Node != "n2" || r.Attempts[1].Reason != nightwatch.ReasonExitCode {
+		t.Errorf("attempts %s", text(r.Attempts))
+	}
+	if r.Attempt != 3 || r.Failures != 1 || r.LostSessions != 1 {
+		t.Errorf("%+v", r)
+	}
+	// A run that was not claimed when its node went has lost no attempt.
+	b.node("n3")
+	b.del(b.keys.Node("n2"))
+	b.settle(demo)
+	if r := b.run(id); len(r.Attempts) != 2 || r.Attempt != 3 || r.Node != "n3" {
+		t.Errorf("%+v", r)
+	}
+}

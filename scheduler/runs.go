@@ -26,9 +26,10 @@ func tendRuns(p *plan, canceling bool) {
 			var cancel *nightwatch.Cancel
 			switch {
 			case canceling:
-				cancel = &nightwatch.Cancel{Why: cancelWhy(p), Time: p.now}
+				cancel = endOfTask(p)
 			case i < replacer:
-				cancel = &nightwatch.Cancel{By: live[replacer].run.ID, Why: nightwatch.ReasonReplaced, Time: p.now}
+				by := live[replacer].run.ID
+				cancel = &nightwatch.Cancel{By: by, Reason: nightwatch.ReasonReplaced, Why: "run " + by + " takes its place", Time: p.now}
 			default:
 				cancel = p.backfillCancel(&r.run)
 			}
@@ -134,14 +135,17 @@ func lose(p *plan, r *runView) (done bool) {
 	}
 	switch {
 	case r.run.Cancel != nil:
-		return end(nightwatch.PhaseCanceled, r.run.Cancel.Reason(), message)
+		phase, reason, why := r.run.Cancel.End()
+		if why != "" {
+			message = why + "; " + message
+		}
+		return end(phase, reason, message)
 	case p.def != nil && p.def.Task.Delivery == nightwatch.AtMostOnce:
 		return end(nightwatch.PhaseFailed, nightwatch.ReasonNodeLost, message)
 	case r.run.LostSessions >= maxLostSessions:
 		return end(nightwatch.PhaseFailed, nightwatch.ReasonNodeLost, fmt.Sprintf("%s, the %dth time", message, r.run.LostSessions))
 	}
-	r.run.Attempt++
-	r.run.Job = nil
+	r.run.Lost(nightwatch.FailedAttempt{Node: node, StartTime: before.AttemptTime, EndTime: p.now, Message: message})
 	return false
 }
 
@@ -152,7 +156,8 @@ func (p *plan) settleCancel(r *runView, before nightwatch.Run) bool {
 		return false
 	}
 	if r.run.Phase != nightwatch.PhaseRunning && r.run.Job == nil {
-		r.run.Phase, r.run.Reason, r.run.Message, r.run.EndTime = nightwatch.PhaseCanceled, r.run.Cancel.Reason(), r.run.Cancel.Message(), p.now
+		r.run.Phase, r.run.Reason, r.run.Message = r.run.Cancel.End()
+		r.run.EndTime = p.now
 		p.saveRun(r, before)
 		return true
 	}
@@ -221,9 +226,10 @@ func (p *plan) waitMessage(reason string) string {
 	return ""
 }
 
-func cancelWhy(p *plan) string {
+// endOfTask is the wish that a run end because the life of its task is over.
+func endOfTask(p *plan) *nightwatch.Cancel {
 	if p.t.task.present() {
-		return nightwatch.ReasonTaskReplaced
+		return &nightwatch.Cancel{Reason: nightwatch.ReasonTaskReplaced, Why: "the task was deleted and put anew", Time: p.now}
 	}
-	return nightwatch.ReasonTaskDeleted
+	return &nightwatch.Cancel{Reason: nightwatch.ReasonTaskDeleted, Why: "the task was deleted", Time: p.now}
 }

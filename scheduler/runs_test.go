@@ -12,7 +12,7 @@ import (
 func TestLostSession(t *testing.T) {
 	job := &nightwatch.Job{Cluster: "k1", Namespace: "default", Name: "demo"}
 	created := &nightwatch.Job{Cluster: "k1", Namespace: "default", Name: "demo", UID: "u1"}
-	cancel := &nightwatch.Cancel{By: "me", Why: "enough"}
+	cancel := &nightwatch.Cancel{By: "me", Reason: nightwatch.ReasonCancelRequested, Why: "enough"}
 	for _, row := range []struct {
 		name, task  string
 		claimed     bool
@@ -212,6 +212,64 @@ func TestCancelByPhase(t *testing.T) {
 			}
 			if v := b.verdict("c"); !v.Accepted || v.Run != id {
 				t.Errorf("verdict %+v", v)
+			}
+		})
+	}
+}
+
+// What a person writes is never taken for the system's own word.
+func TestNoteIsNotTheReason(t *testing.T) {
+	for _, row := range []struct{ request, message string }{
+		{`{"action":"cancel"}`, ""},
+		{`{"action":"cancel","by":"ann"}`, "by ann"},
+		{`{"action":"cancel","note":"Replaced"}`, "Replaced"},
+		{`{"action":"cancel","by":"ann","note":"TaskDeleted"}`, "by ann: TaskDeleted"},
+		{`{"action":"cancel","by":"ann","note":"Timeout"}`, "by ann: Timeout"},
+	} {
+		b := newBoard(t, "10:00")
+		b.node("n1")
+		id := nightwatch.SubmittedRunID(b.put(onceTask))
+		b.settle(demo)
+		b.set(b.keys.Request(demo, "c"), row.request)
+		b.settle(demo)
+		b.wantRuns(id + " Canceled CancelRequested")
+		if r := b.run(id); r.Message != row.message || r.Cancel.Reason != nightwatch.ReasonCancelRequested {
+			t.Errorf("%s: message %q, want %q; %+v", row.request, r.Message, row.message, r.Cancel)
+		}
+	}
+}
+
+// Who ended a run and why stands in its record, whoever it was.
+func TestRecordSaysWhoEndedTheRunAndWhy(t *testing.T) {
+	for _, row := range []struct {
+		name, task      string
+		end             func(b *board)
+		by, reason, why string
+	}{
+		{"a request", onceTask, func(b *board) { b.set(b.keys.Request(demo, "c"), `{"action":"cancel","by":"ann","note":"enough"}`) }, "ann", nightwatch.ReasonCancelRequested, "enough"},
+		{"deletion", onceTask, func(b *board) { b.del(b.keys.Task(demo)) }, "", nightwatch.ReasonTaskDeleted, "the task was deleted"},
+		{
+			"deletion and another put", onceTask, func(b *board) { b.del(b.keys.Task(demo)); b.put(onceTask) }, "", nightwatch.ReasonTaskReplaced,
+			"the task was deleted and put anew",
+		},
+		{
+			"replace", `{"process":{"command":["true"]},"overlap":"replace"}`,
+			func(b *board) { b.set(b.keys.Request(demo, "next"), `{"action":"run"}`) }, "req-next", nightwatch.ReasonReplaced, "run req-next takes its place",
+		},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			b := newBoard(t, "10:00")
+			b.node("n1")
+			id := nightwatch.SubmittedRunID(b.put(row.task))
+			b.settle(demo)
+			b.claim(id)
+			b.moveTo("10:01")
+			row.end(b)
+			b.settle(demo)
+			r := b.run(id)
+			want := nightwatch.Cancel{By: row.by, Reason: row.reason, Why: row.why, Time: at("10:01")}
+			if r.Cancel == nil || *r.Cancel != want || r.Phase != nightwatch.PhaseRunning {
+				t.Errorf("%+v, want %+v", r.Cancel, want)
 			}
 		})
 	}

@@ -282,7 +282,7 @@ func (j *simJob) finish(phase nightwatch.Phase) {
 	j.write(func(r *nightwatch.Run) {
 		r.Phase, r.EndTime = phase, ended
 		if phase == nightwatch.PhaseCanceled {
-			r.Reason = r.Cancel.Reason()
+			r.Phase, r.Reason, r.Message = r.Cancel.End()
 		}
 	}, true)
 }
