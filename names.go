@@ -69,6 +69,17 @@ func CheckNodeName(name string) error {
 	return nil
 }
 
+// clusterName is what the names of a kubeconfig's contexts are made of, those that clouds make included.
+var clusterName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._:/@-]{0,126}[A-Za-z0-9])?$`)
+
+// CheckClusterName refuses what no node can call a Kubernetes cluster.
+func CheckClusterName(name string) error {
+	if !clusterName.MatchString(name) {
+		return fmt.Errorf("%q: want letters, digits and \"-._:/@\", a letter or digit first and last, at most 128", clip(name))
+	}
+	return nil
+}
+
 // ScheduledRunID names the run of a nominal time: "20261120T141500Z", with milliseconds when it has any.
 func ScheduledRunID(nominal time.Time) string {
 	nominal = nominal.UTC()

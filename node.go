@@ -20,9 +20,13 @@ type Node struct {
 	Runners []string `json:"runners,omitempty"`
 	// Handlers are the names of the Go handlers registered at this moment.
 	Handlers []string `json:"handlers,omitempty"`
-	// Clusters are the Kubernetes clusters the node reaches: the context's name, and the uid of that cluster's
-	// kube-system namespace.
+	// Clusters are the Kubernetes clusters that the node reaches at this moment: how the node calls each, and the uid of
+	// its kube-system namespace.
 	Clusters map[string]string `json:"clusters,omitempty"`
+	// ClusterLabels are the labels of clusters that have some, reached or not, and DefaultCluster is the name of the one
+	// that takes Jobs which ask for none.
+	ClusterLabels  map[string]map[string]string `json:"clusterLabels,omitempty"`
+	DefaultCluster string                       `json:"defaultCluster,omitempty"`
 	// Capacity is how many runs the node takes at once.
 	Capacity int `json:"capacity"`
 	// Draining says that the node is stopping and takes no new runs.

@@ -209,5 +209,10 @@ func (t *Task) compile(key string) []FieldError {
 		faults.add("runsOn", "%v", err)
 	}
 	t.selector = selector
+	if t.Kubernetes != nil {
+		if t.clusters, err = ParseSelector(t.Kubernetes.ClusterSelector); err != nil {
+			faults.add("kubernetes.clusterSelector", "%v", err)
+		}
+	}
 	return faults
 }

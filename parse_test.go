@@ -150,6 +150,7 @@ var seeds = []string{
 	"schedule: ['@daily', 0 0 30 2 *]\nprocess: {shell: 'echo a', env: {A: b}, dir: /tmp, stdin: x}",
 	`{"every":"30s","offset":"5s","http":{"url":"http://a/b","method":"PUT","headers":{"A":"b"},"success":["200-299","404"]}}`,
 	`{"handler":{"name":"a"},"params":{"a":{"b":[1,null,"<&>",1e400,-0]}},"labels":{"a/b":"c"},"runsOn":"zone=a, arch in (amd64,arm64), !gpu"}`,
+	`{"kubernetes":{"image":"a","clusterSelector":"region=eu"}}`,
 	`{"kubernetes":{"image":"a","env":{"A":"b"},"serviceAccountName":"x"},"history":{"succeeded":0,"failed":1,"skipped":1000},"timeout":"1d","priority":-5}`,
 	`{"image":"a","overlap":"allow","delivery":"at-most-once","suspend":true}`,
 	"image: a\nschedule: TZ=UTC",

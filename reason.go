@@ -3,7 +3,7 @@ package nightwatch
 // Reason words: the same in keys, logs and metrics.
 const (
 	// Why a run waits.
-	ReasonNoFittingNode = "NoFittingNode" // no live node has the runner, handler or labels
+	ReasonNoFittingNode = "NoFittingNode" // no live node has the runner, handler or labels, or reaches the Kubernetes cluster
 	ReasonNoCapacity    = "NoCapacity"    // nodes that fit are full
 	ReasonOverlap       = "Overlap"       // an earlier run of the task is live
 	ReasonLocked        = "Locked"        // somebody holds locks/<namespace>/<task>

@@ -80,6 +80,8 @@ type Run struct {
 	Node    string `json:"node,omitempty"`
 	Session string `json:"session,omitempty"`
 	Runner  string `json:"runner"`
+	// Cluster is the Kubernetes cluster that the run was given to, as its node calls it.
+	Cluster string `json:"cluster,omitempty"`
 	// Overlap is OverlapQueueOne, OverlapQueueAll or OverlapReplace for a run that waits for every earlier run of its
 	// task.
 	Overlap string `json:"overlap,omitempty"`
@@ -139,7 +141,7 @@ func (r *Run) Again(failed FailedAttempt, notBefore time.Time) {
 	r.Attempt++
 	r.Phase, r.Reason, r.NotBefore = PhasePending, ReasonRetry, notBefore
 	r.Message = "attempt " + strconv.Itoa(failed.Attempt) + " failed: " + failed.Reason
-	r.Node, r.Session, r.Job = "", "", nil
+	r.Node, r.Session, r.Cluster, r.Job = "", "", "", nil
 }
 
 // Lost makes r the next attempt after the present one was lost with its node, and nothing of it is left.

@@ -99,6 +99,7 @@ type Task struct {
 
 	compiled *schedule.Schedule
 	selector Selector
+	clusters Selector
 }
 
 // KubernetesSpec is a Job of one pod with one container.
@@ -109,6 +110,10 @@ type KubernetesSpec struct {
 	Env     map[string]string `json:"env,omitempty"`
 	// ServiceAccountName is the pod's service account; default the namespace's "default".
 	ServiceAccountName string `json:"serviceAccountName,omitempty"`
+	// Cluster names the Kubernetes cluster that the Job is to be in, as nodes call it; ClusterSelector selects it by the
+	// labels that nodes give it, in the grammar of RunsOn. One of them at most. Default the node's first cluster.
+	Cluster         string `json:"cluster,omitempty"`
+	ClusterSelector string `json:"clusterSelector,omitempty"`
 }
 
 // ProcessSpec is an operating-system process on a node that has the process runner turned on.
@@ -327,6 +332,9 @@ func (t *Task) Warnings() []FieldError {
 
 // Selector is RunsOn compiled by ParseTask; its zero value selects every node.
 func (t *Task) Selector() Selector { return t.selector }
+
+// ClusterSelector is the one of the task's Kubernetes part, compiled by ParseTask; its zero value selects every cluster.
+func (t *Task) ClusterSelector() Selector { return t.clusters }
 
 // OverlapPolicy is Overlap with its default.
 func (t *Task) OverlapPolicy() string {

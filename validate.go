@@ -118,6 +118,12 @@ func (t *Task) checkWhat(f *faults) {
 		for i, arg := range job.Args {
 			f.noNUL(fmt.Sprintf("%sargs[%d]", at, i), arg)
 		}
+		if err := CheckClusterName(job.Cluster); err != nil && job.Cluster != "" {
+			f.add("kubernetes.cluster", "%v", err)
+		}
+		if job.Cluster != "" && job.ClusterSelector != "" {
+			f.add("kubernetes.clusterSelector", "also kubernetes.cluster is set: want one of them")
+		}
 		f.checkEnv("kubernetes.env", job.Env)
 		if name := job.ServiceAccountName; name != "" && (len(name) > maxSubdomain || !subdomain.MatchString(name)) {
 			f.add("kubernetes.serviceAccountName", "%q: not a name", clip(name))

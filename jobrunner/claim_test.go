@@ -205,6 +205,35 @@ func TestNothingIsClaimedPastTheDeadline(t *testing.T) {
 	}
 }
 
+// choosy is a runner with several places, all but one of which are wrong.
+type choosy struct{ jobs }
+
+func (choosy) Suits(run *nightwatch.Run, _ *nightwatch.Task) bool { return run.Cluster == "right" }
+
+// A run that was given to a place that its task, by now, does not ask for goes back before anything is started.
+func TestRunInTheWrongPlaceIsGivenBack(t *testing.T) {
+	r := newRig(t)
+	r.cfg.Runners[nightwatch.RunnerKubernetes] = choosy{r.kube}
+	r.accept(`{"image":"a"}`)
+	r.start()
+	at := func(cluster string) func(*nightwatch.Run) {
+		return func(run *nightwatch.Run) { run.Runner, run.Cluster = nightwatch.RunnerKubernetes, cluster }
+	}
+	r.give("a", at("wrong"))
+	run := r.wait("a", "is given back", in(nightwatch.PhasePending))
+	if run.Cluster != "" || run.Job != nil || run.Node != "" || run.Attempt != 1 || len(r.kube.attempts) != 0 {
+		t.Errorf("%+v", run)
+	}
+	r.give("b", at("right"))
+	r.wait("b", "is done", in(nightwatch.PhaseSucceeded))
+	// What may have been made before is seen to, wherever it is.
+	r.give("c", at("wrong"), func(run *nightwatch.Run) {
+		run.LostSessions, run.Job = 1, &nightwatch.Job{Cluster: "k1", Namespace: "default", Name: "demo"}
+	})
+	r.wait("c", "is done", in(nightwatch.PhaseSucceeded))
+	r.clean()
+}
+
 // A run that says what it was submitted with runs that, whatever has been accepted since, until the task is gone.
 func TestClaimOfASubmission(t *testing.T) {
 	r := newRig(t).start()

@@ -319,6 +319,10 @@ func (j *job) attempt(accepted *nightwatch.Accepted) {
 		accepted = record.Submitted // a newer put is another run's
 	}
 	changed := accepted != nil && accepted.Task.Runner() != record.Runner
+	elsewhere := changed
+	if chooser, ok := j.runner.(Chooser); ok && accepted != nil && !changed {
+		elsewhere = !chooser.Suits(&record, &accepted.Task)
+	}
 	switch {
 	case j.runner == nil:
 		j.finish(Outcome{Phase: nightwatch.PhaseFailed, Reason: nightwatch.ReasonStartRefused,
@@ -327,7 +331,7 @@ func (j *job) attempt(accepted *nightwatch.Accepted) {
 	case accepted == nil && !j.again:
 		j.finish(Outcome{Phase: nightwatch.PhaseCanceled, Reason: nightwatch.ReasonTaskDeleted})
 		return
-	case changed && !j.again:
+	case elsewhere && !j.again:
 		j.reassign(accepted.Task.Runner())
 		return
 	case accepted == nil || changed && record.Job.UID == "":

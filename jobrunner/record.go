@@ -96,13 +96,13 @@ func (j *job) interrupt(delivery string) {
 	j.report(err, "hand over")
 }
 
-// reassign gives back a claimed run that the task's newer version wants run another way. Nothing was started.
+// reassign gives back a claimed run that the task's newer version wants run another way or elsewhere. Nothing was started.
 func (j *job) reassign(runner string) {
 	ctx, cancel := j.lastWrites()
 	defer cancel()
 	err := j.write(ctx, func(r *nightwatch.Run) {
 		pending(r, "")
-		r.Runner, r.Job = runner, nil
+		r.Runner, r.Cluster, r.Job = runner, "", nil
 	}, true)
 	j.report(err, "reassign", "runner", runner)
 }

@@ -39,16 +39,39 @@ type Service interface {
 	Serve(ctx context.Context, env Env)
 }
 
-// Checker is a Runner that depends on something outside of the node. Check returns nil while that is well; it does
-// not block.
+// Checker is a Runner that depends on things outside of the node. It does not block.
 type Checker interface {
-	Check() error
+	Checks() []Check
 }
 
-// Clusterer is a Runner that reaches Kubernetes clusters: name → uid of the kube-system namespace. It is asked when
-// the node announces itself; those that cannot be reached are left out.
+// Check is one condition of a runner's health.
+type Check struct {
+	// Name is put after the runner's name and a slash.
+	Name string
+	// Err is nil while the condition holds.
+	Err error
+}
+
+// Clusterer is a Runner that reaches Kubernetes clusters. It is asked again and again for what the node announces, and
+// does not block. The first cluster takes what asks for none.
 type Clusterer interface {
-	Clusters() map[string]string
+	Clusters() []Cluster
+}
+
+// Cluster is a Kubernetes cluster as a node knows it.
+type Cluster struct {
+	// Name is how the node calls it.
+	Name string
+	// UID is that of its kube-system namespace; empty while the cluster is out of reach.
+	UID    string
+	Labels map[string]string
+}
+
+// Chooser is a Runner that has several places for an attempt, one of which was chosen when the run was given to the node.
+// Suits tells whether that one is what a version of the task asks for, which may be newer than the choice: if not, the
+// run goes back to be given anew. It does no I/O.
+type Chooser interface {
+	Suits(run *nightwatch.Run, task *nightwatch.Task) bool
 }
 
 // Env is what a Service is given of the cluster.

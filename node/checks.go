@@ -37,7 +37,9 @@ func (n *Node) Checks() []Check {
 	}
 	for _, runner := range n.cfg.Runners {
 		if c, ok := runner.(jobrunner.Checker); ok {
-			checks = append(checks, Check{runner.Name(), c.Check()})
+			for _, check := range c.Checks() {
+				checks = append(checks, Check{runner.Name() + "/" + check.Name, check.Err})
+			}
 		}
 	}
 	if n.stopping.Load() {

@@ -148,10 +148,22 @@ func (n *Node) announcement(session *registry.Session) nightwatch.Node {
 // fillIn sets what changes while a node lives.
 func (n *Node) fillIn(node *nightwatch.Node) {
 	node.Handlers = n.handlers.Names()
-	node.Clusters = map[string]string{}
+	node.Clusters, node.ClusterLabels, node.DefaultCluster = map[string]string{}, map[string]map[string]string{}, ""
 	for _, runner := range n.runners {
-		if c, ok := runner.(jobrunner.Clusterer); ok {
-			maps.Copy(node.Clusters, c.Clusters())
+		c, ok := runner.(jobrunner.Clusterer)
+		if !ok {
+			continue
+		}
+		for i, cluster := range c.Clusters() {
+			if i == 0 {
+				node.DefaultCluster = cluster.Name
+			}
+			if cluster.UID != "" {
+				node.Clusters[cluster.Name] = cluster.UID
+			}
+			if len(cluster.Labels) > 0 {
+				node.ClusterLabels[cluster.Name] = cluster.Labels
+			}
 		}
 	}
 }

@@ -34,6 +34,11 @@ func (n *Node) unregister() {
 
 func (n *Node) collectors() []prometheus.Collector {
 	all := append(n.metrics.Collectors(), checkMetrics{n})
+	for _, runner := range n.cfg.Runners {
+		if c, ok := runner.(prometheus.Collector); ok {
+			all = append(all, c)
+		}
+	}
 	if n.scheduler != nil {
 		all = append(all, n.scheduler.Metrics()...)
 	}

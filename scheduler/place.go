@@ -8,7 +8,7 @@ import (
 )
 
 // place is what a run waits for: a node of some kind, or room on one.
-type place struct{ reason, runner, handler, runsOn string }
+type place struct{ reason, runner, handler, runsOn, cluster string }
 
 // choose finds the node for a run: of those that have its runner, its handler, its labels, and for a Job that may
 // exist its cluster, the least loaded one that has room. With none it says why, as a reason and a message.
@@ -43,15 +43,8 @@ func fits(n *nightwatch.Node, def *nightwatch.Task, run *nightwatch.Run) bool {
 	if run.Runner == nightwatch.RunnerHandler && (def.Handler == nil || !slices.Contains(n.Handlers, def.Handler.Name)) {
 		return false
 	}
-	if run.Job != nil && run.Job.Cluster != "" {
-		for _, uid := range n.Clusters {
-			if uid == run.Job.Cluster {
-				return true
-			}
-		}
-		return false
-	}
-	return true
+	_, reached := clusterFor(n, def, run)
+	return reached
 }
 
 func lighter(a, b *nodeView, load func(string) int) bool {
@@ -65,7 +58,7 @@ func lighter(a, b *nodeView, load func(string) int) bool {
 
 // lacks is the place that a run waits for, for a reason.
 func lacks(reason string, def *nightwatch.Task, run *nightwatch.Run) place {
-	p := place{reason: reason, runner: run.Runner, runsOn: def.RunsOn}
+	p := place{reason: reason, runner: run.Runner, runsOn: def.RunsOn, cluster: clusterWish(def, run)}
 	if def.Handler != nil {
 		p.handler = def.Handler.Name
 	}
@@ -77,8 +70,10 @@ func wanted(def *nightwatch.Task, run *nightwatch.Run) string {
 	if run.Runner == nightwatch.RunnerHandler && def.Handler != nil {
 		text = fmt.Sprintf("no live node has the handler %q", def.Handler.Name)
 	}
-	if run.Job != nil && run.Job.Cluster != "" {
-		text += " and reaches the Kubernetes cluster of its Job"
+	if wish := clusterWish(def, run); wish != "" {
+		text += " and reaches the Kubernetes cluster " + wish
+	} else if run.Runner == nightwatch.RunnerKubernetes {
+		text += " and reaches its default Kubernetes cluster"
 	}
 	if def.RunsOn != "" {
 		text += fmt.Sprintf(" and the labels %q", def.RunsOn)

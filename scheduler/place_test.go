@@ -52,6 +52,18 @@ func TestPlace(t *testing.T) {
 			name: "nobody reaches the cluster of its Job", task: kubernetesJob, job: &nightwatch.Job{Cluster: "k1"}, nodes: []nightwatch.Node{node("a", nil)},
 			reason: nightwatch.ReasonNoFittingNode, message: `no live node has the runner "kubernetes" and reaches the Kubernetes cluster of its Job`,
 		},
+		{
+			name: "where the cluster is", task: `{"kubernetes":{"image":"a","cluster":"x"}}`, want: "b",
+			nodes: []nightwatch.Node{node("a", nil), node("b", func(n *nightwatch.Node) { n.Clusters = map[string]string{"x": "k2"} })},
+		},
+		{
+			name: "the cluster is nowhere", task: `{"kubernetes":{"image":"a","cluster":"x"}}`, nodes: []nightwatch.Node{node("a", nil)},
+			reason: nightwatch.ReasonNoFittingNode, message: `no live node has the runner "kubernetes" and reaches the Kubernetes cluster "x"`,
+		},
+		{
+			name: "the default cluster is away", task: kubernetesJob, nodes: []nightwatch.Node{node("a", func(n *nightwatch.Node) { n.DefaultCluster = "x" })},
+			reason: nightwatch.ReasonNoFittingNode, message: `no live node has the runner "kubernetes" and reaches its default Kubernetes cluster`,
+		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			def, err := nightwatch.ParseTask(demo, []byte(row.task))

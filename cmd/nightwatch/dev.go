@@ -158,7 +158,7 @@ func (s *devSettings) runners(logger hclog.Logger) (runners []jobrunner.Runner, 
 	}
 	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 	runners = []jobrunner.Runner{processes, httpcall.New(httpcall.Config{Allow: loopback})}
-	if s.kube.kubeconfig != "" || s.kube.context != "" {
+	if s.kube.named() {
 		runner, cluster, err := s.kube.build(logger)
 		if err != nil {
 			return nil, "", err
@@ -173,7 +173,7 @@ func (s *devSettings) runners(logger hclog.Logger) (runners []jobrunner.Runner, 
 	if config == nil {
 		return runners, "off: no current context with a cluster on this machine; " + remedy, nil
 	}
-	runner, cluster, err := s.kube.of(kubernetes.Config{REST: config, ContextName: name}, logger)
+	runner, cluster, err := s.kube.of([]kubernetes.Cluster{{Name: name, REST: config}}, logger)
 	if err != nil {
 		return runners, fmt.Sprintf("off: %v; %s", err, remedy), nil
 	}

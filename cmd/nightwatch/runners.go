@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/hashicorp/go-hclog"
@@ -9,7 +8,6 @@ import (
 
 	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/jobrunner"
-	"github.com/nightwatch-go/nightwatch/jobrunner/kubernetes"
 )
 
 // running is which runners a node has, and what they may do.
@@ -27,18 +25,6 @@ func (r *running) flags(flags *pflag.FlagSet) {
 	flags.IntVar(&r.kube.burst, "kube-api-burst", 100, "requests to the Kubernetes API at once")
 	r.web.flags(flags)
 	r.programs.flags(flags)
-}
-
-// kube is which Kubernetes cluster a node runs Jobs on.
-type kube struct {
-	kubeconfig, context string
-	qps                 float32
-	burst               int
-}
-
-func (k *kube) flags(flags *pflag.FlagSet) {
-	flags.StringVar(&k.kubeconfig, "kubeconfig", "", "kubeconfig file for the kubernetes runner")
-	flags.StringVar(&k.context, "kube-context", "", "context of the kubeconfig")
 }
 
 // build makes the runners. It reads files and connects to nothing.
@@ -72,24 +58,4 @@ func (r *running) build(logger hclog.Logger) ([]jobrunner.Runner, error) {
 		runners = append(runners, runner)
 	}
 	return runners, nil
-}
-
-// build makes the kubernetes runner for the context that is named, or for the cluster around a pod, and says which
-// cluster that is.
-func (k *kube) build(logger hclog.Logger) (runner jobrunner.Runner, cluster string, err error) {
-	config, name, err := kubernetes.LoadConfig(k.kubeconfig, k.context)
-	if err != nil {
-		return nil, "", usage("--kubeconfig, --kube-context: %w", err)
-	}
-	return k.of(kubernetes.Config{REST: config, ContextName: name}, logger)
-}
-
-// of makes the kubernetes runner for a context that has been loaded.
-func (k *kube) of(config kubernetes.Config, logger hclog.Logger) (runner jobrunner.Runner, cluster string, err error) {
-	config.QPS, config.Burst, config.Logger = k.qps, k.burst, logger.Named("kubernetes")
-	runner, err = kubernetes.New(config)
-	if err != nil {
-		return nil, "", fmt.Errorf("context %s: %w", config.ContextName, err)
-	}
-	return runner, fmt.Sprintf("context %s, %s", config.ContextName, config.REST.Host), nil
 }

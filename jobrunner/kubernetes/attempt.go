@@ -33,9 +33,10 @@ func (e refused) Error() string { return e.outcome.Reason + ": " + e.outcome.Mes
 // attempt is the work on one attempt.
 type attempt struct {
 	*jobrunner.Attempt
-	runner *Runner
-	log    hclog.Logger
-	id     identity
+	runner  *Runner
+	cluster *cluster
+	log     hclog.Logger
+	id      identity
 	// job is what the record says of the Job.
 	job nightwatch.Job
 	// unsure says that a create was sent whose answer is unknown: the Job may appear at any time.
@@ -57,7 +58,7 @@ func (r *Runner) newAttempt(ctx context.Context, a *jobrunner.Attempt) (at *atte
 	if record.Job == nil {
 		r.Prepare(&record, a.ClusterID)
 	}
-	at.job = *record.Job
+	at.job, at.cluster = *record.Job, r.cluster(&record)
 	if a.Task == nil { // the run is only to be ended
 		copied := *a
 		copied.Task = &nightwatch.Task{Image: noImage}
@@ -132,9 +133,12 @@ func (at *attempt) over() error {
 	}
 }
 
-// call makes one request, if this node may still act for the run. The request ends with that time, at the latest, or when
-// base does.
-func (at *attempt) call(base context.Context, request func(context.Context) error) error {
+// call makes one request, if this node may still act for the run when its turn comes, for which it waits until ctx ends.
+// The request ends with the time until which the node may act, at the latest, or when base does.
+func (at *attempt) call(ctx, base context.Context, request func(context.Context) error) error {
+	if err := at.cluster.pace.wait(ctx); err != nil {
+		return at.why(ctx)
+	}
 	deadline := at.Deadline()
 	now := time.Now() // after the deadline was asked for, which may take its time
 	if !now.Before(deadline) || errors.Is(at.over(), errInterrupted) {
@@ -143,9 +147,17 @@ func (at *attempt) call(base context.Context, request func(context.Context) erro
 	if limit := now.Add(at.runner.config.RequestTimeout); limit.Before(deadline) {
 		deadline = limit
 	}
-	ctx, cancel := context.WithDeadline(base, deadline)
+	base, cancel := context.WithDeadline(base, deadline)
 	defer cancel()
-	return request(ctx)
+	return request(base)
+}
+
+// why is the error of work that ended because ctx, which is at.ctx or at.work, did.
+func (at *attempt) why(ctx context.Context) error {
+	if err := at.over(); ctx == at.ctx && err != nil {
+		return err
+	}
+	return errInterrupted
 }
 
 // loudAfter is how many failures of a request are nothing to wake anybody for.
@@ -160,8 +172,8 @@ func (at *attempt) retry(ctx context.Context, what string, request func(context.
 // retryOn is retry whose requests end with base.
 func (at *attempt) retryOn(ctx, base context.Context, what string, request func(context.Context) error) error {
 	for pace := (backoff{}); ; {
-		err := at.call(base, request)
-		if err == nil || final(err) || errors.Is(err, errInterrupted) {
+		err := at.call(ctx, base, request)
+		if err == nil || final(err) || errors.Is(err, errInterrupted) || errors.Is(err, errStop) {
 			return err
 		}
 		if base.Err() != nil {
@@ -185,38 +197,58 @@ func (at *attempt) pause(ctx context.Context, d time.Duration, wake <-chan struc
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-		if err := at.over(); ctx == at.ctx && err != nil {
-			return err
-		}
-		return errInterrupted
+		return at.why(ctx)
 	case <-wake:
 	case <-timer.C:
 	}
 	return nil
 }
 
-// locate makes sure that this runner reaches the cluster that the record names, and puts it on record if none is there.
+// locate makes sure that this runner reaches the cluster that the record names, and puts the one that the run was given to
+// on record if none is there.
 func (at *attempt) locate(ctx context.Context) error {
-	var cluster string
+	if at.job.Cluster != "" {
+		return at.find(ctx)
+	}
+	var uid string
 	err := at.retry(ctx, "identify cluster", func(ctx context.Context) (err error) {
-		cluster, err = at.runner.clusterUID(ctx)
-		if final(err) { // nothing has been asked for yet that could be refused
-			return passing{err}
-		}
-		return err
+		uid, err = at.cluster.identify(ctx)
+		return unheeded(err) // nothing has been asked for yet that could be refused
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case at.job.Cluster == cluster:
-		return nil
-	case at.job.Cluster != "":
-		at.log.Error("the run's Job is in a cluster that this node does not reach", "cluster", at.job.Cluster, "reached", cluster)
-		return errInterrupted
 	}
 	// Without the cluster on record, a successor that reaches another one could create a second Job there. If we die
 	// here, nothing has been created, and the successor goes to this cluster or none.
-	return at.save(func(job *nightwatch.Job) { job.Cluster = cluster })
+	return at.save(func(job *nightwatch.Job) { job.Cluster = uid })
+}
+
+// find finds the cluster that the record names among those of this runner. Clusters that are not known yet are asked in
+// turn, so that one that does not answer does not stand before the others.
+func (at *attempt) find(ctx context.Context) error {
+	turn := 0
+	return at.retry(ctx, "identify clusters", func(ctx context.Context) error {
+		var unknown []*cluster
+		for _, c := range at.runner.clusters {
+			switch c.known() {
+			case at.job.Cluster:
+				at.cluster = c
+				return nil
+			case "":
+				unknown = append(unknown, c)
+			}
+		}
+		if len(unknown) == 0 {
+			at.log.Error("the run's Job is in a cluster that this node does not reach", "cluster", at.job.Cluster)
+			return errInterrupted
+		}
+		turn++
+		_, err := unknown[turn%len(unknown)].identify(ctx)
+		if err == nil {
+			err = errors.New("clusters are not identified yet")
+		}
+		return unheeded(err)
+	})
 }
 
 // save changes what the record says of the Job. An error means that the run is another's now: touch nothing.
@@ -239,9 +271,9 @@ func (at *attempt) save(change func(*nightwatch.Job)) error {
 func (at *attempt) get(ctx context.Context) (*batchv1.Job, error) {
 	var job *batchv1.Job
 	err := at.retry(ctx, "get Job", func(ctx context.Context) (err error) {
-		job, err = at.runner.client.BatchV1().Jobs(at.job.Namespace).Get(ctx, at.job.Name, metav1.GetOptions{})
+		job, err = at.cluster.client.BatchV1().Jobs(at.job.Namespace).Get(ctx, at.job.Name, metav1.GetOptions{})
 		if final(err) && !apierrors.IsNotFound(err) {
-			return passing{err} // permissions may come back, and a guess would be wrong for ever
+			return unheeded(err) // permissions may come back, and a guess would be wrong for ever
 		}
 		return err
 	})

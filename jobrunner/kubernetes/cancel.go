@@ -52,7 +52,7 @@ func (at *attempt) remove() (jobrunner.Outcome, error) {
 			}
 			// If we die after this, the record still has the uid: the next owner waits, as we do, until that is gone.
 			err := at.retry(at.work, "delete Job", func(ctx context.Context) error {
-				err := at.runner.client.BatchV1().Jobs(job.Namespace).Delete(ctx, job.Name, metav1.DeleteOptions{
+				err := at.cluster.client.BatchV1().Jobs(job.Namespace).Delete(ctx, job.Name, metav1.DeleteOptions{
 					PropagationPolicy: ptr.To(metav1.DeletePropagationForeground),
 					// Of the version that was seen: one that has ended since is to be reported as it ended.
 					Preconditions: &metav1.Preconditions{UID: &job.UID, ResourceVersion: &job.ResourceVersion},
@@ -142,7 +142,7 @@ func (at *attempt) patch(job *batchv1.Job, keepUntil time.Time) error {
 		return err
 	}
 	return at.retry(at.work, "suspend Job", func(ctx context.Context) error {
-		_, err := at.runner.client.BatchV1().Jobs(job.Namespace).Patch(ctx, job.Name, types.MergePatchType, body, metav1.PatchOptions{})
+		_, err := at.cluster.client.BatchV1().Jobs(job.Namespace).Patch(ctx, job.Name, types.MergePatchType, body, metav1.PatchOptions{})
 		return settled(err)
 	})
 }
@@ -153,10 +153,8 @@ func settled(err error) error {
 	switch {
 	case err == nil, apierrors.IsNotFound(err), apierrors.IsConflict(err):
 		return nil
-	case final(err):
-		return passing{err}
 	}
-	return err
+	return unheeded(err)
 }
 
 // atRest tells whether the Job controller has seen that the Job is suspended and has ended all of its pods. Zero pods
@@ -174,7 +172,7 @@ func atRest(job *batchv1.Job) bool {
 }
 
 func (at *attempt) subscribe() (wake <-chan struct{}, forget func()) {
-	return at.runner.jobs.subscribe(key(at.job))
+	return at.cluster.jobs.subscribe(key(at.job))
 }
 
 func key(job nightwatch.Job) types.NamespacedName {

@@ -1,15 +1,11 @@
 package kubernetes
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
 	"github.com/nightwatch-go/nightwatch"
@@ -18,15 +14,13 @@ import (
 
 // Config is what a Runner is made of.
 type Config struct {
-	// REST says how to reach the cluster. It is copied. Required.
-	REST *rest.Config
-	// ContextName is the cluster's name in the record of the node. Default "default".
-	ContextName string
-	// QPS and Burst bound the requests that this runner sends, in requests a second. Default 50 and 100. What the API
-	// server says by 429 and Retry-After is obeyed besides.
+	// Clusters are those that Jobs can be run on; the first takes what asks for none. At least one.
+	Clusters []Cluster
+	// QPS and Burst bound the requests to each cluster, in requests a second. Default 50 and 100. What the API server says
+	// by Retry-After is obeyed besides.
 	QPS   float32
 	Burst int
-	// RequestTimeout bounds one request other than a watch. Default 10s.
+	// RequestTimeout bounds one request other than a watch, from when its turn has come. Default 10s.
 	RequestTimeout time.Duration
 	// Relist is how often all Jobs are listed anew, whatever the watch says; the time varies by a fifth. Default 5m.
 	Relist time.Duration
@@ -39,9 +33,22 @@ type Config struct {
 	Logger hclog.Logger
 }
 
+// Cluster says how to reach one Kubernetes cluster.
+type Cluster struct {
+	// Name is what tasks and the record of the node call it; unique among the clusters. Default "default".
+	Name string
+	// REST is how to reach it. It is copied. Required.
+	REST *rest.Config
+	// Labels are what tasks select clusters by.
+	Labels map[string]string
+}
+
 func (c Config) withDefaults() Config {
-	if c.ContextName == "" {
-		c.ContextName = "default"
+	c.Clusters = append([]Cluster(nil), c.Clusters...)
+	for i := range c.Clusters {
+		if c.Clusters[i].Name == "" {
+			c.Clusters[i].Name = "default"
+		}
 	}
 	if c.QPS == 0 {
 		c.QPS = 50
@@ -63,11 +70,12 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// check is of a configuration with its defaults.
 func (c Config) check() error {
-	switch {
-	case c.REST == nil:
-		return errors.New("REST: missing")
-	case c.QPS < 0 || c.Burst < 0:
+	if len(c.Clusters) == 0 {
+		return errors.New("Clusters: want at least one")
+	}
+	if c.QPS < 0 || c.Burst < 0 {
 		return fmt.Errorf("QPS %v, Burst %d: want positive numbers", c.QPS, c.Burst)
 	}
 	for name, d := range map[string]time.Duration{
@@ -77,20 +85,30 @@ func (c Config) check() error {
 			return fmt.Errorf("%s %s: want a positive duration", name, d)
 		}
 	}
+	names := map[string]bool{}
+	for _, cluster := range c.Clusters {
+		if err := nightwatch.CheckClusterName(cluster.Name); err != nil {
+			return fmt.Errorf("name of a cluster: %w", err)
+		}
+		faults := nightwatch.CheckLabels("Labels", cluster.Labels)
+		switch {
+		case names[cluster.Name]:
+			return fmt.Errorf("cluster %s: is there twice", cluster.Name)
+		case cluster.REST == nil:
+			return fmt.Errorf("cluster %s: REST: missing", cluster.Name)
+		case len(faults) > 0:
+			return fmt.Errorf("cluster %s: %w", cluster.Name, faults[0])
+		}
+		names[cluster.Name] = true
+	}
 	return nil
 }
 
-// Runner runs attempts as Jobs of one Kubernetes cluster. It is safe for concurrent use.
+// Runner runs attempts as Jobs of Kubernetes clusters. It is safe for concurrent use.
 type Runner struct {
-	config Config
-	http   *http.Client
-	client kubernetes.Interface
-	log    hclog.Logger
-	jobs   *view
-
-	mu       sync.Mutex
-	cluster  string // uid of the kube-system namespace, once known
-	reachErr error  // why it is not known
+	config   Config
+	clusters []*cluster
+	metrics  *metrics
 }
 
 var (
@@ -99,44 +117,26 @@ var (
 	_ jobrunner.Service   = (*Runner)(nil)
 	_ jobrunner.Checker   = (*Runner)(nil)
 	_ jobrunner.Clusterer = (*Runner)(nil)
+	_ jobrunner.Chooser   = (*Runner)(nil)
 )
 
 // New makes a Runner. It does no I/O.
 func New(config Config) (*Runner, error) {
+	config = config.withDefaults()
 	if err := config.check(); err != nil {
 		return nil, fmt.Errorf("kubernetes runner: %w", err)
 	}
-	config = config.withDefaults()
-	r := &Runner{config: config, log: config.Logger, jobs: newView()}
-
-	c := rest.CopyConfig(config.REST)
-	c.QPS, c.Burst, c.RateLimiter = config.QPS, config.Burst, nil
-	c.Timeout = 0 // it would end watches; every other request has a context of its own
-	c.WarningHandler, c.WarningHandlerWithContext = nil, warnings{r.log}
-	if c.UserAgent == "" {
-		c.UserAgent = "nightwatch"
-	}
-	var err error
-	if r.http, err = rest.HTTPClientFor(c); err != nil {
-		return nil, fmt.Errorf("kubernetes runner: %w", err)
-	}
-	if c.ExecProvider != nil {
-		r.http = &http.Client{Transport: newWithPlugin(r.http.Transport)}
-	}
-	if r.client, err = kubernetes.NewForConfigAndClient(c, r.http); err != nil {
-		return nil, fmt.Errorf("kubernetes runner: %w", err)
+	r := &Runner{config: config}
+	r.metrics = newMetrics(r)
+	for _, one := range config.Clusters {
+		c, err := newCluster(one, &r.config, r.metrics)
+		if err != nil {
+			return nil, fmt.Errorf("kubernetes runner: cluster %s: %w", one.Name, err)
+		}
+		r.clusters = append(r.clusters, c)
 	}
 	return r, nil
 }
 
 // Name is nightwatch.RunnerKubernetes.
 func (r *Runner) Name() string { return nightwatch.RunnerKubernetes }
-
-// warnings logs what the API server warns of, such as a deprecated field.
-type warnings struct{ log hclog.Logger }
-
-func (w warnings) HandleWarningHeaderWithContext(_ context.Context, code int, _, text string) {
-	if code == 299 && text != "" {
-		w.log.Debug("API server warns", "text", text)
-	}
-}

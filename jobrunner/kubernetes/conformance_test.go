@@ -15,7 +15,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
 
 	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/internal/kubetest"
@@ -73,16 +72,16 @@ func TestConformance(t *testing.T) {
 	})
 	runnertest.Run(t, runnertest.Subject{
 		New: func(tb testing.TB) jobrunner.Runner {
-			config := Config{REST: rest.CopyConfig(cluster.Config), QPS: 1000, Burst: 1000, Sweep: time.Hour}
+			config := Config{Clusters: reach("test", cluster), QPS: 1000, Burst: 1000, Sweep: time.Hour}
 			counted(&config)
 			r, err := New(config)
 			if err != nil {
 				tb.Fatal(err)
 			}
-			if len(r.Clusters()) != 1 {
-				tb.Fatal("the cluster is out of reach")
+			if _, err := r.clusters[0].identify(tb.Context()); err != nil {
+				tb.Fatal(err)
 			}
-			tb.Cleanup(r.http.CloseIdleConnections)
+			tb.Cleanup(r.clusters[0].http.CloseIdleConnections)
 			return r
 		},
 		Task: func(_ testing.TB, kind runnertest.Kind) *nightwatch.Task {

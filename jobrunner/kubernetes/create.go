@@ -78,7 +78,7 @@ func (at *attempt) occupy(ctx context.Context, build func(namespace, name string
 // createOrGet creates the Job, or returns whatever has its name. Before a create is repeated it looks for what the one
 // before may have made.
 func (at *attempt) createOrGet(ctx context.Context, want *batchv1.Job) (job *batchv1.Job, created bool, err error) {
-	jobs := at.runner.client.BatchV1().Jobs(want.Namespace)
+	jobs := at.cluster.client.BatchV1().Jobs(want.Namespace)
 	began, repeated := time.Now(), false
 	// The node's stop does not cut off a create: its answer would be unknown, where a moment later it is on record.
 	err = at.retryOn(ctx, at.firm, "create Job", func(ctx context.Context) error {

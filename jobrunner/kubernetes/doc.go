@@ -25,6 +25,16 @@
 //
 // Local time is used for one thing: a create is not sent after Attempt.Deadline, and its context ends there.
 //
+// # Clusters
+//
+// A runner has one or more clusters, and a client, a watch and a sweep for each. The scheduler chooses one of those that
+// the node announces (run.cluster, by name); the claim puts its uid, that of the kube-system namespace, on record, and
+// from then on only the uid counts. A cluster that does not answer is not announced, so that other nodes get its runs;
+// what this node has of it already waits, and nothing else does.
+//
+// Requests to a cluster take turns by its QPS and burst; the wait for a turn does not use up a request's time. An answer
+// with Retry-After has all of them wait.
+//
 // # Ends that are asked for
 //
 // The first owner of an attempt deletes its Job in the foreground under the uid and the version that it saw unfinished,

@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -25,17 +26,21 @@ func TestCredentialPluginHangs(t *testing.T) {
 	if err := os.WriteFile(plugin, []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	r, err := New(Config{REST: &rest.Config{Host: server.URL, ExecProvider: &api.ExecConfig{
+	r, err := New(Config{RequestTimeout: 500 * time.Millisecond, Clusters: []Cluster{{REST: &rest.Config{Host: server.URL, ExecProvider: &api.ExecConfig{
 		Command: plugin, APIVersion: "client.authentication.k8s.io/v1", InteractiveMode: api.NeverExecInteractiveMode,
-	}}})
+	}}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if got := r.Clusters(); len(got) != 0 {
-			t.Errorf("clusters %v", got)
+		err := r.clusters[0].call(t.Context(), func(ctx context.Context) error {
+			_, err := r.clusters[0].identify(ctx)
+			return err
+		})
+		if err == nil || reached(r) != 0 {
+			t.Errorf("clusters %v, error %v", r.Clusters(), err)
 		}
 	}()
 	late := time.After(patience)
@@ -51,7 +56,7 @@ func TestCredentialPluginHangs(t *testing.T) {
 	select {
 	case <-done:
 	case <-late:
-		t.Error("Clusters waits for the plugin")
+		t.Error("a request waits for the plugin")
 	}
 	if err := os.Remove(called); err != nil {
 		t.Error(err)

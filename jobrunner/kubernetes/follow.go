@@ -24,7 +24,7 @@ func (at *attempt) follow(job *batchv1.Job) (jobrunner.Outcome, error) {
 	wake, forget := at.subscribe()
 	defer forget()
 	seen := func() *batchv1.Job {
-		if seen := at.runner.jobs.get(key(at.job)); seen != nil && seen.UID == job.UID {
+		if seen := at.cluster.jobs.get(key(at.job)); seen != nil && seen.UID == job.UID {
 			return seen
 		}
 		return nil

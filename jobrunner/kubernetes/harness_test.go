@@ -44,7 +44,7 @@ type place struct {
 type setting func(*Config)
 
 func through(wrap func(http.RoundTripper) http.RoundTripper) setting {
-	return func(c *Config) { c.REST.Wrap(wrap) }
+	return func(c *Config) { c.Clusters[0].REST.Wrap(wrap) }
 }
 
 var clusterIDs atomic.Int64
@@ -64,7 +64,7 @@ func newPlace(t *testing.T, settings ...setting) *place {
 // newRunner makes one that is served until the test ends.
 func (p *place) newRunner(settings ...setting) *Runner {
 	p.t.Helper()
-	config := Config{REST: rest.CopyConfig(kubetest.Shared(p.t).Config), ContextName: "test", QPS: 1000, Burst: 1000, Sweep: time.Hour}
+	config := Config{Clusters: reach("test", kubetest.Shared(p.t)), QPS: 1000, Burst: 1000, Sweep: time.Hour}
 	for _, set := range settings {
 		set(&config)
 	}
@@ -79,8 +79,33 @@ func (p *place) newRunner(settings ...setting) *Runner {
 		r.Serve(ctx, jobrunner.Env{ClusterID: p.clusterID, Node: "n1", Lookup: p.records.lookup, Gone: p.gone})
 	}()
 	p.t.Cleanup(func() { stop(); <-done })
-	p.eventually("the runner is ready", func(context.Context) error { return r.Check() })
+	p.eventually("the runner is ready", func(context.Context) error { return ready(r) })
 	return r
+}
+
+// reach is a cluster under a name.
+func reach(name string, cluster *kubetest.Cluster) []Cluster {
+	return []Cluster{{Name: name, REST: rest.CopyConfig(cluster.Config)}}
+}
+
+// ready is nil when all clusters of a runner are well.
+func ready(r *Runner) error {
+	for _, check := range r.Checks() {
+		if check.Err != nil {
+			return fmt.Errorf("%s: %w", check.Name, check.Err)
+		}
+	}
+	return nil
+}
+
+// reached is how many clusters of a runner are known.
+func reached(r *Runner) (n int) {
+	for _, c := range r.Clusters() {
+		if c.UID != "" {
+			n++
+		}
+	}
+	return n
 }
 
 // records are runs as etcd would keep them.
@@ -192,7 +217,7 @@ func (r *run) outcome() jobrunner.Outcome {
 		return out
 	case <-time.After(patience):
 		job, err := r.p.client.BatchV1().Jobs(r.p.namespace).Get(r.p.t.Context(), r.job().Name, metav1.GetOptions{})
-		r.p.t.Fatalf("%s has not ended; the view is %v; its Job (%v): %+v; pods: %+v", r.Record.Task, r.p.runner.Check(), err, job.Status, r.p.pods())
+		r.p.t.Fatalf("%s has not ended; the view is %v; its Job (%v): %+v; pods: %+v", r.Record.Task, ready(r.p.runner), err, job.Status, r.p.pods())
 		return jobrunner.Outcome{}
 	}
 }

@@ -26,7 +26,7 @@ func (r *Runner) Prepare(run *nightwatch.Run, clusterID string) {
 	if run.Job != nil && (run.Job.Name == name || run.Job.Name == nightwatch.JobName(clusterID, task, run, true)) {
 		return
 	}
-	run.Job = &nightwatch.Job{Cluster: r.knownCluster(), Namespace: namespace, Name: name}
+	run.Job = &nightwatch.Job{Cluster: r.cluster(&nightwatch.Run{Cluster: run.Cluster}).known(), Namespace: namespace, Name: name}
 }
 
 // newJob is the Job of an attempt, under the name on record.

@@ -16,10 +16,10 @@ const InClusterName = "in-cluster"
 
 // LoadConfig reads how to reach a cluster, and what it is called. A kubeconfig is a file, of which the context, or else
 // its current context, is taken. Without a kubeconfig a context is looked for where kubectl looks ($KUBECONFIG,
-// ~/.kube/config). With neither it is the cluster that this process is a pod of, never a kubeconfig that happens to lie
-// about.
+// ~/.kube/config). With neither, and for the context InClusterName, it is the cluster that this process is a pod of,
+// never a kubeconfig that happens to lie about.
 func LoadConfig(kubeconfig, context string) (*rest.Config, string, error) {
-	if kubeconfig == "" && context == "" {
+	if kubeconfig == "" && context == "" || context == InClusterName {
 		config, err := rest.InClusterConfig()
 		if errors.Is(err, rest.ErrNotInCluster) {
 			return nil, "", errors.New("load Kubernetes config: not inside a cluster; name a kubeconfig or a context")

@@ -57,11 +57,11 @@ func TestManyOwners(t *testing.T) {
 func TestRunWithoutWatch(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	unserved, err := New(Config{REST: rest.CopyConfig(kubetest.Shared(t).Config)})
+	unserved, err := New(Config{Clusters: reach("test", kubetest.Shared(t))})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(unserved.http.CloseIdleConnections)
+	t.Cleanup(unserved.clusters[0].http.CloseIdleConnections)
 	good := p.attempt("good", map[string]string{"run": "100ms"}).startOn(unserved)
 	gone := p.attempt("gone", forever).startOn(unserved)
 	gone.running()
@@ -148,7 +148,7 @@ func TestAPIServerAwayAtTheStart(t *testing.T) {
 	t.Parallel()
 	var here atomic.Bool
 	p := newPlace(t)
-	config := Config{REST: rest.CopyConfig(kubetest.Shared(t).Config), ContextName: "late"}
+	config := Config{Clusters: reach("late", kubetest.Shared(t))}
 	intercept(func(next http.RoundTripper, request *http.Request) (*http.Response, error) {
 		if !here.Load() {
 			return nil, errors.New("no route to host")
@@ -159,8 +159,8 @@ func TestAPIServerAwayAtTheStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := late.Clusters(); len(got) != 0 {
-		t.Errorf("clusters %v", got)
+	if reached(late) != 0 {
+		t.Errorf("clusters %v", late.Clusters())
 	}
 	r := p.attempt("hello", map[string]string{"run": "100ms"})
 	r.Record.Job.Cluster = ""
@@ -172,15 +172,15 @@ func TestAPIServerAwayAtTheStart(t *testing.T) {
 		late.Serve(ctx, jobrunner.Env{ClusterID: p.clusterID, Node: "n2"})
 	}()
 	p.eventually("it says what is wrong", func(context.Context) error {
-		if err := late.Check(); err == nil || !strings.Contains(err.Error(), "no route to host") {
+		if err := ready(late); err == nil || !strings.Contains(err.Error(), "no route to host") {
 			return fmt.Errorf("check: %w", err)
 		}
 		return nil
 	})
 	here.Store(true)
 	expect(t, r.outcome(), nightwatch.PhaseSucceeded, "")
-	p.eventually("it is well", func(context.Context) error { return late.Check() })
-	if late.Clusters()["late"] != p.runner.Clusters()["test"] {
+	p.eventually("it is well", func(context.Context) error { return ready(late) })
+	if reached(late) != 1 || late.Clusters()[0].UID != p.runner.Clusters()[0].UID {
 		t.Errorf("clusters %v and %v", late.Clusters(), p.runner.Clusters())
 	}
 	stop()
@@ -194,7 +194,7 @@ func TestAPIServerAwayAtTheStart(t *testing.T) {
 // Serving ends at once, also while nothing answers.
 func TestServeEndsWhileAPIServerIsAway(t *testing.T) {
 	t.Parallel()
-	config := Config{REST: &rest.Config{Host: "https://127.0.0.1:1"}}
+	config := Config{Clusters: []Cluster{{REST: &rest.Config{Host: "https://127.0.0.1:1"}}}}
 	intercept(func(_ http.RoundTripper, request *http.Request) (*http.Response, error) {
 		<-request.Context().Done()
 		return nil, request.Context().Err()

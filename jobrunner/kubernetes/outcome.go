@@ -23,8 +23,8 @@ const podTries = 4
 func (at *attempt) outcome(job *batchv1.Job, end *batchv1.JobCondition) (jobrunner.Outcome, error) {
 	var pods []corev1.Pod
 	for pace := (backoff{}); ; {
-		err := at.call(at.work, func(ctx context.Context) error {
-			list, err := at.runner.client.CoreV1().Pods(job.Namespace).List(ctx, metav1.ListOptions{
+		err := at.call(at.work, at.work, func(ctx context.Context) error {
+			list, err := at.cluster.client.CoreV1().Pods(job.Namespace).List(ctx, metav1.ListOptions{
 				LabelSelector: batchv1.ControllerUidLabel + "=" + string(job.UID),
 			})
 			if err == nil {
@@ -62,8 +62,8 @@ func (at *attempt) deleted(job *batchv1.Job, end *batchv1.JobCondition, pods []c
 		return false
 	}
 	going := false
-	err := at.call(at.work, func(ctx context.Context) error {
-		namespace, err := at.runner.client.CoreV1().Namespaces().Get(ctx, job.Namespace, metav1.GetOptions{})
+	err := at.call(at.work, at.work, func(ctx context.Context) error {
+		namespace, err := at.cluster.client.CoreV1().Namespaces().Get(ctx, job.Namespace, metav1.GetOptions{})
 		going = apierrors.IsNotFound(err) || err == nil && namespace.DeletionTimestamp != nil
 		return err
 	})

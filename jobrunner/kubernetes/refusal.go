@@ -16,6 +16,14 @@ type passing struct{ error }
 
 func (e passing) Unwrap() error { return e.error }
 
+// unheeded is err with which a request is repeated though it was refused for good.
+func unheeded(err error) error {
+	if final(err) {
+		return passing{err}
+	}
+	return err
+}
+
 // final tells whether the API server has refused a request in a way that no repetition cures. AlreadyExists is such an
 // answer, Conflict is not.
 func final(err error) bool {

@@ -33,7 +33,7 @@ func TestSucceeds(t *testing.T) {
 	if on.UID != string(job.UID) || on.UID == "" || on.Name != "hello" || on.Namespace != p.namespace {
 		t.Errorf("record says %+v, the Job is %s", on, job.UID)
 	}
-	if want := p.runner.Clusters()["test"]; on.Cluster != want || want == "" {
+	if want := p.runner.Clusters()[0].UID; on.Cluster != want || want == "" {
 		t.Errorf("cluster %q on record, want %q", on.Cluster, want)
 	}
 }
@@ -373,7 +373,7 @@ func TestAPIServerRestarts(t *testing.T) {
 	expect(t, runs[0].outcome(), nightwatch.PhaseSucceeded, "")
 	expect(t, runs[1].outcome(), nightwatch.PhaseFailed, nightwatch.ReasonExitCode)
 	expect(t, runs[2].outcome(), nightwatch.PhaseSucceeded, "")
-	p.eventually("the watch is well again", func(context.Context) error { return p.runner.Check() })
+	p.eventually("the watch is well again", func(context.Context) error { return ready(p.runner) })
 	if got := len(p.jobs()); got != 3 {
 		t.Errorf("%d Jobs", got)
 	}

@@ -11,33 +11,58 @@ import (
 	"github.com/nightwatch-go/nightwatch/jobrunner"
 )
 
-// Serve identifies the cluster, watches the Jobs of this nightwatch cluster and sweeps those that are left over, until
-// ctx ends. It goes on through any outage of the API server. Runs are done without it too, but slower to notice things.
+// Serve identifies the clusters, watches the Jobs of this nightwatch cluster in them and sweeps those that are left over,
+// until ctx ends. It goes on through any outage of an API server. Runs are done without it too, but slower to notice
+// things.
 func (r *Runner) Serve(ctx context.Context, env jobrunner.Env) {
-	log := env.Logger
-	if log == nil {
-		log = r.log
-	}
 	ctx = silent(ctx)
-	selector := labels.SelectorFromSet(labels.Set{LabelClusterID: env.ClusterID}).String()
+	var wg sync.WaitGroup
+	var sweepers []*sweeper
+	for _, c := range r.clusters {
+		s := newSweeper(c, env)
+		sweepers = append(sweepers, s)
+		wg.Go(func() { c.serve(ctx, env.ClusterID, s) })
+	}
+	for gone := env.Gone; gone != nil; {
+		select {
+		case <-ctx.Done():
+			gone = nil
+		case run, ok := <-gone:
+			if !ok {
+				gone = nil
+				continue
+			}
+			for _, s := range sweepers {
+				s.tell(run)
+			}
+		}
+	}
+	wg.Wait()
+}
+
+func (c *cluster) serve(ctx context.Context, clusterID string, sweep *sweeper) {
+	selector := labels.SelectorFromSet(labels.Set{LabelClusterID: clusterID}).String()
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for pace := (backoff{}); ctx.Err() == nil; {
-			_, err := r.clusterUID(ctx)
+			err := c.call(ctx, func(ctx context.Context) error {
+				_, err := c.identify(ctx)
+				return err
+			})
 			if err == nil {
 				return
 			}
 			if delay := pace.after(err); pace.tries == loudAfter {
-				log.Warn("Kubernetes cluster is out of reach", "error", err)
+				c.log.Warn("Kubernetes cluster is out of reach", "error", err)
 			} else {
 				sleep(ctx, delay)
 			}
 		}
 	})
-	wg.Go(func() { (&watcher{runner: r, selector: selector, log: log}).run(ctx) })
-	wg.Go(func() { newSweeper(r, env, log).run(ctx) })
+	wg.Go(func() { (&watcher{cluster: c, selector: selector}).run(ctx) })
+	wg.Go(func() { sweep.run(ctx) })
 	wg.Wait()
-	r.http.CloseIdleConnections()
+	c.http.CloseIdleConnections()
 }
 
 // silent keeps client-go from logging to standard error: what goes wrong comes back as an error, and is logged here.

@@ -20,10 +20,11 @@ import (
 // Jobs on a timer for what was missed: each Job soon after it was first seen, then ever more seldom while its record is
 // there, so that the reads stay few however many Jobs there are.
 type sweeper struct {
-	runner *Runner
-	env    jobrunner.Env
-	log    hclog.Logger
-	checks map[types.UID]*check
+	cluster *cluster
+	env     jobrunner.Env
+	log     hclog.Logger
+	gone    chan jobrunner.RunName
+	checks  map[types.UID]*check
 }
 
 // check is when a Job's record is read next, and the time between the last read and that one.
@@ -35,48 +36,51 @@ type check struct {
 // checkLast is the longest time between two reads of a Job's record.
 const checkLast = time.Hour
 
-func newSweeper(r *Runner, env jobrunner.Env, log hclog.Logger) *sweeper {
-	return &sweeper{runner: r, env: env, log: log, checks: map[types.UID]*check{}}
+func newSweeper(c *cluster, env jobrunner.Env) *sweeper {
+	return &sweeper{cluster: c, env: env, log: c.log, gone: make(chan jobrunner.RunName, 64), checks: map[types.UID]*check{}}
+}
+
+// tell passes on that a run's record was deleted. Should too many come at once, the timer finds the rest.
+func (s *sweeper) tell(run jobrunner.RunName) {
+	select {
+	case s.gone <- run:
+	default:
+	}
 }
 
 func (s *sweeper) run(ctx context.Context) {
 	if s.env.Lookup == nil {
 		return
 	}
-	gone := s.env.Gone
-	timer := time.NewTimer(jittered(s.runner.config.Sweep))
+	timer := time.NewTimer(jittered(s.cluster.config.Sweep))
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case run, ok := <-gone:
-			if !ok {
-				gone = nil
-				continue
-			}
-			for _, job := range s.runner.jobs.of(run) {
+		case run := <-s.gone:
+			for _, job := range s.cluster.jobs.of(run) {
 				// Its node does it now; should that node be gone, or not manage, whoever's timer comes first.
 				if job.Annotations[AnnotationNode] != s.env.Node || !s.sweep(ctx, job) {
-					s.checks[job.UID] = &check{gap: s.runner.config.Sweep}
+					s.checks[job.UID] = &check{gap: s.cluster.config.Sweep}
 				}
 			}
 		case <-timer.C:
 			s.pass(ctx, time.Now())
-			timer.Reset(jittered(s.runner.config.Sweep))
+			timer.Reset(jittered(s.cluster.config.Sweep))
 		}
 	}
 }
 
 // pass looks at all Jobs whose time has come.
 func (s *sweeper) pass(ctx context.Context, now time.Time) {
-	jobs := s.runner.jobs.all()
+	jobs := s.cluster.jobs.all()
 	there := make(map[types.UID]bool, len(jobs))
 	for _, job := range jobs {
 		there[job.UID] = true
 		c := s.checks[job.UID]
 		if c == nil {
-			c = &check{due: now, gap: s.runner.config.Sweep}
+			c = &check{due: now, gap: s.cluster.config.Sweep}
 			s.checks[job.UID] = c
 		}
 		if now.Before(c.due) || ctx.Err() != nil {
@@ -104,7 +108,7 @@ func (s *sweeper) sweep(ctx context.Context, job *batchv1.Job) bool {
 	}
 	// The Job was seen before this read begins. Its record was made before it and is never made again, so that no record
 	// now means no record ever.
-	ctx, cancel := context.WithTimeout(ctx, s.runner.config.RequestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.cluster.config.RequestTimeout)
 	defer cancel()
 	run, err := s.env.Lookup(ctx, id.task, id.run)
 	if errors.Is(err, nightwatch.ErrNotFound) {
@@ -130,7 +134,7 @@ func (s *sweeper) sweep(ctx context.Context, job *batchv1.Job) bool {
 		// record was read. Then it stays as long as the record does.
 		options.Preconditions.ResourceVersion = ptr.To(job.ResourceVersion)
 	}
-	err = s.runner.client.BatchV1().Jobs(job.Namespace).Delete(ctx, job.Name, options)
+	err = s.cluster.client.BatchV1().Jobs(job.Namespace).Delete(ctx, job.Name, options)
 	switch {
 	case err == nil:
 		s.log.Info("Job removed", "job", job.Namespace+"/"+job.Name, "task", id.task, "run", id.run, "why", why)

@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,7 +22,7 @@ func (p *place) waitSeen(names ...string) {
 	p.t.Helper()
 	for _, name := range names {
 		p.eventually("Job "+name+" is in the view", func(context.Context) error {
-			if p.runner.jobs.get(key(nightwatch.Job{Namespace: p.namespace, Name: name})) == nil {
+			if p.runner.clusters[0].jobs.get(key(nightwatch.Job{Namespace: p.namespace, Name: name})) == nil {
 				return fmt.Errorf("it is not")
 			}
 			return nil
@@ -103,7 +102,7 @@ func TestSweepOfStaleView(t *testing.T) {
 		[]byte(`{"metadata":{"annotations":{"changed":"since"}}}`), metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	s := newSweeper(p.runner, jobrunner.Env{ClusterID: p.clusterID, Node: "n1", Lookup: p.records.lookup}, hclog.NewNullLogger())
+	s := newSweeper(p.runner.clusters[0], jobrunner.Env{ClusterID: p.clusterID, Node: "n1", Lookup: p.records.lookup})
 	if s.sweep(t.Context(), seen) {
 		t.Error("taken for settled")
 	}

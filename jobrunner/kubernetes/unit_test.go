@@ -24,17 +24,21 @@ import (
 
 func TestNewChecksItsConfig(t *testing.T) {
 	for name, config := range map[string]Config{
-		"no REST":      {},
-		"QPS":          {REST: &rest.Config{}, QPS: -1},
-		"Sweep":        {REST: &rest.Config{}, Sweep: -time.Second},
-		"a bad server": {REST: &rest.Config{Host: "http://[::1"}},
+		"no cluster":   {},
+		"no REST":      {Clusters: []Cluster{{Name: "a"}}},
+		"a bad name":   {Clusters: []Cluster{{Name: "a,b", REST: &rest.Config{}}}},
+		"a bad label":  {Clusters: []Cluster{{Labels: map[string]string{"a b": ""}, REST: &rest.Config{}}}},
+		"the same":     {Clusters: []Cluster{{REST: &rest.Config{}}, {Name: "default", REST: &rest.Config{}}}},
+		"QPS":          {Clusters: []Cluster{{REST: &rest.Config{}}}, QPS: -1},
+		"Sweep":        {Clusters: []Cluster{{REST: &rest.Config{}}}, Sweep: -time.Second},
+		"a bad server": {Clusters: []Cluster{{REST: &rest.Config{Host: "http://[::1"}}}},
 	} {
 		if _, err := New(config); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
 	given := &rest.Config{Host: "https://127.0.0.1:1", Timeout: time.Second}
-	r, err := New(Config{REST: given})
+	r, err := New(Config{Clusters: []Cluster{{REST: given}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,23 +48,23 @@ func TestNewChecksItsConfig(t *testing.T) {
 	if r.config.QPS != 50 || r.config.Burst != 100 {
 		t.Errorf("QPS %v, burst %v", r.config.QPS, r.config.Burst)
 	}
-	if err := r.Check(); err == nil {
+	if err := ready(r); err == nil {
 		t.Error("ready before it is served")
 	}
-	if got := r.Clusters(); len(got) != 0 {
-		t.Errorf("clusters %v though there is none", got)
+	if _, err := r.clusters[0].identify(t.Context()); err == nil || reached(r) != 0 {
+		t.Errorf("clusters %v though there is none", r.Clusters())
 	}
-	if err := r.Check(); err == nil || !strings.Contains(err.Error(), "identify cluster default") {
+	if err := ready(r); err == nil || !strings.Contains(err.Error(), "identify cluster default") {
 		t.Errorf("check: %v", err)
 	}
 }
 
 func TestPrepare(t *testing.T) {
-	r, err := New(Config{REST: &rest.Config{}})
+	r, err := New(Config{Clusters: []Cluster{{REST: &rest.Config{}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.cluster = "k1"
+	r.clusters[0].uid = "k1"
 	run := nightwatch.Run{ID: "rev-7", Task: "default/hello", TaskUID: 7, Attempt: 1}
 	r.Prepare(&run, "c")
 	if *run.Job != (nightwatch.Job{Cluster: "k1", Namespace: "default", Name: "hello"}) {

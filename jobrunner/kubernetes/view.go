@@ -157,6 +157,20 @@ func (v *view) fail(err error) {
 	v.err = err
 }
 
+// answers tells whether the API server has said anything lately, a refusal included.
+func (v *view) answers(now time.Time) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.err == nil || final(v.err) || now.Sub(v.heard) <= errorGrace
+}
+
+// len is how many Jobs there are.
+func (v *view) len() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return len(v.jobs)
+}
+
 const (
 	// silence is how long a watch may say nothing. The API server sends a bookmark about once a minute.
 	silence = 150 * time.Second

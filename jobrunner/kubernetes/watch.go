@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
 	batchv1 "k8s.io/api/batch/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,9 +18,8 @@ import (
 // on a timer, what the API server last said is on record, and it ends at once when it is told to, also while the API
 // server is away.
 type watcher struct {
-	runner   *Runner
+	cluster  *cluster
 	selector string
-	log      hclog.Logger
 }
 
 // pageSize is how many Jobs are asked for at once.
@@ -40,12 +38,12 @@ func (w *watcher) run(ctx context.Context) {
 		if err == nil {
 			continue
 		}
-		w.runner.jobs.fail(err)
+		w.cluster.jobs.fail(err)
 		delay := pace.after(err)
 		if pace.tries == loudAfter {
-			w.log.Warn("Jobs are not watched", "error", err)
+			w.cluster.log.Warn("Jobs are not watched", "error", err)
 		} else {
-			w.log.Debug("watch of Jobs ended", "error", err)
+			w.cluster.log.Debug("watch of Jobs ended", "error", err)
 		}
 		sleep(ctx, delay)
 	}
@@ -53,7 +51,7 @@ func (w *watcher) run(ctx context.Context) {
 
 // round lists once and then watches. It returns nil when it is time to list anew.
 func (w *watcher) round(ctx context.Context) error {
-	relist := time.NewTimer(jittered(w.runner.config.Relist))
+	relist := time.NewTimer(jittered(w.cluster.config.Relist))
 	defer relist.Stop()
 	revision, err := w.list(ctx)
 	if err != nil {
@@ -73,8 +71,8 @@ func (w *watcher) round(ctx context.Context) error {
 		}
 		// The connection ended, or was not made: go on from the same revision.
 		if err != nil {
-			w.runner.jobs.fail(err)
-			w.log.Debug("watch of Jobs interrupted", "error", err)
+			w.cluster.jobs.fail(err)
+			w.cluster.log.Debug("watch of Jobs interrupted", "error", err)
 		}
 		select {
 		case <-relist.C:
@@ -99,18 +97,20 @@ func (w *watcher) list(ctx context.Context) (revision string, err error) {
 			jobs[types.NamespacedName{Namespace: job.Namespace, Name: job.Name}] = strip(job)
 		}
 		if next = list.Continue; next == "" {
-			w.runner.jobs.replace(jobs, time.Now())
+			w.cluster.jobs.replace(jobs, time.Now())
 			return list.ResourceVersion, nil
 		}
 	}
 }
 
-func (w *watcher) page(ctx context.Context, next string) (*batchv1.JobList, error) {
-	ctx, cancel := context.WithTimeout(ctx, w.runner.config.RequestTimeout)
-	defer cancel()
-	return w.runner.client.BatchV1().Jobs(metav1.NamespaceAll).List(ctx, metav1.ListOptions{
-		LabelSelector: w.selector, Limit: pageSize, Continue: next,
+func (w *watcher) page(ctx context.Context, next string) (list *batchv1.JobList, err error) {
+	err = w.cluster.call(ctx, func(ctx context.Context) (err error) {
+		list, err = w.cluster.client.BatchV1().Jobs(metav1.NamespaceAll).List(ctx, metav1.ListOptions{
+			LabelSelector: w.selector, Limit: pageSize, Continue: next,
+		})
+		return err
 	})
+	return list, err
 }
 
 var errSilent = fmt.Errorf("nothing heard for %s", silence)
@@ -124,7 +124,7 @@ func (w *watcher) watch(ctx context.Context, revision *string, relist <-chan tim
 		return false, err
 	}
 	defer stream.Stop()
-	w.runner.jobs.hear(time.Now())
+	w.cluster.jobs.hear(time.Now())
 	quiet := time.NewTimer(silence)
 	defer quiet.Stop()
 	for {
@@ -148,12 +148,12 @@ func (w *watcher) watch(ctx context.Context, revision *string, relist <-chan tim
 			}
 			switch event.Type {
 			case watch.Added, watch.Modified:
-				w.runner.jobs.put(strip(job))
+				w.cluster.jobs.put(strip(job))
 			case watch.Deleted:
-				w.runner.jobs.remove(types.NamespacedName{Namespace: job.Namespace, Name: job.Name})
+				w.cluster.jobs.remove(types.NamespacedName{Namespace: job.Namespace, Name: job.Name})
 			}
 			*revision = job.ResourceVersion
-			w.runner.jobs.hear(time.Now())
+			w.cluster.jobs.hear(time.Now())
 			quiet.Reset(silence)
 		}
 	}
@@ -161,10 +161,13 @@ func (w *watcher) watch(ctx context.Context, revision *string, relist <-chan tim
 
 // open starts a watch; that the API server takes its time to accept it must not hold up the end of ctx or the next list.
 func (w *watcher) open(ctx context.Context, revision string) (watch.Interface, error) {
-	seconds := int64((w.runner.config.Relist + silence) / time.Second)
+	if err := w.cluster.pace.wait(ctx); err != nil {
+		return nil, err
+	}
+	seconds := int64((w.cluster.config.Relist + silence) / time.Second)
 	ctx, cancel := context.WithCancelCause(ctx)
-	timer := time.AfterFunc(w.runner.config.RequestTimeout, func() { cancel(context.DeadlineExceeded) })
-	stream, err := w.runner.client.BatchV1().Jobs(metav1.NamespaceAll).Watch(ctx, metav1.ListOptions{
+	timer := time.AfterFunc(w.cluster.config.RequestTimeout, func() { cancel(context.DeadlineExceeded) })
+	stream, err := w.cluster.client.BatchV1().Jobs(metav1.NamespaceAll).Watch(ctx, metav1.ListOptions{
 		LabelSelector: w.selector, ResourceVersion: revision, AllowWatchBookmarks: true, TimeoutSeconds: &seconds,
 	})
 	if err != nil {

@@ -78,7 +78,7 @@ func TestCompactedWatch(t *testing.T) {
 		if watched.Load() < 3 {
 			return fmt.Errorf("%d watches", watched.Load())
 		}
-		return p.runner.Check()
+		return ready(p.runner)
 	})
 }
 

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/internal/kubetest"
@@ -135,6 +138,47 @@ func modRevision(t testing.TB, out string) int64 {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return answer.Kvs[0].ModRevision
+}
+
+// A node has two clusters, of which one does not answer: it starts all the same, and what asks for that one waits.
+func TestClusterThatIsAway(t *testing.T) {
+	cluster, client := kube(t)
+	config, err := clientcmd.LoadFromFile(cluster.Kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Clusters["away"] = &clientcmdapi.Cluster{Server: "https://127.0.0.1:1"}
+	config.Contexts["away"] = &clientcmdapi.Context{Cluster: "away", AuthInfo: config.Contexts[kubetest.ContextName].AuthInfo}
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := clientcmd.WriteToFile(*config, file); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t)
+	namespace := cluster.Namespace(t)
+	node := w.spawn("n1", "--runners", "kubernetes", "--kubeconfig", file, "--kube-context", "away,tier=lead",
+		"--kube-context", "main="+kubetest.ContextName+",tier=gold")
+	w.put(namespace+"/lost", `{"image":"alpine"}`)
+	w.put(namespace+"/named", `{"kubernetes":{"image":"alpine","cluster":"main"}}`)
+	w.put(namespace+"/chosen", `{"kubernetes":{"image":"alpine","clusterSelector":"tier in (gold,silver)"}}`)
+	for _, name := range []string{"named", "chosen"} {
+		s := w.wait(namespace+"/"+name, time.Minute, phase(nightwatch.PhaseSucceeded))
+		if r := s.LastRun; r.Cluster != "main" || r.Job == nil || r.Job.Cluster == "" {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+	s := w.wait(namespace+"/lost", time.Minute, func(s *nightwatch.Status) bool { return s != nil && s.LastRun != nil && s.LastRun.Reason != "" })
+	if r := s.LastRun; r.Phase != nightwatch.PhasePending || r.Reason != nightwatch.ReasonNoFittingNode || !strings.Contains(r.Message, "default Kubernetes cluster") {
+		t.Errorf("%+v", r)
+	}
+	if jobs := jobsOf(t, client, namespace); len(jobs) != 2 {
+		t.Errorf("%d Jobs", len(jobs))
+	}
+	if _, body, err := get(node.address, "/readyz"); err != nil || !strings.Contains(body, "[-]kubernetes/away") || !strings.Contains(body, "[+]kubernetes/main") {
+		t.Errorf("readyz: %v\n%s", err, body)
+	}
+	if _, body, err := get(node.address, "/metrics"); err != nil || !strings.Contains(body, `nightwatch_kubernetes_requests_total{cluster="main",code="201",verb="create"} 2`) {
+		t.Errorf("metrics: %v\n%s", err, body)
+	}
 }
 
 func TestMissingNamespaceFailsOnce(t *testing.T) {
