@@ -29,6 +29,8 @@
 //	               Job is read again by whoever adopts it.
 //	finish       → terminal for good.
 //
+// The tests in test/robustness kill nodes at each of these points, which gofail comments mark in the code.
+//
 // # The mutex
 //
 // It covers dispatch, never the run. Within this process, where the mutex would be re-entrant, dispatches of one task

@@ -89,6 +89,7 @@ func (j *job) do() {
 		return
 	}
 	j.leave = leave
+	// gofail: var beforeClaim struct{}
 	accepted, err := j.claim()
 	var refused refusal
 	switch {
@@ -340,12 +341,14 @@ func (j *job) attempt(accepted *nightwatch.Accepted) {
 	j.log.Debug("start", "runner", record.Runner, "fence", record.Fence)
 	j.w.cfg.Metrics.started(record.Runner)
 	a := j.describe(&record, accepted)
+	// gofail: var afterClaim struct{}
 	ctx, release := untilRunTimeout(j.ctx, &record, a.Task)
 	defer release()
 	written := newOutput(j.w.openLog(LogOf(&record, record.Attempt)))
 	a.Log = written
 	j.feedback = Listen(j.w.cfg.Life, a)
 	outcome := j.runner.Run(ctx, a)
+	// gofail: var afterEffect struct{}
 	j.feedback.Close()
 	written.log.Close()
 	if outcome.Output == "" {

@@ -16,6 +16,7 @@ import (
 // record: for a Job, its uid.
 func (j *job) save(ctx context.Context, change func(*nightwatch.Run)) error {
 	err := j.write(ctx, change, false)
+	// gofail: var afterSave struct{}
 	switch {
 	case err == nil:
 	case ctx.Err() != nil && !errors.Is(err, errNotOurs):
@@ -56,6 +57,7 @@ func (j *job) finish(outcome Outcome) {
 		r.ExitCode, r.EndTime, r.Output = outcome.ExitCode, ended, lastOutput(outcome)
 		r.Usage = outcome.Usage
 	}, true)
+	// gofail: var afterFinish struct{}
 	j.report(err, "end", "phase", outcome.Phase, "reason", outcome.Reason)
 }
 
@@ -180,6 +182,8 @@ func (j *job) write(ctx context.Context, change func(*nightwatch.Run), off bool)
 		}
 		frees := locked != 0 && (off || j.dispatched(&record))
 		if frees {
+			// gofail: var beforeSave struct{}
+
 			// Deleted by its CreateRevision, so that an ambiguous answer never costs somebody a newer lock. Our key
 			// is bound to our lease: once that is gone so is the key, and the comparison has to go with it.
 			if j.w.cfg.Life.Err() == nil {

@@ -296,6 +296,7 @@ func (s *Scheduler) settle(r result) {
 	t.heldUntil = max(t.heldUntil, r.revision)
 	switch {
 	case r.err == nil:
+		// gofail: var schedulerAfterCommit struct{}
 		s.log.Debug("decided", "task", r.task, "revision", r.revision)
 	case errors.Is(r.err, nightwatch.ErrRefused):
 		s.log.Debug("decided on old news", "task", r.task, "revision", r.revision)
@@ -410,6 +411,7 @@ func (s *Scheduler) look(ctx context.Context, w *world, t *taskView) {
 	s.metrics.observe(w.now, p)
 	t.busy = true
 	p.txn.If(s.lease.term.Guard())
+	// gofail: var schedulerBeforeCommit struct{}
 	s.commit(ctx, &p.txn, result{task: t.name, sessions: p.sessions})
 }
 

@@ -56,6 +56,10 @@ var rules = []rule{
 	// For tests.
 	{from: "internal/*", to: []string{"internal/toolmod"}},
 	{from: "test/*", main: true, to: []string{"internal/etcdctl", "internal/etcdtest", "internal/kubetest"}},
+	// The checker knows the public keys and values by itself.
+	{from: "test/robustness/checker", to: []string{"schedule"}, only: []string{}},
+	{from: "test/robustness/cluster", to: []string{".", "election", "store", "internal/etcdtest", "internal/failpoint", "test/robustness/checker"}},
+	{from: "test/robustness/platform", main: true, to: []string{"jobrunner", "jobrunner/handler", "node", "test/robustness/checker"}},
 }
 
 // fence keeps a dependency that is dear out of programs that do not want it.
@@ -70,27 +74,27 @@ type fence struct {
 var fences = []fence{
 	{
 		around: "k8s.io/client-go",
-		inside: []string{"jobrunner/kubernetes", "cmd/*", "internal/kubetest", "test/*"},
+		inside: []string{"jobrunner/kubernetes", "cmd/*", "internal/kubetest", "test/*", "test/*/*"},
 		why:    "who runs no Jobs does not pay for Kubernetes' client",
 	},
 	{
 		around: "k8s.io/api",
-		inside: []string{"jobrunner/kubernetes", "cmd/*", "internal/kubetest", "test/*"},
+		inside: []string{"jobrunner/kubernetes", "cmd/*", "internal/kubetest", "test/*", "test/*/*"},
 		why:    "who runs no Jobs does not pay for Kubernetes' types",
 	},
 	{
 		around: "go.etcd.io/etcd/server/v3",
-		inside: []string{"cmd/*", "internal/etcdtest", "test/*"},
+		inside: []string{"cmd/*", "internal/etcdtest", "test/*", "test/*/*"},
 		why:    "an embedder has an etcd and needs none in its binary",
 	},
 	{
 		around: module + "/internal/etcdtest",
-		inside: []string{"internal/etcdtest", "test/*"},
+		inside: []string{"internal/etcdtest", "test/*", "test/*/*"},
 		why:    "it is for tests",
 	},
 	{
 		around: module + "/internal/kubetest",
-		inside: []string{"internal/kubetest", "test/*"},
+		inside: []string{"internal/kubetest", "test/*", "test/*/*"},
 		why:    "it is for tests",
 	},
 	{

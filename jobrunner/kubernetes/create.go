@@ -37,6 +37,8 @@ func (at *attempt) start() (*batchv1.Job, error) {
 	}
 	// If we die here, the Job runs and the record has its name without its uid: the next owner creates the same name,
 	// is told AlreadyExists, knows the Job by its labels and annotations and goes on from here.
+
+	// gofail: var kubernetesAfterCreate struct{}
 	return job, at.record(job)
 }
 
@@ -90,6 +92,7 @@ func (at *attempt) createOrGet(ctx context.Context, want *batchv1.Job) (job *bat
 			}
 		}
 		repeated = true
+		// gofail: var kubernetesBeforeCreate struct{}
 		made, err := jobs.Create(ctx, want, metav1.CreateOptions{})
 		if err == nil {
 			job, created = made, true

@@ -1,0 +1,128 @@
+package checker
+
+import "time"
+
+// What must hold of what the tasks wrote themselves, and of Jobs.
+
+func noStray(x *index, broken func(about, detail string, args ...any)) {
+	for _, e := range x.strays {
+		broken(e.Task+"/"+e.Run, "attempt %d, fence %d: %s at %s, without a record", e.Attempt, e.Fence, e.Event, e.At())
+	}
+	for _, j := range x.strayJobs {
+		broken(j.Task+"/"+j.Run, "Job %s/%s, uid %s, without a record", j.Namespace, j.Name, j.UID)
+	}
+}
+
+func singleDispatch(x *index, broken func(about, detail string, args ...any)) {
+	for _, r := range x.runs {
+		started := map[int]Effect{}
+		for _, e := range r.starts() {
+			if before, twice := started[e.Attempt]; twice {
+				broken(r.key, "attempt %d started at %s (fence %d) and at %s (fence %d)", e.Attempt, before.At(), before.Fence, e.At(), e.Fence)
+			}
+			started[e.Attempt] = e
+		}
+		made := map[int]*job{}
+		for _, j := range r.jobs {
+			if j.Suspended {
+				continue // it does nothing
+			}
+			if before := made[j.Attempt]; before != nil {
+				broken(r.key, "attempt %d has Job %s, uid %s, and Job %s, uid %s", j.Attempt, before.Name, before.UID, j.Name, j.UID)
+			}
+			made[j.Attempt] = j
+		}
+	}
+}
+
+// oneAtATime compares what the effects of one attempt wrote last with when the next began.
+func oneAtATime(x *index, broken func(about, detail string, args ...any)) {
+	for _, r := range x.runs {
+		newest := Effect{}
+		for _, e := range r.effects { // in order of time
+			switch {
+			case e.Attempt > newest.Attempt:
+				newest = e
+			case e.Attempt < newest.Attempt:
+				broken(r.key, "attempt %d: %s at %s, after attempt %d began at %s", e.Attempt, e.Event, e.At(), newest.Attempt, newest.At())
+			}
+		}
+	}
+}
+
+func fenceOrder(x *index, broken func(about, detail string, args ...any)) {
+	for _, r := range x.runs {
+		var before Effect
+		for _, e := range r.starts() {
+			if before.Attempt > 0 && e.Attempt != before.Attempt && (e.Attempt > before.Attempt) != (e.Fence > before.Fence) {
+				broken(r.key, "attempt %d has fence %d, attempt %d has %d", before.Attempt, before.Fence, e.Attempt, e.Fence)
+			}
+			before = e
+		}
+	}
+}
+
+// runners whose effects write down themselves what they do.
+func writes(runner string) bool {
+	return runner == "process" || runner == "http" || runner == "handler"
+}
+
+// agreement compares how records ended with what was seen of their effects. A history without any effects, or Jobs, says
+// nothing about them.
+func agreement(x *index, broken func(about, detail string, args ...any)) {
+	for _, r := range x.runs {
+		end := r.last()
+		switch {
+		case end.Shards != nil:
+		case writes(end.Runner) && len(x.Effects) > 0:
+			r.agreesWithEffects(end, broken)
+		case end.Runner == "kubernetes" && len(x.Jobs) > 0:
+			r.agreesWithJobs(end, broken)
+		}
+	}
+}
+
+func (r *run) agreesWithEffects(end version, broken func(about, detail string, args ...any)) {
+	done := false
+	for _, e := range r.effects {
+		done = done || e.Event == EffectEnd && e.Attempt == end.Attempt
+		if e.Attempt > end.Attempt {
+			broken(r.key, "attempt %d: %s at %s, but the record ends with attempt %d", e.Attempt, e.Event, e.At(), end.Attempt)
+		}
+		if !end.EndTime.IsZero() && e.At().After(end.EndTime.Add(clockGrain)) {
+			broken(r.key, "attempt %d: %s at %s, but the record says that it ended at %s", e.Attempt, e.Event, e.At(), end.EndTime)
+		}
+	}
+	switch end.Phase {
+	case "Succeeded":
+		if !done {
+			broken(r.key, "the record says that attempt %d succeeded; the effect does not", end.Attempt)
+		}
+	case "Skipped", "Missed":
+		if len(r.effects) > 0 {
+			broken(r.key, "it is %s, and has an effect of attempt %d at %s", end.Phase, r.effects[0].Attempt, r.effects[0].At())
+		}
+	}
+}
+
+func (r *run) agreesWithJobs(end version, broken func(about, detail string, args ...any)) {
+	if end.Phase != "Succeeded" {
+		return
+	}
+	if end.Job == nil {
+		broken(r.key, "it succeeded and names no Job")
+		return
+	}
+	for _, j := range r.jobs {
+		if j.UID == end.Job.UID {
+			if !j.succeeded {
+				broken(r.key, "it succeeded, and its Job %s, uid %s, did not", j.Name, j.UID)
+			}
+			return
+		}
+	}
+	broken(r.key, "it succeeded with Job %s, uid %s, which nobody has seen", end.Job.Name, end.Job.UID)
+}
+
+// clockGrain is what the times of records are rounded down to.
+const clockGrain = time.Millisecond

@@ -1,0 +1,183 @@
+package checker
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+)
+
+// index is a history in the order, and by the names, that invariants ask for.
+type index struct {
+	*History
+	// runs are all records that there ever were, in the order in which they were made.
+	runs []*run
+	// strays are effects, and Jobs, of no record.
+	strays     []Effect
+	strayJobs  []*job
+	unreadable []Change
+}
+
+// run is one life of a record: from its creation to its deletion, if it was deleted.
+type run struct {
+	key      string // <namespace>/<task>/<run>
+	versions []version
+	deleted  int64 // revision; 0 never
+	effects  []Effect
+	jobs     []*job
+}
+
+// version is what a record said from one revision on.
+type version struct {
+	record
+	revision int64
+	seen     time.Time
+}
+
+// record is what the checker reads of a run's record.
+type record struct {
+	ID           string    `json:"id"`
+	Task         string    `json:"task"`
+	TaskUID      int64     `json:"taskUID"`
+	Phase        string    `json:"phase"`
+	Reason       string    `json:"reason"`
+	NominalTime  time.Time `json:"nominalTime"`
+	CreateTime   time.Time `json:"createTime"`
+	StartTime    time.Time `json:"startTime"`
+	EndTime      time.Time `json:"endTime"`
+	Attempt      int       `json:"attempt"`
+	LostSessions int       `json:"lostSessions"`
+	Failures     int       `json:"failures"`
+	Node         string    `json:"node"`
+	Session      string    `json:"session"`
+	Runner       string    `json:"runner"`
+	Term         int64     `json:"term"`
+	Fence        int64     `json:"fence"`
+	ExitCode     *int      `json:"exitCode"`
+	Job          *jobName  `json:"job"`
+	// Shards is there in the record of a run that is only the sum of its shards.
+	Shards json.RawMessage `json:"shards"`
+}
+
+type jobName struct {
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+	UID       string `json:"uid"`
+}
+
+// job is one Job object.
+type job struct {
+	JobEvent                   // the first that was seen of it
+	created, finished, deleted time.Time
+	succeeded                  bool
+}
+
+func (r *run) first() version { return r.versions[0] }
+func (r *run) last() version  { return r.versions[len(r.versions)-1] }
+
+// holds tells whether a claim with this fence may have been one of r.
+func (r *run) holds(fence int64) bool {
+	return r.first().revision <= fence && (r.deleted == 0 || fence < r.deleted)
+}
+
+// starts are the effect's beginnings, in order of time.
+func (r *run) starts() []Effect {
+	var starts []Effect
+	for _, e := range r.effects {
+		if e.Event == EffectStart {
+			starts = append(starts, e)
+		}
+	}
+	return starts
+}
+
+func newIndex(h *History) *index {
+	x := &index{History: h}
+	changes := slices.Clone(h.Changes)
+	slices.SortStableFunc(changes, func(a, b Change) int { return cmp.Compare(a.Revision, b.Revision) })
+	lives := map[string][]*run{} // of a record's key
+	for _, c := range changes {
+		kind, tail, _ := strings.Cut(c.Key, "/")
+		if kind == "runs" {
+			x.addRecord(lives, tail, c)
+		}
+	}
+	x.addEffects(lives)
+	x.addJobs(lives)
+	return x
+}
+
+func (x *index) addRecord(lives map[string][]*run, key string, c Change) {
+	all := lives[key]
+	if c.Deleted {
+		if len(all) > 0 {
+			all[len(all)-1].deleted = c.Revision
+		}
+		return
+	}
+	var r record
+	if err := json.Unmarshal(c.Value, &r); err != nil {
+		x.unreadable = append(x.unreadable, c)
+		return
+	}
+	if len(all) == 0 || all[len(all)-1].deleted != 0 {
+		life := &run{key: key}
+		x.runs = append(x.runs, life)
+		all = append(all, life)
+		lives[key] = all
+	}
+	life := all[len(all)-1]
+	life.versions = append(life.versions, version{r, c.Revision, c.Seen})
+}
+
+func (x *index) addEffects(lives map[string][]*run) {
+	effects := slices.Clone(x.Effects)
+	slices.SortStableFunc(effects, func(a, b Effect) int { return cmp.Compare(a.Time, b.Time) })
+	for _, e := range effects {
+		all := lives[e.Task+"/"+e.Run]
+		if i := slices.IndexFunc(all, func(r *run) bool { return r.holds(e.Fence) }); i >= 0 {
+			all[i].effects = append(all[i].effects, e)
+		} else {
+			x.strays = append(x.strays, e)
+		}
+	}
+}
+
+func (x *index) addJobs(lives map[string][]*run) {
+	jobs := map[string]*job{}
+	var order []*job
+	for _, e := range x.Jobs {
+		j := jobs[e.UID]
+		if j == nil {
+			j = &job{JobEvent: e}
+			jobs[e.UID] = j
+			order = append(order, j)
+		}
+		switch e.Event {
+		case JobCreated:
+			j.created = e.Time
+		case JobFinished:
+			j.finished, j.succeeded = e.Time, e.Succeeded
+		case JobDeleted:
+			j.deleted = e.Time
+		}
+	}
+	for _, j := range order {
+		all := lives[j.Task+"/"+j.Run]
+		if i := slices.IndexFunc(all, func(r *run) bool { return r.first().TaskUID == j.TaskUID }); i >= 0 {
+			all[i].jobs = append(all[i].jobs, j)
+		} else {
+			x.strayJobs = append(x.strayJobs, j)
+		}
+	}
+}
+
+// terminal tells whether a phase is for good.
+func terminal(phase string) bool {
+	switch phase {
+	case "Succeeded", "Failed", "Canceled", "Skipped", "Missed":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,198 @@
+// Package cluster runs a nightwatch cluster for fault tests: nodes as processes that can be killed, stopped, and held at
+// their crash points, tasks that write down what they do, and a record of all that can be seen from outside.
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/election"
+	"github.com/nightwatch-go/nightwatch/internal/etcdtest"
+	"github.com/nightwatch-go/nightwatch/internal/failpoint"
+	"github.com/nightwatch-go/nightwatch/store"
+	"github.com/nightwatch-go/nightwatch/test/robustness/checker"
+)
+
+// Binaries are the programs of nodes, with their crash points switched on.
+type Binaries struct{ nightwatch, platform string }
+
+// Build compiles the programs into dir.
+func Build(ctx context.Context, dir string) (Binaries, error) {
+	err := failpoint.Build(ctx, dir, "./cmd/nightwatch", "./test/robustness/platform")
+	return Binaries{nightwatch: filepath.Join(dir, "nightwatch"), platform: filepath.Join(dir, "platform")}, err
+}
+
+// Cluster is a set of nodes that have a prefix of an etcd for themselves.
+type Cluster struct {
+	Client *clientv3.Client
+	Store  *store.Store
+
+	t        testing.TB
+	binaries Binaries
+	endpoint string
+	prefix   string
+	effects  string // file
+	sink     *sink
+	stopped  context.Context // ended when the cluster's test is over
+	watching context.Context // the watch's own
+
+	mu       sync.Mutex
+	changes  []checker.Change
+	reached  int64 // revision up to which changes are complete
+	jobs     []checker.JobEvent
+	jobsSeen map[string]bool // uid and event
+	listJobs func(ctx context.Context) error
+	faults   []checker.Fault
+}
+
+// New is a cluster without nodes at the prefix of the etcd that listens at endpoint. What happens there is recorded from
+// now on.
+func New(t testing.TB, binaries Binaries, endpoint, prefix string) *Cluster {
+	t.Helper()
+	client := etcdtest.NewClient(t, endpoint)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	c := &Cluster{
+		Client: client, Store: store.New(client, prefix),
+		t: t, binaries: binaries, endpoint: endpoint, effects: filepath.Join(t.TempDir(), "effects.jsonl"), stopped: ctx,
+		watching: clientv3.WithRequireLeader(ctx), jobsSeen: map[string]bool{},
+	}
+	c.prefix = c.Store.Keys().Prefix()
+	var recorded sync.WaitGroup
+	recorded.Go(c.recordChanges)
+	c.sink = newSink(t, c.effects)
+	t.Cleanup(func() {
+		cancel()
+		recorded.Wait()
+	})
+	return c
+}
+
+// recordChanges follows the prefix from the first revision on. etcd must keep its history for as long.
+func (c *Cluster) recordChanges() {
+	for response := range c.Client.Watch(c.watching, c.prefix, clientv3.WithPrefix(), clientv3.WithRev(1), clientv3.WithProgressNotify()) {
+		if err := response.Err(); err != nil && c.stopped.Err() == nil {
+			c.t.Errorf("the record of changes ends: %v", err)
+			return
+		}
+		now := time.Now()
+		c.mu.Lock()
+		for _, e := range response.Events {
+			c.changes = append(c.changes, checker.Change{
+				Revision: e.Kv.ModRevision, Key: strings.TrimPrefix(string(e.Kv.Key), c.prefix), Value: e.Kv.Value,
+				Deleted: e.Type == clientv3.EventTypeDelete, Created: e.Kv.CreateRevision, Seen: now,
+			})
+		}
+		c.reached = max(c.reached, response.Header.Revision)
+		c.mu.Unlock()
+	}
+}
+
+// History is what has been seen up to now.
+func (c *Cluster) History() *checker.History {
+	c.t.Helper()
+	now, err := c.Client.Get(c.t.Context(), c.prefix, clientv3.WithCountOnly())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	etcdtest.Eventually(c.t, time.Minute, func() error {
+		return c.Client.RequestProgress(c.watching)
+	}, "the watch says where it is")
+	etcdtest.Eventually(c.t, time.Minute, func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.reached >= now.Header.Revision
+	}, "the record of changes is complete up to revision %d", now.Header.Revision)
+	if c.listJobs != nil {
+		if err := c.listJobs(c.t.Context()); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	effects := c.Effects()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return &checker.History{
+		Changes: slices.Clone(c.changes), Effects: effects, Jobs: slices.Clone(c.jobs), Faults: slices.Clone(c.faults),
+	}
+}
+
+// Verify checks the history. If an invariant is broken the test fails, and the history is kept.
+func (c *Cluster) Verify() *checker.History {
+	c.t.Helper()
+	h := c.History()
+	violations := checker.Check(h)
+	for _, v := range violations {
+		c.t.Error(v)
+	}
+	if len(violations) > 0 {
+		dir, err := os.MkdirTemp("", "nightwatch-history-")
+		if err == nil {
+			err = h.Write(dir)
+		}
+		c.t.Logf("the history is in %s (%v)", dir, err)
+	}
+	return h
+}
+
+// Effects are what the tasks have written so far.
+func (c *Cluster) Effects() []checker.Effect {
+	c.t.Helper()
+	file, err := os.Open(c.effects)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer file.Close()
+	effects, err := checker.ReadLines[checker.Effect](file)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return effects
+}
+
+// Leader is the name of the node that holds the scheduler role, "" when none does.
+func (c *Cluster) Leader() string {
+	name, _, err := election.Leader(c.t.Context(), c.Client, c.Store.Keys().Election())
+	if err != nil {
+		return ""
+	}
+	return name
+}
+
+// Put submits a task.
+func (c *Cluster) Put(task, value string) {
+	c.t.Helper()
+	if _, err := c.Client.Put(c.t.Context(), c.Store.Keys().Task(task), value); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// Patience is how long a condition that is met in seconds may take on a machine that is busy with other things.
+const Patience = 2 * time.Minute
+
+// Wait waits for a status that is done.
+func (c *Cluster) Wait(task string, done func(*nightwatch.Status) bool) *nightwatch.Status {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), Patience)
+	defer cancel()
+	status, err := c.Store.Wait(ctx, task, done)
+	if err != nil {
+		text, _ := json.MarshalIndent(status, "", "  ")
+		c.t.Fatalf("%s: %v; its status is %s", task, err, text)
+	}
+	return status
+}
+
+// Until waits for a condition.
+func (c *Cluster) Until(what string, condition func() bool) {
+	c.t.Helper()
+	etcdtest.Eventually(c.t, Patience, condition, "%s", what)
+}

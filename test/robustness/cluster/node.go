@@ -1,0 +1,178 @@
+package cluster
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/nightwatch-go/nightwatch/internal/etcdtest"
+	"github.com/nightwatch-go/nightwatch/internal/failpoint"
+	"github.com/nightwatch-go/nightwatch/test/robustness/checker"
+)
+
+// Node is a node that is a process of its own.
+type Node struct {
+	// Name is what the cluster knows it by.
+	Name string
+	// Points are its crash points.
+	Points failpoint.Points
+
+	c       *Cluster
+	cmd     *exec.Cmd
+	console string // address; empty for none
+	log     tail
+	done    chan struct{} // closed when the process has ended
+}
+
+// Nightwatch starts "nightwatch node".
+func (c *Cluster) Nightwatch(name string, flags ...string) *Node {
+	c.t.Helper()
+	console := freeAddress(c.t.Fatal)
+	args := []string{"node", "--name", name, "--endpoints", c.endpoint, "--etcd-prefix", c.prefix, "--listen", console, "--log-level", "debug"}
+	n := c.spawn(name, c.binaries.nightwatch, append(args, flags...))
+	n.console = console
+	return n
+}
+
+// Platform starts an embedder's program, which has the handler "effect".
+func (c *Cluster) Platform(name string, flags ...string) *Node {
+	c.t.Helper()
+	args := []string{"-name", name, "-endpoint", c.endpoint, "-prefix", c.prefix, "-effects", c.effects}
+	return c.spawn(name, c.binaries.platform, append(args, flags...))
+}
+
+func (c *Cluster) spawn(name, binary string, args []string) *Node {
+	c.t.Helper()
+	n := &Node{Name: name, Points: failpoint.Points{Address: freeAddress(c.t.Fatal)}, c: c, done: make(chan struct{})}
+	n.cmd = exec.Command(binary, args...)
+	n.cmd.Stdout, n.cmd.Stderr = &n.log, &n.log
+	n.cmd.Env = append(os.Environ(), n.Points.Environment()...)
+	if err := n.cmd.Start(); err != nil {
+		c.t.Fatal(err)
+	}
+	go func() {
+		_ = n.cmd.Wait()
+		close(n.done)
+	}()
+	c.t.Cleanup(func() {
+		n.end(syscall.SIGKILL)
+		if c.t.Failed() {
+			c.t.Logf("the end of what %s said:\n%s", name, n.log.String())
+		}
+	})
+	return n
+}
+
+// Ready waits until the node takes runs.
+func (n *Node) Ready() *Node {
+	n.c.t.Helper()
+	etcdtest.Eventually(n.c.t, Patience, func() error {
+		select {
+		case <-n.done:
+			n.c.t.Fatalf("%s has ended: %s", n.Name, n.cmd.ProcessState)
+		default:
+		}
+		if n.console != "" {
+			return n.askReady()
+		}
+		nodes, err := n.c.Store.Nodes(n.c.t.Context())
+		if _, there := nodes[n.Name]; err == nil && !there {
+			err = fmt.Errorf("it has no key")
+		}
+		return err
+	}, "%s is ready", n.Name)
+	return n
+}
+
+func (n *Node) askReady() error {
+	client := http.Client{Timeout: 5 * time.Second}
+	defer client.CloseIdleConnections()
+	response, err := client.Get("http://" + n.console + "/readyz")
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("readyz: %s", response.Status)
+	}
+	return nil
+}
+
+// Kill ends the process by SIGKILL and waits until it is gone.
+func (n *Node) Kill() {
+	n.c.fault("kill", n.Name, func() { n.end(syscall.SIGKILL) })
+}
+
+// Terminate asks the process to end by SIGTERM and waits until it has. It tells whether it did so by itself and well.
+func (n *Node) Terminate() bool {
+	n.c.fault("terminate", n.Name, func() { n.end(syscall.SIGTERM) })
+	return n.cmd.ProcessState.Success()
+}
+
+// Stop stops the process, as SIGSTOP does; its children go on.
+func (n *Node) Stop() { _ = n.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Continue lets it go on.
+func (n *Node) Continue() { _ = n.cmd.Process.Signal(syscall.SIGCONT) }
+
+func (n *Node) end(signal syscall.Signal) {
+	_ = n.cmd.Process.Signal(signal)
+	<-n.done
+}
+
+// fault does something to the cluster and records it.
+func (c *Cluster) fault(kind, target string, do func()) {
+	f := checker.Fault{Kind: kind, Target: target, From: time.Now()}
+	do()
+	f.To = time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.faults = append(c.faults, f)
+}
+
+// tail keeps the end of what a process says.
+type tail struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+const tailSize = 64 << 10
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.buf.Len() > 2*tailSize {
+		t.buf.Next(t.buf.Len() - tailSize)
+	}
+	return t.buf.Write(p)
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	lines := strings.Split(strings.TrimSpace(t.buf.String()), "\n")
+	return strings.Join(lines[max(0, len(lines)-100):], "\n")
+}
+
+// freeAddress is one on which nobody listens, from below the range that systems give out by themselves: while a node is
+// down no client's own port takes its place.
+func freeAddress(fatal func(...any)) string {
+	for range 100 {
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(15000+rand.IntN(15000)))
+		if l, err := net.Listen("tcp", address); err == nil {
+			l.Close()
+			return address
+		}
+	}
+	fatal("no free port")
+	return ""
+}
