@@ -24,6 +24,7 @@ const (
 	ReasonPanic           = "Panic"
 	ReasonHTTPStatus      = "HTTPStatus"
 	ReasonHTTPError       = "HTTPError"
+	ReasonCallbackFailed  = "CallbackFailed" // whoever did its work called back to say that it failed
 	ReasonJobGone         = "JobGone"
 	ReasonJobNameTaken    = "JobNameTaken"
 	ReasonCancelRequested = "CancelRequested"

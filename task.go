@@ -161,6 +161,9 @@ type HTTPSpec struct {
 	// Poll has an answer of 202 mean that the server has begun: its Location is asked until it answers otherwise.
 	// Default: 202 is a status like others.
 	Poll *HTTPPoll `json:"poll,omitempty"`
+	// Callback has an answer that means success mean that the server has begun: how it ended it says later, by a POST
+	// to the URL that the request carries. Not with Poll.
+	Callback *HTTPCallback `json:"callback,omitempty"`
 }
 
 // HTTPTLS is how the server of an https URL is known. Which authorities may vouch for it is the node's to say.
@@ -175,6 +178,10 @@ type HTTPPoll struct {
 	// Default 5s.
 	Interval Duration `json:"interval,omitempty"`
 }
+
+// HTTPCallback asks a server to say when it is done: Completion is what it says. The task's Timeout or RunTimeout bounds
+// the wait.
+type HTTPCallback struct{}
 
 // HandlerSpec names a Go function registered by a program that embeds a node.
 type HandlerSpec struct {

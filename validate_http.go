@@ -66,6 +66,13 @@ func (h *HTTPSpec) check(f *faults, bounded bool) {
 		}
 	}
 	h.Poll.check(f, bounded)
+	switch {
+	case h.Callback == nil:
+	case h.Poll != nil:
+		f.add("http.callback", "also poll is set: want one of them")
+	case !bounded:
+		f.add("http.callback", "goes with timeout or runTimeout, which say how long to wait")
+	}
 }
 
 // How often a server may be asked whether it is done.

@@ -106,6 +106,10 @@ func TestWhatRunsRefusals(t *testing.T) {
 		{name: "server's name without TLS", value: `{"http":{"url":"http://a","tls":{"serverName":"b"}}}`, field: "http.tls.serverName", reason: "goes with an https:// url"},
 		{name: "server not to be known", value: `{"http":{"url":"https://a","tls":{"insecureSkipVerify":true}}}`, field: "http.tls.insecureSkipVerify", reason: "unknown field"},
 		{name: "poll without an end", value: `{"http":{"url":"http://a","poll":{}}}`, field: "http.poll", reason: "goes with timeout or runTimeout"},
+		{name: "callback without an end", value: `{"http":{"url":"http://a","callback":{}}}`, field: "http.callback", reason: "goes with timeout or runTimeout"},
+		{name: "callback and poll", value: `{"http":{"url":"http://a","callback":{},"poll":{}},"timeout":"1h"}`, field: "http.callback", reason: "also poll is set"},
+		{name: "callback that is a word", value: `{"http":{"url":"http://a","callback":true},"timeout":"1h"}`, field: "http.callback", reason: "true: want an object"},
+		{name: "callback with more", value: `{"http":{"url":"http://a","callback":{"url":"http://b"}},"timeout":"1h"}`, field: "http.callback.url", reason: "unknown field"},
 		{name: "poll too often", value: `{"http":{"url":"http://a","poll":{"interval":"999ms"}},"timeout":"1h"}`, field: "http.poll.interval", reason: "999ms: want 1s to 1h"},
 		{name: "poll too seldom", value: `{"http":{"url":"http://a","poll":{"interval":"61m"}},"timeout":"1d"}`, field: "http.poll.interval", reason: "1h1m: want 1s to 1h"},
 

@@ -15,6 +15,8 @@ import (
 type Config struct {
 	// Checks are what /readyz tells, asked anew by every request; they must not block. Nil means none, and ready.
 	Checks func() []node.Check
+	// Callbacks takes what is POSTed below /api/v1/callbacks/: a node's Callbacks. Nil means that there is no such path.
+	Callbacks http.Handler
 	// Gatherer is what /metrics tells. Nil means that there is no /metrics.
 	Gatherer prometheus.Gatherer
 }
@@ -39,6 +41,9 @@ func New(cfg Config) http.Handler {
 	if cfg.Gatherer != nil {
 		paths += "/metrics\n"
 		mux.Handle("GET /metrics", promhttp.HandlerFor(cfg.Gatherer, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
+	}
+	if cfg.Callbacks != nil {
+		mux.Handle("POST /api/v1/callbacks/{token}", cfg.Callbacks)
 	}
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "nightwatch\n\n"+paths) })
 	return guarded(mux)

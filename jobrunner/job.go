@@ -387,7 +387,8 @@ func (j *job) hurried() bool { return j.w.patience.Err() != nil && j.w.cfg.Life.
 func (j *job) describe(record *nightwatch.Run, accepted *nightwatch.Accepted) *Attempt {
 	a := &Attempt{
 		Record: *record, ClusterID: j.w.cfg.ClusterID, Deadline: j.deadline, Logger: j.log, Save: j.save,
-		Adopt: j.again && (record.LostSessions > 0 || record.Job.UID == ""),
+		Callbacks: j.w.cfg.Callbacks,
+		Adopt:     j.again && (record.LostSessions > 0 || record.Job.UID == ""),
 	}
 	if accepted != nil {
 		a.Task = &accepted.Task

@@ -28,9 +28,11 @@ type Config struct {
 	// DrainTimeout is how long a stopping worker waits for attempts that cannot be handed over.
 	DrainTimeout time.Duration
 	// Logs keeps what attempts write; nil keeps but the end of it, in the record.
-	Logs    Logs
-	Logger  hclog.Logger
-	Metrics *Metrics
+	Logs Logs
+	// Callbacks are how attempts can be told from outside how they ended; nil: none can.
+	Callbacks *Callbacks
+	Logger    hclog.Logger
+	Metrics   *Metrics
 }
 
 // sweepEvery is how often a worker looks for locks and runs of its session that nothing here stands behind.

@@ -43,6 +43,7 @@ var meanings = map[string]meaning{
 	nightwatch.ReasonPanic:           {over: "the handler panicked"},
 	nightwatch.ReasonHTTPStatus:      {over: "the server answered with a status that does not mean success"},
 	nightwatch.ReasonHTTPError:       {over: "the request got no answer"},
+	nightwatch.ReasonCallbackFailed:  {over: "the server called back to say that it failed"},
 	nightwatch.ReasonJobGone:         {over: "its Kubernetes Job was deleted before it had finished"},
 	nightwatch.ReasonJobNameTaken:    {over: "Jobs of somebody else hold every name that its Job could have"},
 	nightwatch.ReasonCancelRequested: {over: "somebody asked for it to be canceled"},

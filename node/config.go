@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -46,6 +47,9 @@ type Config struct {
 	// Address is host:port of the node's HTTP listener as others reach it, for people and peers to find; the node
 	// itself opens none. Default empty.
 	Address string
+	// CallbackURL is where others reach Node.Callbacks, less jobrunner.CallbackPath: "https://n1.example". Default
+	// http:// and Address; with neither, tasks that want to be called back are refused.
+	CallbackURL string
 	// Version is the version that the node announces. Default "embedded".
 	Version string
 }
@@ -105,6 +109,14 @@ func (c Config) withDefaults() (Config, error) {
 			return c, fmt.Errorf("runners: %s is there twice", name)
 		}
 		names = append(names, name)
+	}
+	if c.Address != "" {
+		if _, _, err := net.SplitHostPort(c.Address); err != nil {
+			return c, fmt.Errorf("address: %q: want host:port", c.Address)
+		}
+		if c.CallbackURL == "" {
+			c.CallbackURL = "http://" + c.Address
+		}
 	}
 	if c.Logger == nil {
 		c.Logger = hclog.NewNullLogger()

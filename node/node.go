@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -31,6 +32,8 @@ type Node struct {
 	runners  map[string]jobrunner.Runner
 	metrics  *jobrunner.Metrics
 	periodic periodic
+	// callbacks are those of all lives: each ends with its attempt.
+	callbacks *jobrunner.Callbacks
 	// scheduler is nil on a node that does not campaign.
 	scheduler *scheduler.Scheduler
 
@@ -58,6 +61,9 @@ func New(client *clientv3.Client, cfg Config) (*Node, error) {
 		cfg: cfg, client: client, store: store.New(client, cfg.Prefix), log: cfg.Logger.With("node", cfg.Name),
 		handlers: handler.New(), runners: map[string]jobrunner.Runner{}, metrics: jobrunner.NewMetrics(),
 	}
+	if n.callbacks, err = jobrunner.NewCallbacks(cfg.CallbackURL); err != nil {
+		return nil, fmt.Errorf("new node: callback URL: %w", err)
+	}
 	n.handlers.Disabled = slices.Clone(cfg.DisabledHandlers)
 	n.periodic.log = n.log.Named("every")
 	n.runners[n.handlers.Name()] = n.handlers
@@ -79,6 +85,10 @@ func New(client *clientv3.Client, cfg Config) (*Node, error) {
 func (n *Node) Handle(name string, fn func(ctx context.Context, run jobrunner.Run) error) (remove func(), err error) {
 	return n.handlers.Handle(name, fn)
 }
+
+// Callbacks takes what is said of attempts that wait to be called back (http.callback of a task): serve it at
+// jobrunner.CallbackPath of CallbackURL. It is there as long as the node.
+func (n *Node) Callbacks() http.Handler { return n.callbacks }
 
 // Store reads and writes the keys of the node's cluster.
 func (n *Node) Store() *store.Store { return n.store }

@@ -21,6 +21,7 @@ type nodeSettings struct {
 	name         string
 	listen       string
 	advertise    string
+	callbackURL  string
 	labels       map[string]string
 	capacity     int
 	leaseTTL     time.Duration
@@ -56,6 +57,7 @@ func (s *nodeSettings) flags(cmd *cobra.Command) {
 	flags.StringVar(&s.name, "name", "", "the node's name, unique in the cluster (default: the host's)")
 	flags.StringVar(&s.listen, "listen", "127.0.0.1:7420", "address of /livez, /readyz and /metrics; empty for none")
 	flags.StringVar(&s.advertise, "advertise", "", "host:port at which others reach --listen (default: made of it)")
+	flags.StringVar(&s.callbackURL, "callback-url", "", "URL at which servers that http tasks ask reach --listen to say that they are done, such as https://n1.example (default: http:// and --advertise)")
 	flags.StringToStringVar(&s.labels, "labels", nil, "key=value pairs that tasks select nodes by")
 	flags.IntVar(&s.capacity, "capacity", node.DefaultCapacity, "how many runs the node takes at once")
 	flags.DurationVar(&s.leaseTTL, "lease-ttl", node.DefaultLeaseTTL, "how long the cluster waits for a silent node")
@@ -100,16 +102,17 @@ func (s *nodeSettings) peer(logs io.Writer) (*peer, error) {
 			LeaseTTL:     s.leaseTTL,
 			DrainTimeout: s.drainTimeout,
 			Address:      s.advertise,
+			CallbackURL:  s.callbackURL,
 			Version:      thisBuild().Version,
 		},
-	}
-	if err := p.check(); err != nil {
-		return nil, err
 	}
 	if s.advertise != "" {
 		if _, _, err := net.SplitHostPort(s.advertise); err != nil {
 			return nil, usage("--advertise: %q: want host:port", s.advertise)
 		}
+	}
+	if err := p.check(); err != nil {
+		return nil, err
 	}
 	if s.listen == "" {
 		return p, nil

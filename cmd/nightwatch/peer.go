@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -78,7 +79,7 @@ func (p *peer) run(ctx context.Context) error {
 	defer stopConsole()
 	consoleEnd := make(chan error, 1)
 	if p.listener != nil {
-		handler := console.New(console.Config{Checks: p.checks, Gatherer: registry})
+		handler := console.New(console.Config{Checks: p.checks, Gatherer: registry, Callbacks: http.HandlerFunc(p.calledBack)})
 		go func() { consoleEnd <- console.Serve(consoleCtx, p.listener, handler) }()
 	} else {
 		go func() { <-consoleCtx.Done(); consoleEnd <- nil }()
@@ -120,6 +121,15 @@ func (p *peer) checks() []node.Check {
 		return n.Checks()
 	}
 	return []node.Check{{Name: "etcd", Err: errNotConnected}}
+}
+
+// calledBack hands a callback to the node; until there is one, nobody waits for it yet.
+func (p *peer) calledBack(w http.ResponseWriter, r *http.Request) {
+	if n := p.running.Load(); n != nil {
+		n.Callbacks().ServeHTTP(w, r)
+		return
+	}
+	http.Error(w, errNotConnected.Error(), http.StatusServiceUnavailable)
 }
 
 var errNotConnected = errors.New("not connected yet")

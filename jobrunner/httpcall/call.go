@@ -27,6 +27,8 @@ type call struct {
 	// giveUp ends the context of the requests.
 	giveUp context.CancelCauseFunc
 	client *http.Client
+	// back is how the server says later how it went; nil when its answer does.
+	back *jobrunner.Callback
 
 	// strayed says that a server has sent the call elsewhere: from then on servers choose where it goes.
 	strayed   bool
@@ -61,7 +63,13 @@ func (c *call) send(req *http.Request) (*http.Response, error) {
 		TLSClientConfig:        security,
 		TLSHandshakeTimeout:    connectWithin,
 	}
-	return transport.RoundTrip(req)
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		c.attempt.Note("%s %s: %s", req.Method, shown(req.URL), jobrunner.Clip(err.Error()))
+	} else {
+		c.attempt.Note("%s %s: %s", req.Method, shown(req.URL), jobrunner.Clip(resp.Status))
+	}
+	return resp, err
 }
 
 func (c *call) atOrigin(target *url.URL) bool {
@@ -80,8 +88,8 @@ func (c *call) redirect(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// told are the headers of ours that say what the task wants, and not only whose request it is.
-var told = []string{"Nightwatch-Params", "Nightwatch-Shard-Param"}
+// told are the headers of ours that say more than whose request it is: what the task wants, and how to say that it is done.
+var told = []string{"Nightwatch-Params", "Nightwatch-Shard-Param", callbackURL, callbackToken}
 
 // sendOn prepares a request whose address a server has chosen. Unless all of the call has been at the origin, it has not
 // the headers of the task: they are for that server alone, and at places of the task's choosing or the server's own.

@@ -11,6 +11,10 @@
 // says, else the task's interval. 429 and 503 with a Retry-After, to a poll, say only that it came too soon. Up to two
 // polls in a row may get no answer: asking again has no effect, beginning again has. The task's timeout bounds all of it.
 //
+// A task that asks to be called back has a token of its own for each attempt (jobrunner.Callbacks), in headers of the
+// request: the attempt lasts until somebody who knows it says how it ended, and the answer counts only if it is not a
+// success. That may be said before the answer; then the answer is not waited for.
+//
 // # What the server is told
 //
 // Templates in URL, headers and body are made for each attempt, the same each time the same attempt is repeated.
@@ -28,9 +32,9 @@
 // address inside an IPv6 one counts too. Private networks are allowed: they are what tasks are for; [Config.OnlyNetworks]
 // and [Config.OnlyHosts] narrow a node to some of them. Proxies of the environment are not used.
 //
-// A redirect or a Location that leads to another scheme, host or port is not given the headers that the task set, nor is
-// anything that comes after, back at the first server too; the body goes wherever a 307 or 308 sends it. No task can
-// have a certificate go unchecked: [Config.RootCAs] is the node's.
+// A redirect or a Location that leads to another scheme, host or port is not given the headers that the task set, nor the
+// token of a callback, nor is anything that comes after, back at the first server too; the body goes wherever a 307 or 308
+// sends it. No task can have a certificate go unchecked: [Config.RootCAs] is the node's.
 //
 // # What local time is used for
 //
@@ -43,13 +47,14 @@
 //   - No connection, no answer, an answer cut short, more than ten redirects, nothing to poll: Failed, HTTPError. The
 //     request may have been carried out.
 //   - A status that is not success: Failed, HTTPStatus, with the end of the body as output.
-//     Messages name URLs without their queries, and count redirects and polls.
+//   - The server calls back that it failed: Failed, CallbackFailed. Messages name URLs without their queries, and count
+//     redirects and polls. The log has each exchange, and what was answered.
 //   - The attempt's context ends, in whatever phase: the connection is closed, which is all that HTTP has to say that
 //     nobody waits.
 //   - Save fails: the same, and Interrupted.
-//   - The node is lost between polls: what was begun goes on, and nobody asks for it any more. By the task's delivery
-//     another attempt begins anew, with another Idempotency-Key; a server that would not do the work twice goes by
-//     Nightwatch-Run.
+//   - The node is lost between polls, or while it waits to be called back: what was begun goes on, and nobody asks for it
+//     or hears of it any more. By the task's delivery another attempt begins anew, with another Idempotency-Key; a server
+//     that would not do the work twice goes by Nightwatch-Run.
 //
 // # Not promised
 //

@@ -86,6 +86,14 @@ func (r *Runner) Run(ctx context.Context, a *jobrunner.Attempt) jobrunner.Outcom
 		return jobrunner.Interrupted
 	}
 	call := newCall(r, a, spec, req.URL, giveUp)
+	if spec.Callback != nil {
+		back, err := a.OpenCallback()
+		if err != nil {
+			return refused(fmt.Errorf("http.callback: %w", err))
+		}
+		defer back.Close()
+		call.expect(req, back)
+	}
 	answered := make(chan jobrunner.Outcome, 1)
 	// If the node dies from here on, the request may have been sent; its key and its fence tell the server.
 	go func() { answered <- call.do(req) }()
@@ -130,16 +138,22 @@ func (c *call) ask(req *http.Request) (answer, error) {
 		return answer{}, err
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusSwitchingProtocols { // nobody asked for that, and what follows has no end
+		return answer{resp: resp}, errors.New("status 101: want an answer, not another protocol")
+	}
 	var tail jobrunner.Tail
-	if _, err = io.Copy(&tail, io.LimitReader(resp.Body, maxBody)); err != nil {
+	if _, err = io.Copy(io.MultiWriter(&tail, c.attempt.Log), io.LimitReader(resp.Body, maxBody)); err != nil {
 		err = fmt.Errorf("read the answer (status %d): %w", resp.StatusCode, err)
 	}
 	return answer{resp: resp, output: tail.String()}, err
 }
 
-// do sends the request, and polls when the server asks for that. The outcome is Interrupted if the request's context
-// ended before.
+// do sends the request, and polls or waits to be called back when the task says so. The outcome is Interrupted if the
+// request's context ended before.
 func (c *call) do(req *http.Request) jobrunner.Outcome {
+	if c.back != nil {
+		return c.doAndWait(req)
+	}
 	got, err := c.ask(req)
 	if err == nil && c.begun(got) {
 		got, err = c.poll(req.Context(), got)
@@ -147,6 +161,11 @@ func (c *call) do(req *http.Request) jobrunner.Outcome {
 	if err != nil {
 		return c.failed(req.Context(), got, err)
 	}
+	return c.answered(got)
+}
+
+// answered is the outcome that an answer's status says.
+func (c *call) answered(got answer) jobrunner.Outcome {
 	out := jobrunner.Outcome{Phase: nightwatch.PhaseSucceeded, Output: got.output}
 	if !success(got.resp.StatusCode, c.spec.Success) {
 		out.Phase, out.Reason = nightwatch.PhaseFailed, nightwatch.ReasonHTTPStatus
