@@ -6,7 +6,7 @@ P ?= 1
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test vet lint fmt kube examples clean
+.PHONY: help deps build generate test vet lint fmt kube examples clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +16,9 @@ deps: ## install what the tests call (Debian): gcc, systemd-analyze, Docker, Pyt
 
 build: ## bin/nightwatch, a static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/nightwatch ./cmd/nightwatch
+
+generate: ## the files that are made from types: what the root package knows of batch/v1
+	$(GO) test ./jobrunner/kubernetes -run '^TestSchema$$' -update
 
 # The control plane is built first and by itself: that takes minutes the first time, and is no test's time.
 test: deps ## every test, with the race detector, on real etcd, Kubernetes, systemd and Docker

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 )
@@ -107,6 +109,9 @@ func decodeObject(path string, data []byte, dst reflect.Value) []FieldError {
 		if !known {
 			return []FieldError{{clip(at), "unknown field" + similar(name, fields)}}
 		}
+		if of := dst.Type().Field(index).Tag.Get("kubernetes"); of != "" {
+			return decodeKubernetes(at, of, raw, dst.Field(index))
+		}
 		return decodeValue(at, raw, dst.Field(index))
 	})
 }
@@ -121,11 +126,7 @@ func decodeMap(path string, data []byte, dst reflect.Value) []FieldError {
 				return fault
 			}
 		} else {
-			var compact bytes.Buffer
-			if err := json.Compact(&compact, raw); err != nil {
-				return []FieldError{{clip(at), err.Error()}}
-			}
-			value.SetBytes(compact.Bytes())
+			value.SetBytes(compact(raw))
 		}
 		dst.SetMapIndex(reflect.ValueOf(name), value)
 		return nil
@@ -139,8 +140,12 @@ func decodeList(path string, data []byte, dst reflect.Value) []FieldError {
 	}
 	dst.Set(reflect.MakeSlice(dst.Type(), len(items), len(items)))
 	var faults []FieldError
+	read := decodeString
+	if dst.Type().Elem().Kind() == reflect.Struct {
+		read = decodeObject
+	}
 	for i, item := range items {
-		faults = append(faults, decodeString(fmt.Sprintf("%s[%d]", path, i), item, dst.Index(i))...)
+		faults = append(faults, read(fmt.Sprintf("%s[%d]", path, i), item, dst.Index(i))...)
 		if len(faults) >= maxFaults {
 			break
 		}
@@ -176,7 +181,7 @@ func eachMember(path string, data []byte, do func(at, name string, raw json.RawM
 			return append(faults, FieldError{at, err.Error()})
 		}
 		if seen[name] {
-			faults = append(faults, FieldError{clip(at), "duplicate field"})
+			faults = append(faults, FieldError{clipPath(at), "duplicate field"})
 		} else {
 			faults = append(faults, do(at, name, raw)...)
 		}
@@ -202,14 +207,46 @@ func fieldsOf(t reflect.Type) map[string]int {
 	return fields
 }
 
-// similar points out a field whose name differs by case only.
-func similar(name string, fields map[string]int) string {
-	for known := range fields {
-		if strings.EqualFold(known, name) {
-			return fmt.Sprintf("; did you mean %q?", known)
+// similar points out a field whose name differs by case, or by a slip or two of whoever typed it.
+func similar[V any](name string, fields map[string]V) string {
+	if len(name) > 64 {
+		return ""
+	}
+	best, least := "", 1+min(2, len(name)/3)
+	for _, known := range slices.Sorted(maps.Keys(fields)) {
+		if d := slips(strings.ToLower(name), strings.ToLower(known)); d < least {
+			best, least = known, d
 		}
 	}
-	return ""
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", best)
+}
+
+// slips counts how many bytes were left out, put in, taken for another or swapped with the next between two words (the
+// distance that Damerau and Levenshtein are known for, where no piece is changed twice).
+func slips(a, b string) int {
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := range len(a) {
+		row[0] = i + 1
+		for j := range len(b) {
+			d := last[j]
+			if a[i] != b[j] {
+				d++
+			}
+			d = min(d, last[j+1]+1, row[j]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				d = min(d, before[j-1]+1)
+			}
+			row[j+1] = d
+		}
+		before, last, row = last, row, before
+	}
+	return last[len(b)]
 }
 
 func want(t reflect.Type) string {
@@ -218,9 +255,12 @@ func want(t reflect.Type) string {
 		return "a string"
 	case reflect.Bool:
 		return "true or false"
-	case reflect.Int, reflect.Int64:
+	case reflect.Int, reflect.Int32, reflect.Int64:
 		return "a whole number"
 	case reflect.Slice:
+		if t.Elem().Kind() == reflect.Struct {
+			return "a list"
+		}
 		return "a list of strings"
 	}
 	return t.String()

@@ -50,6 +50,9 @@ func CheckRequestID(id string) error {
 	return nil
 }
 
+// validLabel tells whether a name is a DNS-1123 label of at most 63 characters.
+func validLabel(name string) bool { return len(name) <= MaxNamespaceName && dnsLabel.MatchString(name) }
+
 // CheckCalendarName refuses what is not a DNS-1123 label.
 func CheckCalendarName(name string) error {
 	if len(name) > MaxNamespaceName || !dnsLabel.MatchString(name) {

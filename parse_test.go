@@ -31,7 +31,7 @@ func TestParseTaskFile(t *testing.T) {
 		{name: "no name", value: "image: c", namespace: "default", fault: "name: missing: a task in a file needs its name"},
 		{name: "no namespace", value: "name: a\nimage: c", key: "/a", fault: `key: "/a": want tasks/<namespace>/<task>`},
 		{name: "bad name", value: "name: A\nimage: c", namespace: "b", key: "b/A", fault: `key: task "A": want lower-case letters, digits and '-', at most 45`},
-		{name: "bad field", value: "name: a\nimagee: c", namespace: "b", fault: "imagee: unknown field"},
+		{name: "bad field", value: "name: a\nimagee: c", namespace: "b", fault: `imagee: unknown field; did you mean "image"?`},
 		{name: "nothing to run", value: "name: a", namespace: "b", key: "b/a", fault: "nothing to run: want one of image, kubernetes, process, http, handler"},
 	}
 	for _, test := range tests {
@@ -151,6 +151,8 @@ var seeds = []string{
 	`{"every":"30s","offset":"5s","http":{"url":"http://a/b","method":"PUT","headers":{"A":"b"},"success":["200-299","404"]}}`,
 	`{"handler":{"name":"a"},"params":{"a":{"b":[1,null,"<&>",1e400,-0]}},"labels":{"a/b":"c"},"runsOn":"zone=a, arch in (amd64,arm64), !gpu"}`,
 	`{"kubernetes":{"image":"a","clusterSelector":"region=eu"}}`,
+	`{"kubernetes":{"image":"a","env":{"A":{"secretKeyRef":{"name":"b","key":"<c>"}},"D":""},"envFrom":[{"configMapRef":{"name":"e"}}],"resources":{"limits":{"cpu":0.5,"memory":"1e3"}},"volumes":[{"mountPath":"/f","secret":"g"},{"name":"h","mountPath":"/h","emptyDir":{"sizeLimit":"64Mi"}}],"tolerations":[{"operator":"Exists"}]}}`,
+	`{"kubernetes":{"clusterSelector":"a in (b,c)","backoffLimit":1,"podFailurePolicy":{"rules":[{"action":"Count","onExitCodes":{"operator":"In","values":[1]}}]},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"completions":3,"completionMode":"Indexed","template":{"spec":{"containers":[{"name":"a","image":"b","livenessProbe":{"httpGet":{"port":"web"}}}]}}}}}}`,
 	`{"kubernetes":{"image":"a","env":{"A":"b"},"serviceAccountName":"x"},"history":{"succeeded":0,"failed":1,"skipped":1000},"timeout":"1d","priority":-5}`,
 	`{"image":"a","overlap":"allow","delivery":"at-most-once","suspend":true}`,
 	"image: a\nschedule: TZ=UTC",

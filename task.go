@@ -102,20 +102,6 @@ type Task struct {
 	clusters Selector
 }
 
-// KubernetesSpec is a Job of one pod with one container.
-type KubernetesSpec struct {
-	Image   string            `json:"image,omitempty"`
-	Command []string          `json:"command,omitempty"`
-	Args    []string          `json:"args,omitempty"`
-	Env     map[string]string `json:"env,omitempty"`
-	// ServiceAccountName is the pod's service account; default the namespace's "default".
-	ServiceAccountName string `json:"serviceAccountName,omitempty"`
-	// Cluster names the Kubernetes cluster that the Job is to be in, as nodes call it; ClusterSelector selects it by the
-	// labels that nodes give it, in the grammar of RunsOn. One of them at most. Default the node's first cluster.
-	Cluster         string `json:"cluster,omitempty"`
-	ClusterSelector string `json:"clusterSelector,omitempty"`
-}
-
 // ProcessSpec is an operating-system process on a node that has the process runner turned on.
 type ProcessSpec struct {
 	// Command is the argument vector; Shell is a script for the node's shell (/bin/sh) -c, Python one for its python3 -c.
@@ -259,14 +245,6 @@ func (t *Task) Runner() string {
 	default:
 		return RunnerKubernetes
 	}
-}
-
-// KubernetesJob is the Kubernetes part with the short form folded in.
-func (t *Task) KubernetesJob() KubernetesSpec {
-	if t.Kubernetes != nil {
-		return *t.Kubernetes
-	}
-	return KubernetesSpec{Image: t.Image, Command: t.Command, Args: t.Args}
 }
 
 // Recurring tells whether the task has times of its own, as against running once for each time it is put.

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/nightwatch-go/nightwatch/schedule"
 )
@@ -38,7 +37,7 @@ func (t *Task) check(namespace, name string) faults {
 		f.add("namespace", "%q: the key says %q", clip(t.Namespace), namespace)
 	}
 	f = append(f, CheckLabels("labels", t.Labels)...)
-	t.checkWhat(&f)
+	t.checkWhat(&f, namespace)
 	t.checkWhen(&f)
 	if t.Delivery != "" && t.Delivery != AtLeastOnce && t.Delivery != AtMostOnce {
 		f.add("delivery", "%q: want at-least-once or at-most-once", clip(t.Delivery))
@@ -66,7 +65,7 @@ func (t *Task) check(namespace, name string) faults {
 	return f
 }
 
-func (t *Task) checkWhat(f *faults) {
+func (t *Task) checkWhat(f *faults, namespace string) {
 	var named []string
 	for _, runner := range []struct {
 		name string
@@ -103,31 +102,7 @@ func (t *Task) checkWhat(f *faults) {
 			f.add("handler.name", "missing")
 		}
 	default:
-		job, at := t.KubernetesJob(), ""
-		if t.Kubernetes != nil {
-			at = "kubernetes."
-		}
-		if strings.TrimSpace(job.Image) == "" {
-			f.add(at+"image", "missing")
-		} else if strings.ContainsFunc(job.Image, unicode.IsSpace) || strings.ContainsRune(job.Image, 0) {
-			f.add(at+"image", "%q: an image has no white space", clip(job.Image))
-		}
-		for i, arg := range job.Command {
-			f.noNUL(fmt.Sprintf("%scommand[%d]", at, i), arg)
-		}
-		for i, arg := range job.Args {
-			f.noNUL(fmt.Sprintf("%sargs[%d]", at, i), arg)
-		}
-		if err := CheckClusterName(job.Cluster); err != nil && job.Cluster != "" {
-			f.add("kubernetes.cluster", "%v", err)
-		}
-		if job.Cluster != "" && job.ClusterSelector != "" {
-			f.add("kubernetes.clusterSelector", "also kubernetes.cluster is set: want one of them")
-		}
-		f.checkEnv("kubernetes.env", job.Env)
-		if name := job.ServiceAccountName; name != "" && (len(name) > maxSubdomain || !subdomain.MatchString(name)) {
-			f.add("kubernetes.serviceAccountName", "%q: not a name", clip(name))
-		}
+		t.checkKubernetes(f, namespace)
 	}
 }
 
@@ -240,14 +215,25 @@ var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
 
 func (f *faults) checkEnv(field string, env map[string]string) {
 	for name, value := range env {
-		if !envName.MatchString(name) {
-			f.add(field, "%q: not a variable's name", clip(name))
-			continue
+		if f.checkEnvName(field, name) {
+			f.noNUL(field+"."+clip(name), value)
 		}
-		if strings.HasPrefix(name, "NIGHTWATCH_") {
-			f.add(field+"."+clip(name), "NIGHTWATCH_ names are set by the system")
-		}
-		f.noNUL(field+"."+clip(name), value)
+	}
+}
+
+// checkEnvName says whether a name can be that of a variable, if only of the system's own.
+func (f *faults) checkEnvName(field, name string) bool {
+	if !envName.MatchString(name) {
+		f.add(field, "%q: not a variable's name", clip(name))
+		return false
+	}
+	f.notOurs(field+"."+clip(name), name)
+	return true
+}
+
+func (f *faults) notOurs(field, name string) {
+	if strings.HasPrefix(name, "NIGHTWATCH_") {
+		f.add(field, "NIGHTWATCH_ names are set by the system")
 	}
 }
 

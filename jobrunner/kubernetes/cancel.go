@@ -75,8 +75,8 @@ func (at *attempt) remove() (jobrunner.Outcome, error) {
 func (at *attempt) suspend() (jobrunner.Outcome, error) {
 	keepUntil := time.Now().Add(at.runner.config.Keep)
 	if at.job.UID == "" {
-		job, created, err := at.occupy(at.work, func(namespace, name string) *batchv1.Job {
-			return newTombstone(at.Attempt, namespace, name, keepUntil)
+		job, created, err := at.occupy(at.work, func(namespace, name string) (*batchv1.Job, error) {
+			return newTombstone(at.Attempt, namespace, name, keepUntil), nil
 		})
 		if errors.As(err, new(refused)) {
 			// There is no Job of this attempt, and what refuses ours refuses any other: a name that is taken, a

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
@@ -47,6 +48,8 @@ func newCluster(config Cluster, common *Config, metrics *metrics) (*cluster, err
 	to.Timeout = 0                   // it would end watches; every other request has a context of its own
 	to.WarningHandler, to.WarningHandlerWithContext = nil, warnings{c.log}
 	to.Wrap(c.pace.wrap)
+	// What is sent is JSON, in which an API server finds the fields that it does not know. Answers come as they are read fastest.
+	to.ContentType, to.AcceptContentTypes = runtime.ContentTypeJSON, runtime.ContentTypeProtobuf+","+runtime.ContentTypeJSON
 	if to.UserAgent == "" {
 		to.UserAgent = "nightwatch"
 	}

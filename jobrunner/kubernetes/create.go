@@ -31,7 +31,7 @@ func (at *attempt) start() (*batchv1.Job, error) {
 		}
 		return job, at.record(job)
 	}
-	job, _, err := at.occupy(at.ctx, func(namespace, name string) *batchv1.Job { return newJob(at.Attempt, namespace, name) })
+	job, _, err := at.occupy(at.ctx, func(namespace, name string) (*batchv1.Job, error) { return newJob(at.Attempt, namespace, name) })
 	if err != nil {
 		return nil, err
 	}
@@ -49,9 +49,15 @@ func (at *attempt) record(job *batchv1.Job) error {
 
 // occupy creates the Job that build makes, under the name on record, or finds the attempt's Job there. If the name is
 // taken by anything else it does the same with the hashed name. created says that build's Job was made by this call.
-func (at *attempt) occupy(ctx context.Context, build func(namespace, name string) *batchv1.Job) (job *batchv1.Job, created bool, err error) {
+func (at *attempt) occupy(ctx context.Context, build func(namespace, name string) (*batchv1.Job, error)) (job *batchv1.Job, created bool, err error) {
 	for {
-		job, created, err = at.createOrGet(ctx, build(at.job.Namespace, at.job.Name))
+		want, err := build(at.job.Namespace, at.job.Name)
+		if err != nil {
+			return nil, false, refused{jobrunner.Outcome{
+				Phase: nightwatch.PhaseFailed, Reason: nightwatch.ReasonStartRefused, Message: fmt.Sprintf("make Job: %v", err),
+			}}
+		}
+		job, created, err = at.createOrGet(ctx, want)
 		if err != nil {
 			return nil, false, err
 		}
@@ -92,8 +98,9 @@ func (at *attempt) createOrGet(ctx context.Context, want *batchv1.Job) (job *bat
 			}
 		}
 		repeated = true
+		// Strict: an API server older than a field refuses it then, and does not run a Job without it.
 		// gofail: var kubernetesBeforeCreate struct{}
-		made, err := jobs.Create(ctx, want, metav1.CreateOptions{})
+		made, err := jobs.Create(ctx, want, metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict})
 		if err == nil {
 			job, created = made, true
 			return nil

@@ -55,6 +55,13 @@
 //   - The watch is silent, closed or compacted: it is listed and watched anew, and in any case every few minutes. An
 //     attempt whose Job is not in the watch polls with GET.
 //
+// # The Job
+//
+// A task's template with its short form laid over it (merge), what neither says (withDefaults), and what the system says:
+// name, namespace, labels and annotations under Prefix, and variables of every container. Templates are read strictly, and
+// the API server is asked to be strict too: a field that this node or the cluster is too old for ends the attempt as
+// StartRefused, and is never left out silently. A tombstone has the metadata and none of the rest.
+//
 // # What is left over
 //
 // Every runner sweeps: a Job of this cluster whose run has no record any more, or that lives although its attempt is

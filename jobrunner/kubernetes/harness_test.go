@@ -306,10 +306,20 @@ func (p *place) create(job *batchv1.Job) *batchv1.Job {
 // stranger makes a Job that has nothing to do with nightwatch.
 func (p *place) stranger(name string) *batchv1.Job {
 	p.t.Helper()
-	job := newJob(p.attempt("stranger", map[string]string{"run": kubetest.RunForever}).Attempt, p.namespace, name)
+	job := jobOf(p.t, p.attempt("stranger", map[string]string{"run": kubetest.RunForever}).Attempt, p.namespace, name)
 	job.Labels = nil
 	maps.DeleteFunc(job.Annotations, func(key, _ string) bool { return !strings.Contains(key, "kwok") })
 	return p.create(job)
+}
+
+// jobOf is the Job of an attempt whose task can be made one.
+func jobOf(t *testing.T, a *jobrunner.Attempt, namespace, name string) *batchv1.Job {
+	t.Helper()
+	job, err := newJob(a, namespace, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return job
 }
 
 func (p *place) absent(name string) error {

@@ -1,7 +1,7 @@
 package kubernetes
 
 import (
-	"maps"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -15,9 +15,6 @@ import (
 	"github.com/nightwatch-go/nightwatch/jobrunner"
 )
 
-// ContainerName is that of the one container of a Job's pod.
-const ContainerName = "main"
-
 // Prepare fixes the namespace and name of the attempt's Job, and its cluster when that is known. A record that names
 // a Job of this attempt already, because a session before had claimed it, is left as it is.
 func (r *Runner) Prepare(run *nightwatch.Run, clusterID string) {
@@ -29,72 +26,94 @@ func (r *Runner) Prepare(run *nightwatch.Run, clusterID string) {
 	run.Job = &nightwatch.Job{Cluster: r.cluster(&nightwatch.Run{Cluster: run.Cluster}).known(), Namespace: namespace, Name: name}
 }
 
-// newJob is the Job of an attempt, under the name on record.
-func newJob(a *jobrunner.Attempt, namespace, name string) *batchv1.Job {
+// maxJob bounds what is sent to the API server in one Job, whose store refuses more than 1.5 MiB. A task and a request
+// are bounded by themselves, but each container is told the params.
+const maxJob = 1 << 20
+
+// newJob is the Job of an attempt, under the name on record: the task's template, what its short form lays over it, and
+// what the system says.
+func newJob(a *jobrunner.Attempt, namespace, name string) (*batchv1.Job, error) {
 	spec := a.Task.KubernetesJob()
+	template, err := merge(&spec)
+	if err != nil {
+		return nil, err
+	}
+	withDefaults(&template.Spec, a.Task.Delivery == nightwatch.AtMostOnce)
+	if timeout := time.Duration(a.Task.Timeout); timeout > 0 {
+		seconds := int64((timeout + time.Second - 1) / time.Second)
+		template.Spec.ActiveDeadlineSeconds = ptr.To(min(seconds, ptr.Deref(template.Spec.ActiveDeadlineSeconds, seconds)))
+	}
+	tell(&template.Spec.Template.Spec, a.Run)
+	job := &batchv1.Job{ObjectMeta: template.ObjectMeta, Spec: template.Spec}
+	job.Namespace, job.Name = namespace, name
+	job.Spec.Template.Namespace = ""
 	labels, annotations := labelsOf(a), annotationsOf(a)
-	job := &batchv1.Job{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: labels, Annotations: annotations},
-		Spec: batchv1.JobSpec{
-			// Whether another try follows is for the run to say, which counts and records its attempts.
-			BackoffLimit: ptr.To[int32](0),
-			// A pod that was told to go may run on for its grace period: the next one waits for its end.
-			PodReplacementPolicy: ptr.To(batchv1.Failed),
-			// Losing a machine is not the task's failure.
-			PodFailurePolicy: &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{{
-				Action: batchv1.PodFailurePolicyActionIgnore,
-				OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{
-					{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue},
-				},
-			}}},
-			Template: corev1.PodTemplateSpec{
-				ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: annotations},
-				Spec: corev1.PodSpec{
-					RestartPolicy:      corev1.RestartPolicyNever,
-					ServiceAccountName: spec.ServiceAccountName,
-					Containers: []corev1.Container{{
-						Name:    ContainerName,
-						Image:   spec.Image,
-						Command: spec.Command,
-						Args:    spec.Args,
-						Env:     environment(spec.Env, a.Run),
-						// The end of the log of a container that fails comes with its status, and so into the record.
-						TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
-					}},
-				},
+	for _, meta := range []*metav1.ObjectMeta{&job.ObjectMeta, &job.Spec.Template.ObjectMeta} {
+		meta.Labels, meta.Annotations = over(meta.Labels, labels), over(meta.Annotations, annotations)
+	}
+	if size := job.Size(); size > maxJob {
+		return nil, fmt.Errorf("%d bytes: want at most %d; every container is told the params", size, maxJob)
+	}
+	return job, nil
+}
+
+// withDefaults says what the task has not.
+func withDefaults(spec *batchv1.JobSpec, atMostOnce bool) {
+	pod := &spec.Template.Spec
+	if pod.RestartPolicy == "" {
+		pod.RestartPolicy = corev1.RestartPolicyNever
+	}
+	// Whether another try follows is for the run to say, which counts and records its attempts. A limit for each index
+	// wants none for all.
+	if spec.BackoffLimit == nil && spec.BackoffLimitPerIndex == nil {
+		spec.BackoffLimit = ptr.To[int32](0)
+	}
+	// A pod that was told to go may run on for its grace period: the next one waits for its end.
+	if spec.PodReplacementPolicy == nil {
+		spec.PodReplacementPolicy = ptr.To(batchv1.Failed)
+	}
+	// Losing a machine is not the task's failure; but what replaces the pod starts the program again, and Kubernetes has
+	// such a policy only where pods are not started again by other ways.
+	if spec.PodFailurePolicy == nil && !atMostOnce &&
+		pod.RestartPolicy == corev1.RestartPolicyNever && *spec.PodReplacementPolicy == batchv1.Failed {
+		spec.PodFailurePolicy = &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{{
+			Action: batchv1.PodFailurePolicyActionIgnore,
+			OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{
+				{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue},
 			},
+		}}}
+	}
+}
+
+// newTombstone is the Job of an attempt that is never to run. It has what makes it known as the attempt's, and nothing of
+// what the task would run.
+func newTombstone(a *jobrunner.Attempt, namespace, name string, keepUntil time.Time) *batchv1.Job {
+	job := &batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: namespace, Name: name, Labels: labelsOf(a), Annotations: withKeep(annotationsOf(a), keepUntil),
 		},
 	}
-	if timeout := time.Duration(a.Task.Timeout); timeout > 0 {
-		job.Spec.ActiveDeadlineSeconds = ptr.To(int64((timeout + time.Second - 1) / time.Second))
-	}
-	return job
-}
-
-// newTombstone is the Job of an attempt that is never to run.
-func newTombstone(a *jobrunner.Attempt, namespace, name string, keepUntil time.Time) *batchv1.Job {
-	job := newJob(a, namespace, name)
 	job.Spec.Suspend = ptr.To(true)
-	job.Annotations = withKeep(job.Annotations, keepUntil)
+	job.Spec.Template.Spec.Containers = []corev1.Container{{Name: nightwatch.MainContainer, Image: noImage}}
+	withDefaults(&job.Spec, true)
 	return job
 }
 
-// environment is what the attempt is told, and then the user's variables, sorted; ours win. They come first, so that a
-// user's value can refer to them as $(NIGHTWATCH_RUN).
-func environment(user map[string]string, run jobrunner.Run) []corev1.EnvVar {
-	told := run.Environment()
-	env := make([]corev1.EnvVar, 0, len(user)+len(told))
-	ours := make(map[string]bool, len(told))
-	for _, line := range told {
+// tell puts what the attempt is told before the variables of every container, so that a value of the user's can refer to
+// it as $(NIGHTWATCH_RUN). Of each name ours counts.
+func tell(pod *corev1.PodSpec, run jobrunner.Run) {
+	var told []corev1.EnvVar
+	ours := map[string]bool{}
+	for _, line := range run.Environment() {
 		name, value, _ := strings.Cut(line, "=")
 		ours[name] = true
 		// Kubernetes expands $(NAME) in values; what we tell is to arrive as it is.
-		env = append(env, corev1.EnvVar{Name: name, Value: strings.ReplaceAll(value, "$", "$$")})
+		told = append(told, corev1.EnvVar{Name: name, Value: strings.ReplaceAll(value, "$", "$$")})
 	}
-	for _, name := range slices.Sorted(maps.Keys(user)) {
-		if !ours[name] {
-			env = append(env, corev1.EnvVar{Name: name, Value: user[name]})
+	for _, containers := range [][]corev1.Container{pod.InitContainers, pod.Containers} {
+		for i := range containers {
+			user := slices.DeleteFunc(containers[i].Env, func(v corev1.EnvVar) bool { return ours[v.Name] })
+			containers[i].Env = slices.Concat(told, user)
 		}
 	}
-	return env
 }

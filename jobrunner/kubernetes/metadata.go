@@ -14,7 +14,7 @@ import (
 )
 
 // Prefix is that of every label and annotation that nightwatch writes, but for LabelManagedBy.
-const Prefix = "nightwatch.dev/"
+const Prefix = nightwatch.KubernetesPrefix
 
 // Labels of Jobs and their pods. LabelRun is left out if the run's id cannot be the value of a label.
 const (

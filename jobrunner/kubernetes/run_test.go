@@ -252,7 +252,7 @@ func TestQuota(t *testing.T) {
 		t.Errorf("message %q", out.Message)
 	}
 	// The quota may be used up by the attempt's own Job.
-	p.create(newJob(r.Attempt, p.namespace, "hello"))
+	p.create(jobOf(p.t, r.Attempt, p.namespace, "hello"))
 	expect(t, r.next().start().outcome(), nightwatch.PhaseSucceeded, "")
 }
 

@@ -39,7 +39,7 @@ func TestSweepOnTimer(t *testing.T) {
 		made[name] = p.attempt(name, forever)
 	}
 	for name, r := range made {
-		job := newJob(r.Attempt, p.namespace, name)
+		job := jobOf(p.t, r.Attempt, p.namespace, name)
 		switch name {
 		case "tombstone":
 			job = newTombstone(r.Attempt, p.namespace, name, time.Now().Add(time.Hour))
@@ -76,8 +76,8 @@ func TestSweepOnDeletedRecord(t *testing.T) {
 	p := newPlace(t)
 	ours, others := p.attempt("ours", forever), p.attempt("others", forever)
 	others.Record.Node = "n2"
-	p.create(newJob(ours.Attempt, p.namespace, "ours"))
-	p.create(newJob(others.Attempt, p.namespace, "others"))
+	p.create(jobOf(p.t, ours.Attempt, p.namespace, "ours"))
+	p.create(jobOf(p.t, others.Attempt, p.namespace, "others"))
 	p.waitSeen("ours", "others")
 	for _, r := range []*run{others, ours} {
 		p.records.delete(r.Record)

@@ -1,7 +1,6 @@
 package kubernetes
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -87,30 +86,10 @@ func TestPrepare(t *testing.T) {
 	}
 }
 
-func TestEnvironment(t *testing.T) {
-	run := jobrunner.Run{Namespace: "default", Task: "hello", ID: "rev-7", Attempt: 1,
-		Params: map[string]json.RawMessage{"price": json.RawMessage(`"$(HOME) $5"`)}}
-	env := environment(map[string]string{"B": "2", "A": "$(NIGHTWATCH_RUN)", "NIGHTWATCH_RUN": "mine"}, run)
-	values, order := map[string]string{}, ""
-	for _, one := range env {
-		values[one.Name] = one.Value
-		order += one.Name + " "
-	}
-	if len(values) != len(env) || values["NIGHTWATCH_RUN"] != "rev-7" || values["A"] != "$(NIGHTWATCH_RUN)" {
-		t.Errorf("environment %v", env)
-	}
-	if want := `{"price":"$$(HOME) $$5"}`; values["NIGHTWATCH_PARAMS"] != want {
-		t.Errorf("params %s, want %s", values["NIGHTWATCH_PARAMS"], want)
-	}
-	if !strings.HasSuffix(order, "NIGHTWATCH_PARAMS A B ") {
-		t.Errorf("order %s", order)
-	}
-}
-
 func TestRunIDThatIsNoLabel(t *testing.T) {
 	a := &jobrunner.Attempt{Task: &nightwatch.Task{}, ClusterID: "c",
 		Record: nightwatch.Run{ID: "req-x.", Task: "default/hello", TaskUID: 7, Attempt: 1}}
-	job := newJob(a, "default", "hello")
+	job := jobOf(t, a, "default", "hello")
 	if _, ok := job.Labels[LabelRun]; ok {
 		t.Errorf("labels %v", job.Labels)
 	}
@@ -130,7 +109,7 @@ func TestIdentify(t *testing.T) {
 	} {
 		a := &jobrunner.Attempt{Task: &nightwatch.Task{}, ClusterID: "c",
 			Record: nightwatch.Run{ID: "rev-7", Task: "default/hello", TaskUID: 7, Attempt: 1}}
-		job := newJob(a, "default", "hello")
+		job := jobOf(t, a, "default", "hello")
 		if spoil(job); func() bool { _, ok := identify(job); return ok }() {
 			t.Errorf("%s: has an identity", name)
 		}
