@@ -2,6 +2,7 @@ package jobrunner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/internal/etcdtest"
 )
 
 // kept is a Logs in memory.
@@ -60,30 +62,32 @@ func (k *kept) read(id LogID) (text string, closed bool) {
 func TestOutputGoesToTheLogAndItsEndIntoTheRecord(t *testing.T) {
 	logs := new(kept)
 	r := newRig(t, func(cfg *Config) { cfg.Logs = logs }).start()
-	written, goOn := make(chan bool), make(chan bool)
+	goOn := make(chan bool)
+	end := sync.OnceFunc(func() { close(goOn) })
+	t.Cleanup(end)
 	r.process.run = func(_ context.Context, a *Attempt) Outcome {
 		_, _ = io.WriteString(a.Log, strings.Repeat("x", nightwatch.MaxOutput))
 		_, _ = io.WriteString(a.Run.Log(), "hello\n")
 		slog.New(slog.NewTextHandler(a.Run.Log(), nil)).Info("by slog")
 		a.Run.Logger().Info("by hclog", "rows", 3)
 		a.Note("the %s\nis read", "answer")
-		written <- true
 		<-goOn
 		return Outcome{Phase: nightwatch.PhaseSucceeded}
 	}
 	r.give("a")
-	<-written
 	id := LogID{Task: demo, UID: r.taskUID, Run: "a", Attempt: 1}
-	text, closed := logs.read(id)
 	for _, part := range []string{"xxhello\n", `msg="by slog"`, "[INFO]  by hclog: rows=3\n[the answer is read]"} {
-		if !strings.Contains(text, part) {
-			t.Errorf("the log has %q: want %q in it", text, part)
-		}
+		etcdtest.Eventually(t, soon, func() error {
+			if text, _ := logs.read(id); !strings.Contains(text, part) {
+				return errors.New(text)
+			}
+			return nil
+		}, "the log has %q", part)
 	}
-	if closed {
+	if _, closed := logs.read(id); closed {
 		t.Error("the log is closed while the attempt runs")
 	}
-	close(goOn)
+	end()
 	run := r.wait("a", "succeeds", in(nightwatch.PhaseSucceeded))
 	if !strings.HasPrefix(run.Output, "xx") || !strings.HasSuffix(run.Output, "rows=3\nnightwatch: the answer is read\n") || len(run.Output) != nightwatch.MaxOutput {
 		t.Errorf("output %q", run.Output)

@@ -27,10 +27,11 @@ type child struct {
 	pid    atomic.Int64
 	exited chan struct{}
 	ends   chan time.Duration
-	// out is read until its end by collect, which then gives what it kept to output.
-	out    *os.File
-	output chan string
-	leader leader
+	// out is read until its end by collect, which hands on what is written and then gives the end of it to output.
+	out     *os.File
+	written io.Writer
+	output  chan string
+	leader  leader
 	// cgroup is the attempt's control groups, limitedBy what keeps its limits.
 	cgroup    *cgroup
 	limitedBy string
@@ -106,13 +107,14 @@ func (g *guard) supervise(c *child) {
 	}
 	c.cgroup.remove()
 	g.forget(c)
-	g.events.put(event{ID: c.id, Exited: x})
+	g.events.end(event{ID: c.id, Exited: x})
 }
 
-// collect keeps the end of the output until there is no more of it.
+// collect hands the output on, and keeps the end of it, until there is no more. Whatever is to happen to output before
+// anything of it is cut or dropped, happens here.
 func (c *child) collect(stopFeeding func()) {
 	var tail jobrunner.Tail
-	_, _ = io.Copy(struct{ io.Writer }{&tail}, c.out)
+	_, _ = io.Copy(io.MultiWriter(&tail, c.written), c.out)
 	c.out.Close()
 	stopFeeding()
 	c.output <- tail.String()

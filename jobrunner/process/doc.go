@@ -8,8 +8,8 @@
 // does not know of. The guard lives in a session of its own and takes no notice of SIGTERM, SIGINT and SIGHUP: Ctrl-C and
 // systemd's KillMode=mixed leave the draining to the node.
 //
-//	node → guard   start (program, environment, deadline), end (grace), beat (newest deadlines)
-//	guard → node   ready, started, refused, late, exited (status, usage and the end of the output), pong
+//	node → guard   start (program, environment, deadline), end (grace), beat (newest deadlines), took (output)
+//	guard → node   ready, started, refused, late, wrote (output), exited (status, usage and the end of the output), pong
 //
 // Each attempt is a session and process group of its own. Its tree is everything that descends from its first process.
 // Where the guard may make control groups, each attempt is born in one of its own, which nothing leaves by forking: version
@@ -51,10 +51,25 @@
 //   - A program cannot be started: Failed, StartRefused, with the operating system's own words.
 //   - The memory in a control group runs out: the attempt is Failed, OOMKilled, unless it can do without what was killed.
 //
+// # Output
+//
+// A program's standard output and error are one pipe: they come in the order in which they were written, which two pipes
+// would lose. The guard reads it and sends what it reads to the node, which writes it into the attempt's log and says how
+// much it took: no more than 256 KiB of an attempt are under way. What the node does not take the guard holds, up to
+// another 256 KiB; then the program waits, as for any full pipe, but for one second at most; if nothing was taken until
+// then, the oldest output is dropped, and the log says how much. So a node that is stopped, or whose disk is, holds no
+// program up and costs bounded memory, and when it wakes up it has the newest output. When the node is killed, what it had
+// written is in its log, and what was under way dies with the processes. The last word on an attempt, with the last 2 KiB
+// of its output, comes after all of that, or two seconds after its end.
+//
+// The guard could write the log itself, and a killed node's last milliseconds of output would be kept. But then two
+// processes would turn one set of files over, each unable to tell what the other does when it is stopped, and a node
+// whose logs are not in files would have none.
+//
 // # Bounds
 //
-// A guard keeps 2 KiB of output an attempt and reads on, so that nobody's full pipe stops a program. It costs one
-// operating-system thread an attempt, since PR_SET_PDEATHSIG is about the thread that forked.
+// A guard costs half a megabyte an attempt whose node does not take its output, hardly any else, and one operating-system
+// thread an attempt, since PR_SET_PDEATHSIG is about the thread that forked.
 //
 // # Not promised
 //

@@ -80,7 +80,7 @@ func (g *guard) fork(c *child) (err error) {
 		return err
 	}
 	c.pid.Store(int64(c.leader.process.Pid))
-	c.out = out
+	c.out, c.written = out, g.events.open(c.id)
 	go c.collect(feed)
 	return nil
 }

@@ -92,6 +92,8 @@ func (g *guard) listen(in io.Reader) {
 			if c := g.child(r.End.ID); c != nil {
 				c.end(r.End.Grace)
 			}
+		case r.Took != nil:
+			g.events.took(r.Took.ID, r.Took.Bytes)
 		case r.Beat != nil:
 			for id, deadline := range r.Beat.Deadlines {
 				if c := g.child(id); c != nil {

@@ -60,11 +60,39 @@ type link struct {
 	fault      error
 }
 
-// call is an attempt as the link sees it. Its two events never block whoever delivers them.
+// call is an attempt as the link sees it. Its two events never block whoever delivers them, nor does its output, of
+// which the guard sends no more than window before it hears that some was taken.
 type call struct {
 	id       int64
 	deadline func() time.Time
 	events   chan event
+	wrote    chan struct{} // told when there is output
+
+	owed int // bytes taken that the guard has not been told of; of who takes them
+
+	mu     sync.Mutex
+	output []event
+}
+
+// write takes in output.
+func (c *call) write(ev event) {
+	c.mu.Lock()
+	if last := len(c.output) - 1; last >= 0 && ev.Dropped == 0 {
+		c.output[last].Wrote = append(c.output[last].Wrote, ev.Wrote...)
+	} else {
+		c.output = append(c.output, ev)
+	}
+	c.mu.Unlock()
+	wake(c.wrote)
+}
+
+// take gives the output away.
+func (c *call) take() []event {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	output := c.output
+	c.output = nil
+	return output
 }
 
 func startGuard(argv []string, env map[string]string, logger hclog.Logger) (*link, error) {
@@ -105,7 +133,7 @@ func (l *link) add(deadline func() time.Time) *call {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.last++
-	c := &call{id: l.last, deadline: deadline, events: make(chan event, 2)}
+	c := &call{id: l.last, deadline: deadline, events: make(chan event, 2), wrote: make(chan struct{}, 1)}
 	if len(l.calls) == 0 {
 		l.unanswered, l.answered = 0, time.Now()
 	}
@@ -123,6 +151,14 @@ func (l *link) remove(c *call) {
 func (l *link) end(c *call, grace time.Duration) {
 	// An error means that the guard is going, and the attempt with it: the caller waits for lost anyway.
 	_ = l.send(request{End: &endRequest{ID: c.id, Grace: grace}})
+}
+
+// took tells the guard that output was taken, when that is worth a message.
+func (l *link) took(c *call, bytes int) {
+	if c.owed += bytes; c.owed >= window/4 {
+		_ = l.send(request{Took: &tookRequest{ID: c.id, Bytes: c.owed}})
+		c.owed = 0
+	}
 }
 
 // send writes a line. A guard that does not take it is killed.
@@ -202,7 +238,11 @@ func (l *link) read(out *os.File) {
 			l.mu.Lock()
 			c := l.calls[ev.ID]
 			l.mu.Unlock()
-			if c != nil {
+			switch {
+			case c == nil:
+			case len(ev.Wrote) > 0 || ev.Dropped > 0:
+				c.write(ev)
+			default:
 				c.events <- ev
 			}
 		}

@@ -64,15 +64,19 @@ func nodeMain(script, lead string) int {
 	if err != nil {
 		panic(err)
 	}
+	log := new(runnertest.Written)
 	out := r.Run(context.Background(), &jobrunner.Attempt{
 		Run:      jobrunner.Run{Namespace: "default", Task: "node", ID: "rev-1", Attempt: 1},
 		Task:     &nightwatch.Task{Process: &nightwatch.ProcessSpec{Shell: script}},
 		Deadline: func() time.Time { return time.Now().Add(ahead) },
 		Save:     func(context.Context, func(*nightwatch.Run)) error { return nil },
-		Log:      io.Discard,
+		Log:      log,
 	})
 	r.Close()
 	fmt.Printf("%q %s", out.Phase, out.Reason)
+	if text := log.String(); text != "" {
+		fmt.Printf("\n%s", text)
+	}
 	return 0
 }
 

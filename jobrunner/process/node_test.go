@@ -2,9 +2,11 @@ package process_test
 
 import (
 	"bytes"
+	"os"
 	"os/exec"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -88,6 +90,46 @@ func TestNodeStopped(t *testing.T) {
 	if got := out.String(); got != `"" ` {
 		t.Errorf("the node said %q: want Interrupted", got)
 	}
+}
+
+// TestTalkativeWhileNodeStopped has a program write far more than anybody holds while its node is stopped. It is not held
+// up, and when the node wakes up it learns of the end, of the newest output, and that there was more.
+func TestTalkativeWhileNodeStopped(t *testing.T) {
+	dir := t.TempDir()
+	node, out := startNode(t, "echo first; echo $$ >"+dir+"/1.pid; until [ -e "+dir+"/go ]; do sleep 0.01; done; "+
+		"seq 1 5000000; echo last; echo 1 >"+dir+"/2.pid", time.Hour)
+	pids(t, dir, 1)
+	if err := node.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir+"/go", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	pids(t, dir, 2)
+	if err := node.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	if err := node.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	got := out.String()
+	if !strings.HasPrefix(got, "\"Succeeded\" \nfirst\n1\n2\n") || !strings.HasSuffix(got, "\n4999999\n5000000\nlast\n") || !strings.Contains(got, "bytes of output were dropped") {
+		t.Errorf("the node said %.60q … %q", got, got[max(0, len(got)-60):])
+	}
+	if len(got) > 2<<20 {
+		t.Errorf("%d bytes of output were held for a node that was stopped", len(got))
+	}
+}
+
+// TestTalkativeNodeKilled kills a node with -9 whose attempt writes all the time.
+func TestTalkativeNodeKilled(t *testing.T) {
+	dir := t.TempDir()
+	node, _ := startNode(t, "echo $$ >"+dir+"/1.pid; trap '' PIPE TERM; while :; do echo y; done", time.Hour)
+	ids := append(pids(t, dir, 1), guardOf(t, node.Process.Pid))
+	if err := node.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	allGone(t, ids)
 }
 
 // TestNodeRenews has an attempt outlive many times the deadline it was started with.

@@ -4,10 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -199,18 +199,32 @@ func TestNotAGuard(t *testing.T) {
 
 func TestLargeAndBinaryOutput(t *testing.T) {
 	r := newRunner(t, process.Config{})
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	out := run(t, r, shell("head -c 10000000 /dev/urandom; echo; echo the end"))
-	runtime.ReadMemStats(&after)
+	a, _ := runnertest.Attempt(t, shell("head -c 10000000 /dev/urandom; echo; echo the end"))
+	out := outcome(t, start(t.Context(), r, a))
 	if out.Phase != nightwatch.PhaseSucceeded || !strings.HasSuffix(out.Output, "\nthe end\n") {
 		t.Errorf("%s %s, output ends with %q", out.Phase, out.Message, out.Output[max(0, len(out.Output)-20):])
 	}
 	if len(out.Output) > nightwatch.MaxOutput || !utf8.ValidString(out.Output) {
 		t.Errorf("output of %d bytes, valid UTF-8: %t", len(out.Output), utf8.ValidString(out.Output))
 	}
-	if used := after.TotalAlloc - before.TotalAlloc; used > 1<<20 {
-		t.Errorf("%d bytes of memory for output that the node never sees", used)
+	if log := fmt.Sprint(a.Log); len(log) != 10_000_009 || !strings.HasSuffix(log, "\nthe end\n") {
+		t.Errorf("a log of %d bytes: want all of the output", len(log))
+	}
+}
+
+// TestOutputInOrder has both streams of an attempt in its log, in the order in which they were written.
+func TestOutputInOrder(t *testing.T) {
+	r := newRunner(t, process.Config{})
+	a, _ := runnertest.Attempt(t, shell("i=0; while [ $i -lt 2000 ]; do echo out $i; echo err $i >&2; i=$((i+1)); done"))
+	if out := outcome(t, start(t.Context(), r, a)); out.Phase != nightwatch.PhaseSucceeded {
+		t.Fatalf("%+v", out)
+	}
+	var want strings.Builder
+	for i := range 2000 {
+		fmt.Fprintf(&want, "out %d\nerr %d\n", i, i)
+	}
+	if got := fmt.Sprint(a.Log); got != want.String() {
+		t.Errorf("the log has %d bytes: %.100q", len(got), got)
 	}
 }
 

@@ -54,7 +54,10 @@ func (r *Runner) follow(ctx context.Context, a *jobrunner.Attempt, l *link, c *c
 	done, lost, givenUp := ctx.Done(), l.lost, false
 	for {
 		select {
+		case <-c.wrote:
+			deliver(a, l, c)
 		case ev := <-c.events:
+			deliver(a, l, c)
 			switch {
 			case ev.Refused != "":
 				return refused(errors.New(ev.Refused))
@@ -81,8 +84,20 @@ func (r *Runner) follow(ctx context.Context, a *jobrunner.Attempt, l *link, c *c
 			if len(c.events) > 0 {
 				continue
 			}
+			deliver(a, l, c)
 			return r.orphaned(ctx, l, givenUp)
 		}
+	}
+}
+
+// deliver writes the output that has come into the attempt's log.
+func deliver(a *jobrunner.Attempt, l *link, c *call) {
+	for _, ev := range c.take() {
+		if ev.Dropped > 0 {
+			a.Note("%d bytes of output were dropped: it came faster than it could be taken", ev.Dropped)
+		}
+		_, _ = a.Log.Write(ev.Wrote)
+		l.took(c, len(ev.Wrote))
 	}
 }
 

@@ -3,13 +3,14 @@ package process
 import "time"
 
 // protocol is what the guard calls itself when it is ready: a program that is not a guard is noticed by it.
-const protocol = "nightwatch-guard/2"
+const protocol = "nightwatch-guard/3"
 
 // request is a line from the node to the guard; exactly one field is set.
 type request struct {
 	Start *startRequest `json:"start,omitempty"`
 	End   *endRequest   `json:"end,omitempty"`
 	Beat  *beat         `json:"beat,omitempty"`
+	Took  *tookRequest  `json:"took,omitempty"`
 }
 
 // startRequest starts an attempt. Deadline is a time of the boot clock, in nanoseconds.
@@ -33,12 +34,19 @@ type endRequest struct {
 	Grace time.Duration `json:"grace"`
 }
 
+// tookRequest says how many more bytes of an attempt's output the node has taken.
+type tookRequest struct {
+	ID    int64 `json:"id"`
+	Bytes int   `json:"bytes"`
+}
+
 // beat carries the newest deadlines of attempts; each is answered by a pong.
 type beat struct {
 	Deadlines map[int64]int64 `json:"deadlines"`
 }
 
-// event is a line from the guard to the node. An attempt gets one of Refused and Late, or Started and then Exited.
+// event is a line from the guard to the node. An attempt gets one of Refused and Late, or Started and Exited, with all
+// that it wrote before the latter.
 type event struct {
 	Ready string `json:"ready,omitempty"`
 	// Rooms comes with Ready: the control groups that hold all that the guard will start.
@@ -50,6 +58,9 @@ type event struct {
 	// Late says that the deadline had passed, or the pipe was closed, before the start.
 	Late   bool  `json:"late,omitempty"`
 	Exited *exit `json:"exited,omitempty"`
+	// Wrote is the next piece of what the attempt wrote, Dropped how many bytes before it were dropped.
+	Wrote   []byte `json:"wrote,omitempty"`
+	Dropped int64  `json:"dropped,omitempty"`
 }
 
 // exit says how the first process of an attempt ended, once nothing of its tree is left.
