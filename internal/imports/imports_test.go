@@ -47,9 +47,11 @@ var rules = []rule{
 	{from: "node", to: []string{".", "schedule", "store", "election", "registry", "scheduler", "jobrunner", "jobrunner/handler"}},
 	{from: "console", to: []string{".", "schedule", "ledger", "store", "registry", "node"}},
 
+	{from: "bench", to: []string{".", "store", "jobrunner", "node"}},
+
 	// Programs.
 	{from: "cmd/*", main: true, to: []string{
-		".", "schedule", "ledger", "store", "jobrunner", "jobrunner/kubernetes", "jobrunner/process", "jobrunner/httpcall", "node", "console",
+		".", "schedule", "ledger", "store", "jobrunner", "jobrunner/kubernetes", "jobrunner/process", "jobrunner/httpcall", "node", "console", "bench",
 	}},
 	{from: "examples/*", main: true, to: []string{".", "jobrunner", "jobrunner/handler", "node", "store"}},
 

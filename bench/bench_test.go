@@ -1,0 +1,93 @@
+package bench_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/goleak"
+
+	"github.com/nightwatch-go/nightwatch/bench"
+	"github.com/nightwatch-go/nightwatch/internal/etcdtest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, etcdtest.LeakOptions()...) }
+
+func config(t *testing.T, server *etcdtest.Server) bench.Config {
+	return bench.Config{
+		Dial: func() (*clientv3.Client, error) {
+			return clientv3.New(clientv3.Config{Endpoints: []string{server.Endpoint()}})
+		},
+		CeilingFor: 200 * time.Millisecond,
+		Progress:   func(p bench.Progress) { t.Logf("%s: %d of %d", p.Step, p.Done, p.Total) },
+	}
+}
+
+// measured runs a bench and looks at what must be so whatever the machine.
+func measured(t *testing.T, cfg bench.Config, server *etcdtest.Server, runs int) *bench.Report {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	r, err := bench.Run(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Runs != runs || r.Missed != 0 || r.Duplicated != 0 {
+		t.Errorf("%d runs, %d missed, %d duplicated: want %d runs", r.Runs, r.Missed, r.Duplicated, runs)
+	}
+	l := r.LatenessMs
+	if l.P50 < 0 || l.P50 > l.P99 || l.P99 > l.P999 || l.P999 > l.Max || l.Max == 0 {
+		t.Errorf("lateness: %+v", l)
+	}
+	if r.CeilingPerSecond <= 0 || r.RunsPerSecond <= 0 || r.Efficiency <= 0 {
+		t.Errorf("rates: %+v", r)
+	}
+	// A run is put, claimed and finished: a record three times, a queue key and a lock there and gone, the status.
+	if r.KeysPerRun < 8 || r.KeysPerRun > 20 || r.BytesPerRun < 1000 || r.RequestsPerRun <= 0 {
+		t.Errorf("cost: %+v", r)
+	}
+	left, err := server.Client(t).Get(ctx, "/nightwatch", clientv3.WithPrefix(), clientv3.WithKeysOnly())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kv := range left.Kvs {
+		switch key := string(kv.Key); key {
+		case "/nightwatch/meta/version", "/nightwatch/meta/cluster", "/nightwatch/meta/clock":
+		default:
+			t.Errorf("left behind: %s", key)
+		}
+	}
+	return r
+}
+
+func TestBurst(t *testing.T) {
+	server := etcdtest.Start(t)
+	cfg := config(t, server)
+	cfg.Tasks, cfg.Nodes = 300, 2
+	r := measured(t, cfg, server, 300)
+	if r.RequestsPerRun > 2 {
+		t.Errorf("%g requests a run, of 300 that were due at once", r.RequestsPerRun)
+	}
+}
+
+func TestEvenLoad(t *testing.T) {
+	server := etcdtest.Start(t)
+	cfg := config(t, server)
+	cfg.Tasks, cfg.Rate, cfg.Duration = 20, 40, 2*time.Second
+	measured(t, cfg, server, 80)
+}
+
+func TestRefusedConfig(t *testing.T) {
+	for name, cfg := range map[string]bench.Config{
+		"tasks: -1: want 1 to 100000":                                                     {Tasks: -1},
+		"rate: -1: want more than 0, or 0 for all at once":                                {Rate: -1},
+		"tasks: 5 at 100 runs a second are due oftener than every 100ms: want 11 or more": {Tasks: 5, Rate: 100},
+		"duration: 1ms: want 1s or more":                                                  {Duration: time.Millisecond},
+		"nodes: 101: want 1 to 100":                                                       {Nodes: 101},
+	} {
+		if _, err := bench.Run(t.Context(), cfg); err == nil || err.Error() != name {
+			t.Errorf("%v: want %s", err, name)
+		}
+	}
+}

@@ -1,0 +1,128 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/nightwatch-go/nightwatch/store"
+)
+
+const (
+	// ceilingBatch runs share a request, and ceilingFlying requests are under way: what etcd does best with.
+	ceilingBatch  = 32
+	ceilingFlying = 8
+)
+
+// sizes of values in bytes, as those of a run of a small handler task are.
+const (
+	runBytes    = 420
+	statusBytes = 900
+)
+
+// Ceiling is how many lives of runs a second etcd takes, for about as long as asked for. Its keys are below prefix, and
+// are removed.
+func Ceiling(ctx context.Context, client *clientv3.Client, prefix string, length time.Duration) (perSecond float64, err error) {
+	keys := store.NewKeys(prefix)
+	defer func() {
+		cleaning, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanTimeout)
+		defer cancel()
+		_, cleanErr := client.Delete(cleaning, keys.Prefix(), clientv3.WithPrefix())
+		err = errors.Join(err, cleanErr)
+	}()
+	lease, err := client.Grant(ctx, 60)
+	if err != nil {
+		return 0, fmt.Errorf("grant a lease: %w", err)
+	}
+	defer func() {
+		cleaning, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanTimeout)
+		defer cancel()
+		_, revokeErr := client.Revoke(cleaning, lease.ID)
+		err = errors.Join(err, revokeErr)
+	}()
+	var done atomic.Int64
+	var group sync.WaitGroup
+	failed := make(chan error, ceilingFlying)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	began := time.Now()
+	for lane := range ceilingFlying {
+		group.Go(func() {
+			for round := 0; time.Since(began) < length; round++ {
+				if err := lives(ctx, client, keys, lease.ID, fmt.Sprintf("l%d-%d", lane, round)); err != nil {
+					failed <- err
+					cancel()
+					return
+				}
+				done.Add(ceilingBatch)
+			}
+		})
+	}
+	group.Wait()
+	took := time.Since(began)
+	select {
+	case err := <-failed:
+		return 0, fmt.Errorf("measure etcd: %w", err)
+	default:
+		return float64(done.Load()) / took.Seconds(), nil
+	}
+}
+
+// lives sees a batch of runs through their lives.
+func lives(ctx context.Context, client *clientv3.Client, keys store.Keys, lease clientv3.LeaseID, name string) error {
+	run, status := strings.Repeat("r", runBytes), strings.Repeat("s", statusBytes)
+	const node, id = "bench-node-1", "20261120T141500Z"
+	step := func(life func(task string) clientv3.Op) error {
+		ops := make([]clientv3.Op, ceilingBatch)
+		for i := range ops {
+			ops[i] = life(fmt.Sprintf("bench-12345678/%s-%d", name, i))
+		}
+		response, err := client.Txn(ctx).Then(ops...).Commit()
+		if err != nil {
+			return err
+		}
+		for _, r := range response.Responses {
+			if !r.GetResponseTxn().Succeeded {
+				return errors.New("a guarded transaction of its own was refused")
+			}
+		}
+		return nil
+	}
+	absent := func(key string) clientv3.Cmp { return clientv3.Compare(clientv3.ModRevision(key), "=", 0) }
+	there := func(key string) clientv3.Cmp { return clientv3.Compare(clientv3.ModRevision(key), ">", 0) }
+	if err := step(func(task string) clientv3.Op {
+		return clientv3.OpTxn(
+			[]clientv3.Cmp{absent(keys.Run(task, id)), absent(keys.Status(task)), absent(keys.Freezes(task)[0]), absent(keys.Freezes(task)[1])},
+			[]clientv3.Op{
+				clientv3.OpPut(keys.Run(task, id), run), clientv3.OpPut(keys.Queue(node, task, id), run), clientv3.OpPut(keys.Status(task), status),
+			}, nil)
+	}); err != nil {
+		return err
+	}
+	lock := func(task string) string { return keys.LocksOf(task) + "694d8f2a1b3c4d5e" }
+	if err := step(func(task string) clientv3.Op {
+		return clientv3.OpTxn(
+			[]clientv3.Cmp{
+				there(keys.Run(task, id)), absent(keys.Freezes(task)[0]), absent(keys.Freezes(task)[1]),
+				clientv3.Compare(clientv3.CreateRevision(keys.LocksOf(task)).WithPrefix(), "=", 0),
+			},
+			[]clientv3.Op{
+				clientv3.OpPut(lock(task), "", clientv3.WithLease(lease)), clientv3.OpPut(keys.Run(task, id), run), clientv3.OpGet(keys.Accepted(task)),
+			}, nil)
+	}); err != nil {
+		return err
+	}
+	return step(func(task string) clientv3.Op {
+		return clientv3.OpTxn(
+			[]clientv3.Cmp{there(keys.Run(task, id)), there(lock(task))},
+			[]clientv3.Op{
+				clientv3.OpPut(keys.Run(task, id), run), clientv3.OpDelete(keys.Queue(node, task, id)), clientv3.OpDelete(lock(task)),
+			}, nil)
+	})
+}

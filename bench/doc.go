@@ -1,0 +1,27 @@
+// Package bench measures a cluster: how many runs a second it does, how late they are, and what one costs in etcd, beside
+// the rate that etcd itself would allow.
+//
+// # The ceiling
+//
+// A run changes state three times: it is created (run, queue key, status), claimed (lock, run) and finished (run, queue
+// key, lock). Ceiling does just that with etcd's client, with keys and values of the sizes that a run has, 32 runs to a
+// request and 8 requests under way, and with no scheduler, worker or watch. No way to run tasks that records them in this
+// form can be faster on the same machines. It is measured right before the load, as machines are shared and change.
+//
+// # The load
+//
+// Tasks of a namespace of their own, "bench-<id>", are all due at one moment (a burst), or evenly, as many a second as
+// asked for. With the runner "handler" the bench is a node of the cluster itself, with a handler that notes the moment
+// and returns; other runners are those of the cluster's nodes. Lateness is from a run's nominal time to its effect: the
+// call of the handler, or the start that the record tells.
+//
+// # What a run costs
+//
+// After the load the history of its keys is read from etcd: each revision was a request that wrote, each event a key.
+// Nothing is counted while the load is on, so nothing is disturbed. Revisions that hold no key of the bench's tasks are
+// not among them; a request that writes nothing has no revision.
+//
+// # Left behind
+//
+// Nothing: tasks are deleted, and Run waits until the cluster has cleaned up after them.
+package bench

@@ -1,0 +1,90 @@
+package bench
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// effects are what was seen to happen: which occurrence, and how late.
+type effects struct {
+	mu      sync.Mutex
+	seen    map[occurrence]int
+	late    []time.Duration
+	from    time.Time // only occurrences from then on count,
+	to      time.Time // and before then, unless it is zero
+	last    time.Time
+	changed chan struct{}
+}
+
+type occurrence struct {
+	task    string
+	nominal int64 // milliseconds
+}
+
+func newEffects() *effects {
+	return &effects{seen: map[occurrence]int{}, changed: make(chan struct{}, 1)}
+}
+
+// note takes in that an occurrence of a task had its effect at a time.
+func (e *effects) note(task string, nominal, at time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if nominal.Before(e.from) || !e.to.IsZero() && !nominal.Before(e.to) {
+		return
+	}
+	e.seen[occurrence{task, nominal.UnixMilli()}]++
+	e.late = append(e.late, at.Sub(nominal))
+	if at.After(e.last) {
+		e.last = at
+	}
+	select {
+	case e.changed <- struct{}{}:
+	default:
+	}
+}
+
+// between has only occurrences from one moment up to another count.
+func (e *effects) between(from, to time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.from, e.to, e.late, e.last = from, to, nil, time.Time{}
+	clear(e.seen)
+}
+
+// end is when the last effect was.
+func (e *effects) end() time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.last
+}
+
+// count is how many occurrences were seen, and how many effects there were beyond one of each.
+func (e *effects) count() (occurrences, extra int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.seen), len(e.late) - len(e.seen)
+}
+
+// Lateness is from nominal time to effect, in milliseconds.
+type Lateness struct {
+	P50  float64 `json:"p50"`
+	P99  float64 `json:"p99"`
+	P999 float64 `json:"p999"`
+	Max  float64 `json:"max"`
+}
+
+// lateness of all that was noted.
+func (e *effects) lateness() (Lateness, []time.Duration) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	late := slices.Clone(e.late)
+	slices.Sort(late)
+	if len(late) == 0 {
+		return Lateness{}, nil
+	}
+	at := func(share float64) float64 {
+		return float64(late[min(int(share*float64(len(late))), len(late)-1)].Microseconds()) / 1000
+	}
+	return Lateness{P50: at(0.5), P99: at(0.99), P999: at(0.999), Max: at(1)}, late
+}
