@@ -90,6 +90,7 @@ type matrix struct {
 	client    kubernetes.Interface
 	namespace string
 	flags     []string
+	prelude   string // shell commands with which processes begin
 	cells     []*cell
 	victims   []*cluster.Node
 }
@@ -134,56 +135,70 @@ func ready(nodes []*cluster.Node) {
 }
 
 func (m *matrix) run(leads bool) {
-	t := m.t
-	// Machine a leads, b is the one to die, c is what is left beside a. When the one to die is to lead it comes first,
-	// and a later, which takes no runs.
-	var others []*cluster.Node
-	if !leads {
-		others = m.machine("a")
-		ready(others)
-	}
-	m.victims = m.machine("b")
-	ready(m.victims)
-	m.Until("a scheduler", func() bool { return m.Leader() != "" })
+	m.begin(leads)
 	for _, victim := range m.victims {
 		for _, point := range m.at.points {
-			if err := victim.Points.Hold(t.Context(), point); err != nil {
-				t.Fatal(err)
+			if err := victim.Points.Hold(m.t.Context(), point); err != nil {
+				m.t.Fatal(err)
 			}
 		}
 	}
-	for _, c := range m.cells {
-		c.put()
-	}
+	m.put()
 	m.Until("every run has come to the moment", func() bool { return m.at.come(m) })
-	if leads {
-		others = m.machine("a")
+	m.complete(leads)
+	if led := strings.HasPrefix(m.Leader(), "b"); led != leads {
+		m.t.Fatalf("%s leads", m.Leader())
 	}
-	others = append(others, m.machine("c")...)
-	ready(others)
-
 	uids := map[string]string{} // of Jobs, before
 	for _, job := range m.Jobs() {
 		uids[job.Task] = job.UID
 	}
-	if led := strings.HasPrefix(m.Leader(), "b"); led != leads {
-		t.Fatalf("%s leads", m.Leader())
-	}
 	for _, victim := range m.victims {
 		victim.Kill()
 	}
+	m.end()
+	for _, c := range m.cells {
+		c.verify(uids[c.task])
+	}
+	m.Verify()
+}
+
+// begin starts machine b, which is to be harmed, and before it machine a if b is not to lead.
+func (m *matrix) begin(leads bool) {
+	if !leads {
+		ready(m.machine("a"))
+	}
+	m.victims = m.machine("b")
+	ready(m.victims)
+	m.Until("a scheduler", func() bool { return m.Leader() != "" })
+}
+
+// put submits what runs on b, or on c.
+func (m *matrix) put() {
+	for _, c := range m.cells {
+		c.put()
+	}
+}
+
+// complete starts the machines that are missing beside b: c, which takes over the runs, and a, if it is not there yet.
+func (m *matrix) complete(leads bool) {
+	others := m.machine("c")
+	if leads {
+		others = append(others, m.machine("a")...)
+	}
+	ready(others)
+}
+
+// end waits until every run has ended.
+func (m *matrix) end() {
 	for _, c := range m.cells {
 		if c.runner == nightwatch.RunnerKubernetes && m.at.hold {
 			c.letGo()
 		}
 	}
 	for _, c := range m.cells {
-		m.Wait(c.task, func(s *nightwatch.Status) bool { return s.Counts.Succeeded+s.Counts.Failed == 1 })
+		m.Wait(c.task, func(s *nightwatch.Status) bool { return s != nil && s.Counts.Succeeded+s.Counts.Failed == 1 })
 	}
-	for _, c := range m.cells {
-		c.verify(uids[c.task])
-	}
-	m.Verify()
 }
 
 func (m *matrix) all(condition func(c *cell) bool) bool {
@@ -212,7 +227,7 @@ func (c *cell) put() {
 		hold, job = 1, kubetest.RunForever
 	}
 	what := map[string]string{
-		nightwatch.RunnerKubernetes: c.m.Job(job), nightwatch.RunnerProcess: c.m.Process(hold),
+		nightwatch.RunnerKubernetes: c.m.Job(job), nightwatch.RunnerProcess: c.m.ProcessAfter(c.m.prelude, hold),
 		nightwatch.RunnerHTTP: c.m.HTTP(hold), nightwatch.RunnerHandler: c.m.Handler(hold),
 	}[c.runner]
 	c.m.Put(c.task, fmt.Sprintf(`{%s,"delivery":%q,"runsOn":"machine notin (a)"}`, what, c.delivery))

@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"bytes"
 	"fmt"
 	"reflect"
 	"testing"
@@ -76,6 +77,25 @@ func TestGoodHistories(t *testing.T) {
 	for name, h := range map[string]*History{"empty": {}, "effects": good(), "Jobs": goodJob()} {
 		for _, v := range Check(h) {
 			t.Errorf("%s: %s", name, v)
+		}
+	}
+}
+
+// Handlers and requests stand still and wake up with their node.
+func TestStoppedNodesExcuseHandlers(t *testing.T) {
+	for _, runner := range []string{"process", "handler", "http"} {
+		h := good()
+		for i := range h.Changes {
+			h.Changes[i].Value = bytes.Replace(h.Changes[i].Value, []byte(`"runner":"process"`), []byte(`"runner":"`+runner+`","node":"n1"`), 1)
+		}
+		h.Faults = []Fault{{Kind: FaultStop, Target: "n1", From: start.Add(13 * time.Second), To: start.Add(23 * time.Second)}}
+		h.Effects = append(h.Effects, effect(1, 11, EffectCut, 23))
+		if got, want := len(Check(h)) > 0, runner == "process"; got != want {
+			t.Errorf("%s: broken %v, want %v", runner, got, want)
+		}
+		h.Effects[len(h.Effects)-1] = effect(1, 11, EffectCut, 30)
+		if len(Check(h)) == 0 {
+			t.Errorf("%s: seven seconds after it woke up nothing is excused", runner)
 		}
 	}
 }

@@ -1,6 +1,9 @@
 package checker
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // What must hold of what the tasks wrote themselves, and of Jobs.
 
@@ -35,6 +38,24 @@ func singleDispatch(x *index, broken func(about, detail string, args ...any)) {
 	}
 }
 
+// excused tells whether an effect may have gone on beyond its time: requests that were sent, and handlers, which stand
+// still and wake up with their node. That is what fences are for.
+func (x *index) excused(r *run, e Effect) bool {
+	node := e.Node
+	for _, v := range r.versions {
+		if v.revision == e.Fence {
+			node = v.Node
+		}
+	}
+	runner := r.last().Runner
+	return (runner == "http" || runner == "handler") && slices.ContainsFunc(x.Faults, func(f Fault) bool {
+		return f.Kind == FaultStop && f.Target == node && !e.At().Before(f.From) && e.At().Before(f.To.Add(wakeUp))
+	})
+}
+
+// wakeUp is how long a node that was stopped may take to notice.
+const wakeUp = 5 * time.Second
+
 // oneAtATime compares what the effects of one attempt wrote last with when the next began.
 func oneAtATime(x *index, broken func(about, detail string, args ...any)) {
 	for _, r := range x.runs {
@@ -43,7 +64,7 @@ func oneAtATime(x *index, broken func(about, detail string, args ...any)) {
 			switch {
 			case e.Attempt > newest.Attempt:
 				newest = e
-			case e.Attempt < newest.Attempt:
+			case e.Attempt < newest.Attempt && !x.excused(r, e):
 				broken(r.key, "attempt %d: %s at %s, after attempt %d began at %s", e.Attempt, e.Event, e.At(), newest.Attempt, newest.At())
 			}
 		}
@@ -75,21 +96,21 @@ func agreement(x *index, broken func(about, detail string, args ...any)) {
 		switch {
 		case end.Shards != nil:
 		case writes(end.Runner) && len(x.Effects) > 0:
-			r.agreesWithEffects(end, broken)
+			x.agreesWithEffects(r, end, broken)
 		case end.Runner == "kubernetes" && len(x.Jobs) > 0:
 			r.agreesWithJobs(end, broken)
 		}
 	}
 }
 
-func (r *run) agreesWithEffects(end version, broken func(about, detail string, args ...any)) {
+func (x *index) agreesWithEffects(r *run, end version, broken func(about, detail string, args ...any)) {
 	done := false
 	for _, e := range r.effects {
 		done = done || e.Event == EffectEnd && e.Attempt == end.Attempt
 		if e.Attempt > end.Attempt {
 			broken(r.key, "attempt %d: %s at %s, but the record ends with attempt %d", e.Attempt, e.Event, e.At(), end.Attempt)
 		}
-		if !end.EndTime.IsZero() && e.At().After(end.EndTime.Add(clockGrain)) {
+		if !end.EndTime.IsZero() && e.At().After(end.EndTime.Add(clockGrain)) && !x.excused(r, e) {
 			broken(r.key, "attempt %d: %s at %s, but the record says that it ended at %s", e.Attempt, e.Event, e.At(), end.EndTime)
 		}
 	}

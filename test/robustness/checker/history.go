@@ -95,6 +95,13 @@ type JobEvent struct {
 	Time      time.Time `json:"time"`
 }
 
+// What was done to a node.
+const (
+	FaultKill      = "kill"
+	FaultTerminate = "terminate"
+	FaultStop      = "stop" // and later on continued
+)
+
 // Fault is what was done to the cluster.
 type Fault struct {
 	Kind   string    `json:"kind"`

@@ -42,6 +42,7 @@ type Cluster struct {
 	endpoint string
 	prefix   string
 	effects  string // file
+	released string // file that is there once nothing is to be held
 	sink     *sink
 	stopped  context.Context // ended when the cluster's test is over
 	watching context.Context // the watch's own
@@ -61,15 +62,16 @@ func New(t testing.TB, binaries Binaries, endpoint, prefix string) *Cluster {
 	t.Helper()
 	client := etcdtest.NewClient(t, endpoint)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	dir := t.TempDir()
 	c := &Cluster{
 		Client: client, Store: store.New(client, prefix),
-		t: t, binaries: binaries, endpoint: endpoint, effects: filepath.Join(t.TempDir(), "effects.jsonl"), stopped: ctx,
-		watching: clientv3.WithRequireLeader(ctx), jobsSeen: map[string]bool{},
+		t: t, binaries: binaries, endpoint: endpoint, effects: filepath.Join(dir, "effects.jsonl"), released: filepath.Join(dir, "released"),
+		stopped: ctx, watching: clientv3.WithRequireLeader(ctx), jobsSeen: map[string]bool{},
 	}
 	c.prefix = c.Store.Keys().Prefix()
 	var recorded sync.WaitGroup
 	recorded.Go(c.recordChanges)
-	c.sink = newSink(t, c.effects)
+	c.sink = newSink(t, c.effects, c.released)
 	t.Cleanup(func() {
 		cancel()
 		recorded.Wait()

@@ -18,17 +18,21 @@ import (
 const beatEvery = 100 * time.Millisecond
 
 // The ways in which a task may run so that it writes down what it does, as members of its value. Attempts up to hold go
-// on until they are ended from outside; later ones end by themselves at once.
+// on until they are ended from outside, or Release; later ones end by themselves at once.
 
 // Process is a process that appends to the file of effects.
-func (c *Cluster) Process(hold int) string {
-	script := fmt.Sprintf(`say() {
+func (c *Cluster) Process(hold int) string { return c.ProcessAfter("", hold) }
+
+// ProcessAfter is Process, with shell commands that come first.
+func (c *Cluster) ProcessAfter(prelude string, hold int) string {
+	script := prelude + fmt.Sprintf(`
+say() {
   printf '{"task":"%%s/%%s","run":"%%s","attempt":%%s,"fence":%%s,"event":"%%s","time":%%s}\n' "$NIGHTWATCH_NAMESPACE" "$NIGHTWATCH_TASK" \
     "$NIGHTWATCH_RUN" "$NIGHTWATCH_ATTEMPT" "$NIGHTWATCH_FENCE" "$1" "$(date +%%s%%N)" >> %s
 }
 say start
-while [ "$NIGHTWATCH_ATTEMPT" -le %d ]; do sleep %g; say beat; done
-say end`, c.effects, hold, beatEvery.Seconds())
+while [ "$NIGHTWATCH_ATTEMPT" -le %d ] && ! [ -e %s ]; do sleep %g; say beat; done
+say end`, c.effects, hold, c.released, beatEvery.Seconds())
 	quoted, _ := json.Marshal(script) // a string
 	return fmt.Sprintf(`"process":{"shell":%s}`, quoted)
 }
@@ -40,7 +44,7 @@ func (c *Cluster) HTTP(hold int) string {
 
 // Handler is the handler of a platform.
 func (c *Cluster) Handler(hold int) string {
-	return fmt.Sprintf(`"handler":{"name":"effect"},"params":{"hold":%d}`, hold)
+	return fmt.Sprintf(`"handler":{"name":"effect"},"params":{"hold":%d,"released":%q}`, hold, c.released)
 }
 
 // Job is a Job whose pod is played: it runs for as long as the annotation says.
@@ -48,16 +52,26 @@ func (c *Cluster) Job(runs string) string {
 	return fmt.Sprintf(`"image":"effect","annotations":{"kwok-run":%q}`, runs)
 }
 
+// Release has what is held end by itself, well. Jobs have pods of their own.
+func (c *Cluster) Release() {
+	c.t.Helper()
+	if err := os.WriteFile(c.released, nil, 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
 // sink is a server whose requests are effects.
 type sink struct {
 	server *httptest.Server
 	mu     sync.Mutex
 	file   *os.File
+	// released is a file that is there once nothing is to be held.
+	released string
 }
 
-func newSink(t testing.TB, file string) *sink {
+func newSink(t testing.TB, file, released string) *sink {
 	t.Helper()
-	s := &sink{}
+	s := &sink{released: released}
 	var err error
 	if s.file, err = os.OpenFile(file, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644); err != nil {
 		t.Fatal(err)
@@ -103,6 +117,10 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		case <-beat.C:
 			say(checker.EffectBeat)
+			if _, err := os.Stat(s.released); err == nil {
+				say(checker.EffectEnd)
+				return
+			}
 		}
 	}
 }

@@ -109,31 +109,35 @@ func (n *Node) askReady() error {
 
 // Kill ends the process by SIGKILL and waits until it is gone.
 func (n *Node) Kill() {
-	n.c.fault("kill", n.Name, func() { n.end(syscall.SIGKILL) })
+	from := time.Now()
+	n.end(syscall.SIGKILL)
+	n.c.record(checker.Fault{Kind: checker.FaultKill, Target: n.Name, From: from, To: time.Now()})
 }
 
 // Terminate asks the process to end by SIGTERM and waits until it has. It tells whether it did so by itself and well.
 func (n *Node) Terminate() bool {
-	n.c.fault("terminate", n.Name, func() { n.end(syscall.SIGTERM) })
+	from := time.Now()
+	n.end(syscall.SIGTERM)
+	n.c.record(checker.Fault{Kind: checker.FaultTerminate, Target: n.Name, From: from, To: time.Now()})
 	return n.cmd.ProcessState.Success()
 }
 
-// Stop stops the process, as SIGSTOP does; its children go on.
-func (n *Node) Stop() { _ = n.cmd.Process.Signal(syscall.SIGSTOP) }
-
-// Continue lets it go on.
-func (n *Node) Continue() { _ = n.cmd.Process.Signal(syscall.SIGCONT) }
+// Stop stops the process, as SIGSTOP does; its children go on. When it is to go on again, so it does.
+func (n *Node) Stop() (goOn func()) {
+	_ = n.cmd.Process.Signal(syscall.SIGSTOP)
+	from := time.Now()
+	return func() {
+		n.c.record(checker.Fault{Kind: checker.FaultStop, Target: n.Name, From: from, To: time.Now()})
+		_ = n.cmd.Process.Signal(syscall.SIGCONT)
+	}
+}
 
 func (n *Node) end(signal syscall.Signal) {
 	_ = n.cmd.Process.Signal(signal)
 	<-n.done
 }
 
-// fault does something to the cluster and records it.
-func (c *Cluster) fault(kind, target string, do func()) {
-	f := checker.Fault{Kind: kind, Target: target, From: time.Now()}
-	do()
-	f.To = time.Now()
+func (c *Cluster) record(f checker.Fault) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.faults = append(c.faults, f)

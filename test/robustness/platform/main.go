@@ -79,8 +79,9 @@ func run(ctx context.Context, endpoint, effects string, config node.Config) erro
 
 // params are what a task may ask the handler for.
 type params struct {
-	// Hold has attempts up to this one go on until they are told to end.
-	Hold int `json:"hold"`
+	// Hold has attempts up to this one go on until they are told to end, or the file Released is there.
+	Hold     int    `json:"hold"`
+	Released string `json:"released"`
 	// Lasts is how long every other attempt takes, in milliseconds.
 	Lasts int `json:"lasts"`
 }
@@ -115,6 +116,9 @@ func (e *effect) handle(ctx context.Context, run jobrunner.Run, p params) error 
 		case <-beat.C:
 			if err := e.say(run, checker.EffectBeat); err != nil {
 				return err
+			}
+			if _, err := os.Stat(p.Released); err == nil {
+				return e.say(run, checker.EffectEnd)
 			}
 		}
 	}
