@@ -35,6 +35,7 @@ const (
 	ReasonQueueFull       = "QueueFull"   // as many runs wait already as the overlap policy lets wait
 	ReasonReplaced        = "Replaced"    // a newer occurrence took its place
 	ReasonStartWithin     = "StartWithin" // it could not start in time
+	ReasonShardFailed     = "ShardFailed" // of a run that is split: not all shards succeeded
 
 	// Why a task is where it is.
 	ReasonCalendarMissing  = "CalendarMissing" // a calendar that it uses is not there, or was never accepted

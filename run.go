@@ -171,7 +171,8 @@ type Cancel struct {
 	// By is who asked for it, or the run that takes the place of this one.
 	By string `json:"by,omitempty"`
 	// Reason is the system's word for the cause, whatever a person wrote: ReasonCancelRequested, ReasonTaskDeleted,
-	// ReasonTaskReplaced, ReasonReplaced, or ReasonTimeout for a run whose time was up while no node had it.
+	// ReasonTaskReplaced, ReasonReplaced, ReasonStartWithin for one none of whose shards could start in time, or
+	// ReasonTimeout for one whose time was up while no node had it.
 	Reason string `json:"reason"`
 	// Why is a sentence: the note of whoever asked, or what the system says.
 	Why  string    `json:"why,omitempty"`

@@ -112,7 +112,7 @@ func ShardsNamed(shards Indexes) ShardChoice { return ShardChoice(shards) }
 // Of are the shards that are meant, of a run.
 func (c ShardChoice) Of(s *RunShards) Indexes {
 	if c == FailedShards {
-		return s.Failed
+		return s.Unsuccessful()
 	}
 	return Indexes(c)
 }
@@ -184,6 +184,9 @@ func (s *RunShards) All() Indexes {
 	}
 	return AllIndexes(s.Count)
 }
+
+// Unsuccessful are those that have not succeeded: of a run that has ended, all that failed or never came to be.
+func (s *RunShards) Unsuccessful() Indexes { return s.All().Minus(s.Succeeded) }
 
 // AddResult keeps the result of a shard if there is room for it.
 func (s *RunShards) AddResult(index int, result json.RawMessage) {

@@ -71,7 +71,7 @@ func TestShardParamText(t *testing.T) {
 }
 
 func TestRequestOfShards(t *testing.T) {
-	shards := &nightwatch.RunShards{Count: 6, Failed: "2,4"}
+	shards := &nightwatch.RunShards{Count: 6, Succeeded: "0-1,3,5", Failed: "2"}
 	for value, want := range map[string]nightwatch.Indexes{
 		`{"action":"retry","shards":[]}`:        "",
 		`{"action":"retry","shards":[3,1]}`:     "1,3",

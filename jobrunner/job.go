@@ -34,9 +34,11 @@ type job struct {
 	created  int64 // CreateRevision of the queue key: another one is another assignment
 	revision int64 // ModRevision of the run's record
 	claimed  bool
-	again    bool  // this very attempt was claimed before, and has a Job's name on record: its effect may exist
-	locked   int64 // CreateRevision of our key under locks/, 0 when we have none
-	failures int   // tries in a row that etcd did not answer
+	fresh    bool            // nobody had claimed the run before
+	again    bool            // this very attempt was claimed before, and has a Job's name on record: its effect may exist
+	whole    *nightwatch.Run // that this is a shard of, once it is claimed; nil: it is none
+	locked   int64           // CreateRevision of our key under locks/, 0 when we have none
+	failures int             // tries in a row that etcd did not answer
 }
 
 // errNotOurs says that the run belongs to another session, or has ended.
@@ -154,7 +156,7 @@ func (j *job) claim() (*nightwatch.Accepted, error) {
 				return nil, ErrStopping // nothing has been started
 			}
 			kvs := response.Responses[len(response.Responses)-1].GetResponseRange().Kvs
-			if len(kvs) == 0 {
+			if len(kvs) == 0 || !j.readWhole(response) {
 				return nil, nil
 			}
 			accepted := new(nightwatch.Accepted)
@@ -208,6 +210,7 @@ func (j *job) claimTxn() (*store.Txn, nightwatch.Run) {
 	record.Phase, record.Reason, record.Message = nightwatch.PhaseRunning, "", ""
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	if record.StartTime.IsZero() {
+		j.fresh = true
 		record.StartTime = now
 	}
 	_, prepares := j.runner.(Preparer)
@@ -229,6 +232,9 @@ func (j *job) claimTxn() (*store.Txn, nightwatch.Run) {
 		txn.Put(j.lockKey(), nil, store.WithLease(j.w.cfg.Lease))
 	}
 	txn.Put(keys.Run(record.Task, record.ID), encode(&record))
+	if record.Shard != nil {
+		txn.Get(keys.Run(record.Task, record.Shard.Of))
+	}
 	txn.Get(keys.Accepted(record.Task))
 	return txn, record
 }
@@ -316,10 +322,10 @@ func (j *job) attempt(accepted *nightwatch.Accepted) {
 	if accepted != nil && accepted.UID != record.TaskUID {
 		accepted = nil // another life of the task's key
 	}
-	if accepted != nil && record.Submitted != nil {
-		accepted = record.Submitted // a newer put is another run's
+	if submitted := j.common(&record).Submitted; accepted != nil && submitted != nil {
+		accepted = submitted // a newer put is another run's
 	}
-	changed := accepted != nil && accepted.Task.Runner() != record.Runner
+	changed := accepted != nil && (accepted.Task.Runner() != record.Runner || j.reshaped(&record, &accepted.Task))
 	elsewhere := changed
 	if chooser, ok := j.runner.(Chooser); ok && accepted != nil && !changed {
 		elsewhere = !chooser.Suits(&record, &accepted.Task)
@@ -396,18 +402,18 @@ func (j *job) describe(record *nightwatch.Run, accepted *nightwatch.Accepted) *A
 		j.run.TaskRevision = accepted.Revision
 		j.mu.Unlock()
 	}
-	a.Run = userView(record, a.Task, j.w.cfg.ClusterID)
+	a.Run = userView(record, j.common(record).Params, a.Task, j.w.cfg.ClusterID)
 	return a
 }
 
 // userView is what user code is told, the task's params with the run's laid over them.
-func userView(record *nightwatch.Run, task *nightwatch.Task, clusterID string) Run {
+func userView(record *nightwatch.Run, given map[string]json.RawMessage, task *nightwatch.Task, clusterID string) Run {
 	namespace, name, _ := strings.Cut(record.Task, "/")
 	params := map[string]json.RawMessage{}
 	if task != nil {
 		maps.Copy(params, task.Params)
 	}
-	maps.Copy(params, record.Params)
+	maps.Copy(params, given)
 	view := Run{
 		Namespace: namespace, Task: name, ID: record.ID, Attempt: record.Attempt, NominalTime: record.NominalTime,
 		Fence: record.Fence, IdempotencyKey: record.IdempotencyKey(clusterID), Params: params,

@@ -98,13 +98,17 @@ func (j *job) interrupt(delivery string) {
 	j.report(err, "hand over")
 }
 
-// reassign gives back a claimed run that the task's newer version wants run another way or elsewhere. Nothing was started.
+// reassign gives back a claimed run that the task's newer version wants run another way, elsewhere, or split otherwise.
+// Nothing was started.
 func (j *job) reassign(runner string) {
 	ctx, cancel := j.lastWrites()
 	defer cancel()
 	err := j.write(ctx, func(r *nightwatch.Run) {
 		pending(r, "")
 		r.Runner, r.Cluster, r.Job = runner, "", nil
+		if j.fresh {
+			r.StartTime = time.Time{}
+		}
 	}, true)
 	j.report(err, "reassign", "runner", runner)
 }

@@ -26,7 +26,7 @@ type Account struct {
 	// Status is nil when the scheduler has not looked at the task yet.
 	Status *nightwatch.Status
 	Ledger nightwatch.Ledger
-	// Runs are the task's records, the oldest nominal time first.
+	// Runs are the task's records, the oldest nominal time first; those of shards may be among them.
 	Runs []nightwatch.Run
 	// Freezes are the freeze keys that cover the task, by their tails: "<namespace>/<task>", "<namespace>", "_cluster".
 	Freezes map[string]nightwatch.Freeze
@@ -50,6 +50,12 @@ func (a Account) Times() (times *schedule.Schedule, missing []string) {
 func (a Account) calendar(name string) *schedule.Calendar {
 	accepted := a.Calendars[name]
 	return accepted.Calendar.Compiled()
+}
+
+// ofRuns is the account without the records of shards: each is part of a run, which is what is told of.
+func (a Account) ofRuns() Account {
+	a.Runs = slices.DeleteFunc(slices.Clone(a.Runs), func(r nightwatch.Run) bool { return r.Shard != nil })
+	return a
 }
 
 // bound is a time up to which nothing can be said of what was expected, and why.

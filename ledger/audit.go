@@ -15,6 +15,7 @@ import (
 // status' cursor are not decided yet; they are a fault once they are overdue by more than 10 s while the task neither
 // stands still nor has had all its runs.
 func Audit(a Account, since time.Time) Report {
+	a = a.ofRuns()
 	w := audit{a: a, since: since, records: map[int64][]*nightwatch.Run{}}
 	w.report = Report{Task: a.Task, Revision: a.Revision, Now: a.Now, Totals: map[nightwatch.Phase]int64{}}
 	if since.Before(a.Ledger.Since) {

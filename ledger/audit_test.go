@@ -315,6 +315,27 @@ func TestAuditTotals(t *testing.T) {
 	}
 }
 
+// Shards are parts of runs: neither missed nor extra, nor counted.
+func TestAuditLeavesShardsOut(t *testing.T) {
+	a := accountOf(t, every5, "10:10", "10:10:02")
+	whole := runAt("10:05", failed)
+	whole.Shards = &nightwatch.RunShards{Count: 2, Succeeded: "0", Failed: "1"}
+	a.Runs = []nightwatch.Run{whole}
+	for k, phase := range []nightwatch.Phase{succeeded, failed} {
+		shard := runAt("10:05", phase)
+		shard.ID, shard.Shard = nightwatch.ShardRunID(whole.ID, k), &nightwatch.RunShard{Of: whole.ID, Index: k, Count: 2}
+		a.Runs = append(a.Runs, shard)
+	}
+	a.Runs = append(a.Runs, runAt("10:10", nightwatch.PhaseRunning))
+	r := ledger.Audit(a, time.Time{})
+	if want := map[nightwatch.Phase]int64{failed: 1, nightwatch.PhaseRunning: 1}; !r.OK || !reflect.DeepEqual(r.Totals, want) || len(r.Entries) != 2 {
+		t.Errorf("%+v", r)
+	}
+	if answer := ledger.Why(a, time.Time{}); answer.Run.ID != nightwatch.ScheduledRunID(at("10:10")) || len(a.Runs) != 4 {
+		t.Errorf("%+v", answer)
+	}
+}
+
 // What was expected cannot always be known; then what happened is listed all the same.
 func TestAuditUnchecked(t *testing.T) {
 	submission := runAt("10:07", failed)

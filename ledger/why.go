@@ -67,6 +67,7 @@ type inquiry struct {
 }
 
 func newInquiry(a Account) *inquiry {
+	a = a.ofRuns()
 	y := &inquiry{a: a, clock: clock{time.UTC}}
 	y.answer = Answer{Task: a.Task, Revision: a.Revision, Now: a.Now}
 	y.times, y.missing = a.Times()

@@ -53,6 +53,28 @@ func TestWhyRecord(t *testing.T) {
 			details:  []string{"Its exit code is 3."},
 		},
 		{
+			name: "split, and some of it failed", run: runAt("10:05", failed), reason: "ShardFailed",
+			change: func(r *nightwatch.Run) {
+				r.StartTime, r.Reason, r.Message = at("10:05"), "ShardFailed", "shard 1 of 4 failed: 1: Timeout"
+				r.Shards = &nightwatch.RunShards{Count: 4, Succeeded: "0,2-3", Failed: "1"}
+			},
+			headline: "2026-11-20T10:05:00Z: run 20261120T100500Z failed after 20s (ShardFailed): not all of its shards succeeded; shard 1 of 4 failed: 1: Timeout.",
+			details:  []string{"Of its 4 shards, 0,2-3 have succeeded; 1 has failed."},
+		},
+		{
+			name: "split and running", run: runAt("10:05", nightwatch.PhaseRunning),
+			change: func(r *nightwatch.Run) {
+				r.StartTime, r.RetryOf = at("10:05"), "rev-7"
+				all := nightwatch.AllIndexes(1000)
+				for n := range 500 {
+					all = all.Minus(nightwatch.IndexesOf(2 * n))
+				}
+				r.Shards = &nightwatch.RunShards{Count: 1000, Indexes: all, Active: all}
+			},
+			headline: "2026-11-20T10:05:00Z: run 20261120T100500Z has been running for 15m.",
+			details:  []string{"It is a second chance of shards 1,3,", "… (500) of the 1000 of run rev-7.", "Of its 500 shards, 1,3,5,", "… (500) are active."},
+		},
+		{
 			name: "skipped", run: runAt("10:05", skipped), reason: "Overlap",
 			change: func(r *nightwatch.Run) { r.Reason, r.Message = "Overlap", "run 20261120T100000Z is live" },
 			headline: "2026-11-20T10:05:00Z: run 20261120T100500Z was skipped (Overlap): an earlier run of the task was still live, " +

@@ -26,6 +26,7 @@ func (y *inquiry) tellNow() {
 		first := headRun(live)
 		y.answer.Run = first
 		y.say(first.Reason, "%s.", capital(y.fate(first)))
+		y.shards(first)
 	case still != "" && (a.Accepted.Task.Recurring() || a.Status.PendingRevision != 0):
 		y.say(still, "Nothing starts (%s): %s.", still, waits(still))
 	case a.exhausted():

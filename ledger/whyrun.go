@@ -26,6 +26,9 @@ func (y *inquiry) fate(r *nightwatch.Run) string {
 	case nightwatch.PhaseAssigned:
 		return fmt.Sprintf("run %s was given to node %s, which has not begun it yet", r.ID, r.Node)
 	case nightwatch.PhaseRunning:
+		if r.Parent() {
+			return fmt.Sprintf("run %s has been running for %s", r.ID, lasting(y.a.Now.Sub(r.StartTime)))
+		}
 		if r.StartTime.IsZero() {
 			return fmt.Sprintf("run %s is being started on node %s", r.ID, r.Node)
 		}
@@ -102,6 +105,7 @@ func (y *inquiry) history(r *nightwatch.Run) {
 	if len(steps) > 0 {
 		y.detail("It was %s.", strings.Join(steps, "; "))
 	}
+	y.shards(r)
 	if r.Node != "" && r.Phase.Terminal() {
 		y.detail("It was on node %s.", r.Node)
 	}
@@ -118,6 +122,40 @@ func (y *inquiry) history(r *nightwatch.Run) {
 			y.detail("It was to be ended (%s) from %s on: %s.", reason, y.clock.text(r.Cancel.Time), over(reason))
 		}
 	}
+}
+
+// shards adds what the shards of a run are at.
+func (y *inquiry) shards(r *nightwatch.Run) {
+	if r.Shards == nil || r.Shards.Count == 0 {
+		return
+	}
+	if r.Shards.Indexes != "" {
+		y.detail("It is a second chance of shards %s of the %d of run %s.", brief(r.Shards.Indexes), r.Shards.Count, r.RetryOf)
+	}
+	var parts []string
+	for _, part := range []struct {
+		shards   nightwatch.Indexes
+		of, more string
+	}{{r.Shards.Succeeded, "has succeeded", "have succeeded"}, {r.Shards.Failed, "has failed", "have failed"}, {r.Shards.Active, "is active", "are active"}} {
+		switch n := part.shards.Len(); {
+		case n == 1:
+			parts = append(parts, string(part.shards)+" "+part.of)
+		case n > 1:
+			parts = append(parts, brief(part.shards)+" "+part.more)
+		}
+	}
+	if len(parts) > 0 {
+		y.detail("Of its %d shards, %s.", r.Shards.All().Len(), strings.Join(parts, "; "))
+	}
+}
+
+// brief are the shards of a set, as far as they fit on a line.
+func brief(shards nightwatch.Indexes) string {
+	const most = 80
+	if len(shards) <= most {
+		return string(shards)
+	}
+	return fmt.Sprintf("%s… (%d)", shards[:strings.LastIndexByte(string(shards[:most]), ',')+1], shards.Len())
 }
 
 // obstacles adds what keeps the task from starting anything at a time.

@@ -56,6 +56,7 @@ var meanings = map[string]meaning{
 	},
 	nightwatch.ReasonQueueFull:   {over: "as many runs of the task waited already as its overlap policy lets wait"},
 	nightwatch.ReasonReplaced:    {over: "a newer occurrence of the task took its place (overlap: replace)"},
+	nightwatch.ReasonShardFailed: {over: "not all of its shards succeeded"},
 	nightwatch.ReasonStartWithin: {over: "it could not start within the task's startWithin"},
 
 	nightwatch.ReasonCalendarMissing: {

@@ -25,19 +25,20 @@ func cleanRemains(p *plan) {
 	}
 	p.uid, p.remains = uid, true
 	tendRuns(p, true)
+	tendStray(p)
 	if live := p.live(); len(live) > 0 {
 		p.saveRemainsStatus(live)
 		return
 	}
-	if !p.txn.Empty() {
+	if !p.txn.Empty() || p.liveShards() {
 		return // records that became terminal just now go with the next transaction
 	}
 	removed := 0
-	for id, r := range p.t.runs {
+	for r := range p.t.records {
 		if removed == maxRemovals {
 			return
 		}
-		p.remove(p.keys.Run(p.t.name, id), r.mod)
+		p.remove(p.keys.Run(p.t.name, r.run.ID), r.mod)
 		removed++
 	}
 	// If we die here, between transactions, the status still says that there is something to remove.
@@ -61,10 +62,10 @@ func (p *plan) earlierLife() (uid int64, remains bool) {
 	case t.def != nil:
 		uid = t.def.UID
 	default:
-		for _, r := range t.runs {
+		for r := range t.records {
 			uid = max(uid, r.run.TaskUID)
 		}
-		if len(t.runs) == 0 && !t.accepted.present() && !t.ledgerAt.present() && !t.statusAt.present() {
+		if len(t.runs) == 0 && len(t.shards) == 0 && !t.accepted.present() && !t.ledgerAt.present() && !t.statusAt.present() {
 			return 0, false
 		}
 	}
@@ -113,7 +114,7 @@ func foldHistory(p *plan) {
 		if kept[class]++; kept[class] <= p.def.Task.Keep(class) {
 			continue
 		}
-		if stays := r.run.EndTime.Add(keepLost); r.run.LostSessions > 0 && stays.After(p.now) {
+		if stays := p.lostAt(r).Add(keepLost); stays.After(p.now) {
 			p.wakeBy(stays)
 			continue
 		}
@@ -126,11 +127,27 @@ func foldHistory(p *plan) {
 		return cmp.Or(a.run.NominalTime.Compare(b.run.NominalTime), cmp.Compare(a.create, b.create))
 	})
 	for _, r := range leaving[:min(len(leaving), maxRemovals)] { // the oldest first, as the ledger keeps the newest
+		if !p.shedShards(r.run.ID) {
+			break
+		}
 		p.fold(r)
 	}
 	p.saveLedger()
 	// The counts that these runs are in must be the ones that stand in the store.
 	p.txn.Seen(p.keys.Status(p.t.name), p.t.statusAt.mod)
+}
+
+// lostAt is when a run ended, or a shard of it, that had lost a session; zero: none had.
+func (p *plan) lostAt(r *runView) (at time.Time) {
+	if r.run.LostSessions > 0 {
+		at = r.run.EndTime
+	}
+	for _, shard := range p.t.shards[r.run.ID] {
+		if shard.run.LostSessions > 0 {
+			at = later(at, shard.run.EndTime)
+		}
+	}
+	return at
 }
 
 // fold takes a record away and enters its occurrence in the ledger.

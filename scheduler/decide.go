@@ -67,6 +67,7 @@ func conduct(p *plan) {
 		}
 	}
 	tendRuns(p, false) // once more, for what a new run replaces
+	tendStray(p)
 	advanceBackfills(p)
 	resolveRetried(p)
 	countFinished(p)

@@ -35,6 +35,33 @@
 // finished run whose ModRevision is not above countedRevision, so that a run is counted once whoever looks; a record
 // leaves only when it has been counted.
 //
+// # Shards
+//
+// A run that is split is a parent: a record that no node is ever given, and one run for each shard, "<run>.<k>", which is
+// placed, claimed, retried and canceled like any run. On Kubernetes there is no parent: the run is one Indexed Job, but for
+// a second chance of some of its shards. The parent's record says which shards exist: active, and when they have ended
+// succeeded or failed. Only the scheduler writes it.
+//
+//	the record     is made, with the cursor or the request's answer, as that of any run. If we die here it waits, as any
+//	               run may, and whoever comes next goes on.
+//	the nodes      of a run of one shard for each are fixed in it when nothing holds it back any more: shard k is for
+//	               the k-th, by name, whatever becomes of that node.
+//	the shards     are made up to 16 at a time, in transactions that enter them as active and compare the parent. If we
+//	               die between two, the parent says which exist. A shard that is entered is never made again, so one
+//	               whose record somebody deleted has failed. What is to end, or to be canceled, makes no more of them.
+//	their ends     are gathered from their records, which are terminal for good, into ranges and results.
+//	its end        is the transaction that gathers the last of them: Succeeded when all are. If we die before, the
+//	               same is decided again.
+//	its leaving    is the removal of the shards' records, 50 at a time, then of its own with the entry in the ledger. If
+//	               we die in between, the record still tells what became of all shards.
+//
+// Whatever is said of a task's runs (overlap, counts, history, maxRuns, dead letters) is said of parents. A parent waits
+// for earlier runs, a freeze or its time before it has shards, and is Pending until the first of them is claimed. A wish
+// that it end is written into it first, then into its shards one after the other. startWithin bounds the claim of the
+// first shard, and of each one that is for a node of its own; runTimeout is kept by each shard, whose createTime is the
+// parent's. A shard without a parent, or with one that has ended, which only somebody's hand can bring about, is canceled
+// and, without one, removed.
+//
 // # Failures
 //
 // If the scheduler dies between two transactions, what is left is a state that decide meets again: runs that wait,

@@ -239,15 +239,12 @@ func submit(p *plan) {
 // already is left as it is.
 func (p *plan) assign(r *runView, before nightwatch.Run) {
 	task := p.taskOf(&r.run)
-	node, reason, message := choose(p.view.nodes, p.load, task, &r.run)
+	if p.splits(r, task, before) {
+		return
+	}
+	node, reason, message := choose(p.view.nodes, p.load, p.siblings(&r.run), task, &r.run)
 	if node == nil {
-		p.waits = lacks(reason, task, &r.run)
-		if r.present() && before.Phase == nightwatch.PhasePending && before.Reason == reason && before.Message == message &&
-			before.Cancel == r.run.Cancel {
-			return
-		}
-		r.run.Reason, r.run.Message = reason, message
-		p.saveRun(r, before)
+		p.wait(r, task, before, reason, message)
 		return
 	}
 	r.run.Phase, r.run.Reason, r.run.Message = nightwatch.PhaseAssigned, "", ""
@@ -256,6 +253,19 @@ func (p *plan) assign(r *runView, before nightwatch.Run) {
 	p.txn.Alive(p.keys.Node(node.node.Name), node.create)
 	p.reserved[node.node.Session]++
 	p.sessions = append(p.sessions, node.node.Session)
+	p.saveRun(r, before)
+}
+
+// wait writes down why no node has a run.
+func (p *plan) wait(r *runView, task *nightwatch.Task, before nightwatch.Run, reason, message string) {
+	if p.waits.reason != nightwatch.ReasonNoCapacity { // a node that comes is told of either way
+		p.waits = lacks(reason, task, &r.run)
+	}
+	if r.present() && before.Phase == nightwatch.PhasePending && before.Reason == reason && before.Message == message &&
+		before.Cancel == r.run.Cancel {
+		return
+	}
+	r.run.Reason, r.run.Message = reason, message
 	p.saveRun(r, before)
 }
 

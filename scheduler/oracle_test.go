@@ -29,6 +29,7 @@ type oracle struct {
 	folded  map[nightwatch.Phase]int64 // requested runs whose records have left the history
 	allowed bool                       // somebody asked for more than one run at a time
 	asked   int
+	made    map[string]bool // shards
 }
 
 func newOracle(t testing.TB, r *rapid.T) *oracle {
@@ -41,6 +42,7 @@ func newOracle(t testing.TB, r *rapid.T) *oracle {
 // begin forgets the life before.
 func (o *oracle) begin(uid int64) {
 	o.uid, o.cursor = uid, nothing
+	o.made = map[string]bool{}
 	o.places, o.started, o.folded = map[int64]bool{}, map[string]bool{}, map[nightwatch.Phase]int64{}
 }
 
@@ -53,7 +55,7 @@ func (o *oracle) step(p *plan) bool {
 	exhausted := false
 	if t := o.view.tasks[demo]; t != nil {
 		before = *t
-		before.runs = maps.Clone(t.runs)
+		before.runs, before.shards = maps.Clone(t.runs), shardsBefore(t)
 		if t.def != nil {
 			q := newPlan(o.world, t)
 			times, from, exhausted = q.times(), q.from(), q.exhausted()
@@ -91,6 +93,7 @@ func (o *oracle) step(p *plan) bool {
 	}
 	o.cursor = later(o.cursor, cursor)
 	o.compare(&before, after)
+	o.compareShards(&before, after)
 	return true
 }
 
@@ -232,6 +235,7 @@ func (o *oracle) check() {
 		o.t.Errorf("%d runs wait", waiting)
 	}
 	o.checkPlaces(t)
+	o.checkShards(t)
 	o.ask()
 }
 

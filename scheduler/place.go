@@ -11,8 +11,9 @@ import (
 type place struct{ reason, runner, handler, runsOn, cluster string }
 
 // choose finds the node for a run: of those that have its runner, its handler, its labels, and for a Job that may
-// exist its cluster, the least loaded one that has room. With none it says why, as a reason and a message.
-func choose(nodes map[string]*nodeView, load func(session string) int, def *nightwatch.Task, run *nightwatch.Run) (best *nodeView, reason, message string) {
+// exist its cluster, the one that has room with the fewest siblings of it, and of these the least loaded. With none it says
+// why, as a reason and a message.
+func choose(nodes map[string]*nodeView, load func(session string) int, siblings map[string]int, def *nightwatch.Task, run *nightwatch.Run) (best *nodeView, reason, message string) {
 	fitting := 0
 	for _, n := range nodes {
 		if !fits(&n.node, def, run) {
@@ -22,7 +23,7 @@ func choose(nodes map[string]*nodeView, load func(session string) int, def *nigh
 		if load(n.node.Session) >= n.node.Capacity {
 			continue
 		}
-		if best == nil || lighter(n, best, load) {
+		if best == nil || apart(n, best, siblings) || !apart(best, n, siblings) && lighter(n, best, load) {
 			best = n
 		}
 	}
@@ -37,6 +38,9 @@ func choose(nodes map[string]*nodeView, load func(session string) int, def *nigh
 }
 
 func fits(n *nightwatch.Node, def *nightwatch.Task, run *nightwatch.Run) bool {
+	if run.Shard != nil && run.Shard.Node != "" && run.Shard.Node != n.Name {
+		return false
+	}
 	if n.Draining || !slices.Contains(n.Runners, run.Runner) || !def.Selector().Matches(n.Labels) {
 		return false
 	}
@@ -45,6 +49,11 @@ func fits(n *nightwatch.Node, def *nightwatch.Task, run *nightwatch.Run) bool {
 	}
 	_, reached := clusterFor(n, def, run)
 	return reached
+}
+
+// apart tells whether fewer siblings of a run are on a than on b.
+func apart(a, b *nodeView, siblings map[string]int) bool {
+	return siblings[a.node.Session] < siblings[b.node.Session]
 }
 
 func lighter(a, b *nodeView, load func(string) int) bool {
@@ -74,6 +83,9 @@ func wanted(def *nightwatch.Task, run *nightwatch.Run) string {
 		text += " and reaches the Kubernetes cluster " + wish
 	} else if run.Runner == nightwatch.RunnerKubernetes {
 		text += " and reaches its default Kubernetes cluster"
+	}
+	if run.Shard != nil && run.Shard.Node != "" {
+		text += fmt.Sprintf(" and the name %q, which the shard is for", run.Shard.Node)
 	}
 	if def.RunsOn != "" {
 		text += fmt.Sprintf(" and the labels %q", def.RunsOn)

@@ -75,7 +75,7 @@ func TestPlace(t *testing.T) {
 				nodes[n.Name] = &nodeView{revisions{1, 1}, n}
 			}
 			run := &nightwatch.Run{Runner: def.Runner(), Job: row.job}
-			best, reason, message := choose(nodes, func(session string) int { return row.load[session] }, def, run)
+			best, reason, message := choose(nodes, func(session string) int { return row.load[session] }, nil, def, run)
 			got := ""
 			if best != nil {
 				got = best.node.Name

@@ -104,12 +104,13 @@ func (p *plan) run(id string) *runView {
 	if r := p.runs[id]; r != nil {
 		return r
 	}
-	copied := *p.t.runs[id]
+	copied := *p.t.find(id)
 	p.runs[id] = &copied
 	return &copied
 }
 
-// all are the task's runs of this uid as they stand in this plan, oldest first; new ones are last.
+// all are the task's runs of this uid as they stand in this plan, oldest first; new ones are last. Shards are not among
+// them: what is said of a task's runs is said of whole ones.
 func (p *plan) all() []*runView {
 	if p.stored == nil {
 		p.stored = slices.SortedFunc(maps.Values(p.t.runs), func(a, b *runView) int {
@@ -127,7 +128,7 @@ func (p *plan) all() []*runView {
 	}
 	stored := len(all)
 	for _, r := range p.runs {
-		if !r.present() && r.run.TaskUID == p.uid {
+		if !r.present() && r.run.TaskUID == p.uid && r.run.Shard == nil {
 			all = append(all, r)
 		}
 	}
@@ -146,8 +147,8 @@ func (p *plan) live() []*runView {
 
 // taskOf is the version of the task that a run is of: the one it was submitted with, or the one in force.
 func (p *plan) taskOf(r *nightwatch.Run) *nightwatch.Task {
-	if r.Submitted != nil {
-		return &r.Submitted.Task
+	if whole := p.whole(r); whole.Submitted != nil {
+		return &whole.Submitted.Task
 	}
 	return &p.def.Task
 }
@@ -158,6 +159,7 @@ func (p *plan) newRun(id string, nominal time.Time) *runView {
 		ID: id, Task: p.t.name, TaskUID: p.uid, TaskRevision: p.def.Revision, Phase: nightwatch.PhasePending,
 		NominalTime: nominal.UTC(), CreateTime: p.now, Attempt: 1, Runner: p.def.Task.Runner(),
 	}}
+	shape(&r.run, &p.def.Task)
 	p.runs[id] = r
 	return r
 }
@@ -192,9 +194,10 @@ func (p *plan) saveRun(r *runView, before nightwatch.Run) {
 	}
 }
 
-// queued tells whether a run has a queue key: from its assignment until it is terminal or given back.
+// queued tells whether a run has a queue key: from its assignment until it is terminal or given back. No node has a run
+// whose shards are runs of their own.
 func queued(r *nightwatch.Run) bool {
-	return r.Phase == nightwatch.PhaseAssigned || r.Phase == nightwatch.PhaseRunning
+	return (r.Phase == nightwatch.PhaseAssigned || r.Phase == nightwatch.PhaseRunning) && !r.Parent()
 }
 
 // end makes a run terminal.

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -24,6 +25,7 @@ var (
 		`"startWithin":"2m"`, `"history":{"succeeded":0,"failed":0,"skipped":0}`, `"history":{"succeeded":1,"failed":0,"skipped":2}`,
 		`"catchUp":{"mode":"none"}`, `"catchUp":{"mode":"all","max":1000,"window":"6h"}`, `"suspend":true`, `"endsAt":"2026-11-20T14:00:00Z"`,
 		`"startsAt":"2026-11-20T10:30:00Z"`, `"calendars":{"exclude":["off"]}`, `"calendars":{"include":["on"],"exclude":["off"]}`,
+		`"shards":3`, `"shards":3`, `"shardParams":["a",{"b":1}]`, `"shards":20`, `"shards":"per-node"`, `"delivery":"at-most-once"`, `"runTimeout":"30m"`,
 	}
 	someDays = []string{`{"days":["Fri"]}`, `{"days":["Sat"]}`, `{"days":["2026-11-20"]}`, `{"days":["Mon","Fri"]}`, `{"dais":[]}`}
 )
@@ -49,7 +51,7 @@ func (o *oracle) someTask() string {
 var whatHappens = []string{
 	"pass", "pass 2", "pass 3", "pass 4", "pass 5", "away", "back", "put", "put 2", "edit", "delete", "freeze", "thaw", "endfreezes", "calendar",
 	"calendar 2", "uncalendar", "node", "lose", "claim", "claim 2", "finish", "finish 2", "finish 3", "finish 4", "run", "run 2", "cancel", "backfill",
-	"backfill 2", "retry", "drop", "relist",
+	"backfill 2", "retry", "retry 2", "drop", "relist", "finish 5", "finish 6", "claim 3", "unshard",
 }
 
 // happen does one thing that a user, a node, the clock or etcd may do.
@@ -58,7 +60,7 @@ func (o *oracle) happen(what string) {
 	pick := func(phase nightwatch.Phase) string {
 		var ids []string
 		for _, line := range o.runs() {
-			if id, rest, _ := strings.Cut(line, " "); strings.HasPrefix(rest, string(phase)) {
+			if id, rest, _ := strings.Cut(line, " "); strings.HasPrefix(rest, string(phase)) && !o.run(id).Parent() {
 				ids = append(ids, id)
 			}
 		}
@@ -151,7 +153,11 @@ func (o *oracle) happen(what string) {
 			id, _, _ := strings.Cut(line, " ")
 			ids = append(ids, id)
 		}
-		ask(fmt.Sprintf(`{"action":%q,"run":%q}`, what, rapid.SampledFrom(ids).Draw(o.r, "run")))
+		more := ""
+		if what != "drop" && rapid.Bool().Draw(o.r, "some") {
+			more = `,"shards":` + rapid.SampledFrom([]string{`[0]`, `[1,2]`, `"failed"`}).Draw(o.r, "shards")
+		}
+		ask(fmt.Sprintf(`{"action":%q,"run":%q%s}`, what, rapid.SampledFrom(ids).Draw(o.r, "run"), more))
 	case "backfill":
 		from := o.now.Add(-time.Duration(rapid.IntRange(1, 100).Draw(o.r, "from")) * time.Minute)
 		to := from.Add(time.Duration(rapid.IntRange(1, 60).Draw(o.r, "length")) * time.Minute)
@@ -163,6 +169,16 @@ func (o *oracle) happen(what string) {
 			o.allowed, more = true, `,"overlap":"allow","maxParallel":3`
 		}
 		ask(fmt.Sprintf(`{"action":"backfill","from":%q,"to":%q%s}`, from.Format(time.RFC3339), to.Format(time.RFC3339), more))
+	case "unshard": // somebody's hand removes the record of a shard that no node has
+		var ids []string
+		for _, id := range o.below(store.Runs) {
+			if r := o.view.tasks[demo].find(strings.TrimPrefix(id, demo+"/")); r.run.Shard != nil && !queued(&r.run) {
+				ids = append(ids, r.run.ID)
+			}
+		}
+		if slices.Sort(ids); len(ids) > 0 {
+			o.set(o.keys.Run(demo, rapid.SampledFrom(ids).Draw(o.r, "shard")), nil)
+		}
 	case "relist":
 		o.relist()
 	}

@@ -76,8 +76,8 @@ func (t *taskView) priority() int {
 
 func (t *taskView) oldestWaiting() time.Time {
 	var oldest time.Time
-	for _, r := range t.runs {
-		if at := r.run.NominalTime; r.run.Live() && !queued(&r.run) && (oldest.IsZero() || at.Before(oldest)) {
+	for r := range t.records {
+		if at := r.run.NominalTime; r.run.Live() && !queued(&r.run) && !divided(&r.run) && (oldest.IsZero() || at.Before(oldest)) {
 			oldest = at
 		}
 	}

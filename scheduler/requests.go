@@ -92,7 +92,7 @@ func (p *plan) perform(id string, r keyView, verdict *nightwatch.Verdict) error 
 // the cursor.
 func (p *plan) requested(id, policy string, fill func(*nightwatch.Run)) (string, error) {
 	name := nightwatch.RequestedRunID(id)
-	if p.t.runs[name] != nil {
+	if p.t.find(name) != nil {
 		return name, fault("key", "run %q is there already: use another id", name)
 	}
 	if policy == "" {
@@ -104,6 +104,10 @@ func (p *plan) requested(id, policy string, fill func(*nightwatch.Run)) (string,
 		return "", fault("overlap", "%s, and the policy is %s: ask for another to run all the same", message, policy)
 	}
 	fill(&r.run)
+	if err := p.checkName(&r.run); err != nil {
+		delete(p.runs, name)
+		return "", err
+	}
 	p.seenTask()
 	if what, frozen := p.view.frozen(p.t.name); frozen {
 		r.run.Reason, r.run.Message = nightwatch.ReasonFrozen, p.view.freezeMessage(what)
@@ -119,7 +123,7 @@ func (p *plan) requested(id, policy string, fill func(*nightwatch.Run)) (string,
 
 // cancel writes the wish that a run end; without a name the oldest live run is meant.
 func (p *plan) cancel(request *nightwatch.Request) (string, error) {
-	id := request.Run
+	id, shards := p.addressed(request)
 	if id == "" {
 		live := p.live()
 		if len(live) == 0 {
@@ -139,6 +143,9 @@ func (p *plan) cancel(request *nightwatch.Request) (string, error) {
 	}
 	if r.run.Cancel != nil {
 		return id, nil // it is being canceled
+	}
+	if shards != "" {
+		return id, p.cancelShards(r, shards, request)
 	}
 	before := r.run
 	r.run.Cancel = p.cancelFor(request)

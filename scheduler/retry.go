@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/nightwatch-go/nightwatch"
@@ -14,7 +15,8 @@ import (
 // retryRun makes a run that is a second chance of another: same nominal time, same params with the request's laid over
 // them.
 func (p *plan) retryRun(id string, request *nightwatch.Request) (string, error) {
-	dead, err := p.finished(request.Run)
+	run, choice := p.addressed(request)
+	dead, err := p.finished(run)
 	if err != nil {
 		return "", err
 	}
@@ -26,6 +28,14 @@ func (p *plan) retryRun(id string, request *nightwatch.Request) (string, error) 
 	if dead.run.ResolvedBy != "" {
 		return "", fault("run", "run %q was resolved by %s already", dead.run.ID, dead.run.ResolvedBy)
 	}
+	var shards *nightwatch.RunShards
+	if choice != "" {
+		again, err := chosen(&dead.run, choice)
+		if err != nil {
+			return "", err
+		}
+		shards = &nightwatch.RunShards{Count: dead.run.Shards.Count, Indexes: again, Nodes: dead.run.Shards.Nodes}
+	}
 	params := maps.Clone(dead.run.Params)
 	if params == nil {
 		params = request.Params
@@ -36,13 +46,17 @@ func (p *plan) retryRun(id string, request *nightwatch.Request) (string, error) 
 		return "", fault("params", "%d bytes with those of run %q: want at most %d", size, dead.run.ID, nightwatch.MaxValue)
 	}
 	return p.requested(id, request.Overlap, func(r *nightwatch.Run) {
-		r.NominalTime, r.Params, r.RetryOf = dead.run.NominalTime, params, dead.run.ID
+		r.NominalTime, r.Params, r.RetryOf, r.Shards = dead.run.NominalTime, params, dead.run.ID, shards
 	})
 }
 
 // drop puts a dead letter aside.
 func (p *plan) drop(id string, request *nightwatch.Request) (string, error) {
-	dead, err := p.finished(request.Run)
+	run, choice := p.addressed(request)
+	if choice != "" {
+		return "", fault("run", "%q is a shard: want the run that it is part of, %q", request.Run, run)
+	}
+	dead, err := p.finished(run)
 	if err != nil {
 		return "", err
 	}
@@ -74,12 +88,16 @@ func (p *plan) finished(id string) (*runView, error) {
 
 // resolveRetried writes into dead letters by which run they were made good.
 func resolveRetried(p *plan) {
-	for _, r := range p.all() {
-		if r.run.RetryOf == "" || r.run.Phase != nightwatch.PhaseSucceeded {
+	for _, r := range slices.Backward(p.all()) {
+		some := r.run.Shards != nil && r.run.Shards.Indexes != ""
+		if r.run.RetryOf == "" || r.run.Live() || r.run.Phase != nightwatch.PhaseSucceeded && !some {
 			continue
 		}
 		dead := p.t.runs[r.run.RetryOf]
-		if dead == nil || dead.run.ResolvedBy != "" || dead.run.Live() || dead.run.TaskUID != p.uid || p.full() {
+		if dead == nil || p.runs[dead.run.ID] != nil || dead.run.ResolvedBy != "" || dead.run.Live() || dead.run.TaskUID != p.uid || p.full() {
+			continue
+		}
+		if some && (dead.run.Shards == nil || !p.madeGood(&dead.run)) {
 			continue
 		}
 		if !p.counts(dead) {

@@ -33,7 +33,7 @@ func tendRuns(p *plan, canceling bool) {
 			default:
 				cancel = p.backfillCancel(&r.run)
 			}
-			if cancel != nil || !p.waitsStill(r, first) {
+			if cancel != nil || divided(&r.run) || !p.waitsStill(r, first) {
 				tend(p, id, first, cancel)
 			}
 		}
@@ -57,6 +57,10 @@ func tend(p *plan, id, first string, cancel *nightwatch.Cancel) {
 	}
 	if r.run.Cancel == nil {
 		r.run.Cancel = cancel
+	}
+	if divided(&r.run) {
+		p.tendDivided(r, before)
+		return
 	}
 	if p.settleCancel(r, before) || p.missStart(r, before) || p.timeOut(r, before) {
 		return
@@ -97,9 +101,11 @@ func (p *plan) saysSo(r *runView, waits string) bool {
 // missStart ends a run as Missed that has not been claimed within the task's startWithin. Its node may be about to
 // claim it: of the two transactions, which compare the run, one is refused.
 func (p *plan) missStart(r *runView, before nightwatch.Run) bool {
-	if p.def == nil || p.def.Task.StartWithin == 0 || r.run.Phase == nightwatch.PhaseRunning || r.run.Attempt > 1 ||
-		!r.run.StartTime.IsZero() || r.run.Job != nil || r.run.Backfill != "" || r.run.RetryOf != "" {
+	if !p.startsWithin(&r.run) || r.run.Phase == nightwatch.PhaseRunning || r.run.Attempt > 1 || !r.run.StartTime.IsZero() || r.run.Job != nil {
 		return false
+	}
+	if shard := r.run.Shard; shard != nil && shard.Node == "" {
+		return false // it may wait for the others, once one of them has started
 	}
 	start := later(r.run.NominalTime, r.run.NotBefore)
 	if !p.tooLate(start) {
@@ -109,6 +115,12 @@ func (p *plan) missStart(r *runView, before nightwatch.Run) bool {
 	r.run.Phase, r.run.Reason, r.run.Message, r.run.EndTime = nightwatch.PhaseMissed, nightwatch.ReasonStartWithin, p.tooLateMessage(), p.now
 	p.saveRun(r, before)
 	return true
+}
+
+// startsWithin tells whether startWithin bounds the start of a run.
+func (p *plan) startsWithin(r *nightwatch.Run) bool {
+	whole := p.whole(r)
+	return p.def != nil && p.def.Task.StartWithin > 0 && whole.Backfill == "" && whole.RetryOf == ""
 }
 
 // lose takes a run from a session that is gone. It tells whether that ended the run.
@@ -154,6 +166,10 @@ func lose(p *plan, r *runView) (done bool) {
 func (p *plan) settleCancel(r *runView, before nightwatch.Run) bool {
 	if r.run.Cancel == nil {
 		return false
+	}
+	if divided(&r.run) {
+		p.saveRun(r, before) // its shards hear of it one after the other
+		return true
 	}
 	if r.run.Phase != nightwatch.PhaseRunning && r.run.Job == nil {
 		r.run.Phase, r.run.Reason, r.run.Message = r.run.Cancel.End()

@@ -464,7 +464,7 @@ func (s *Scheduler) findLost() {
 		return
 	}
 	for _, t := range s.view.tasks {
-		for _, r := range t.runs {
+		for r := range t.records {
 			if queued(&r.run) && s.view.sessions[r.run.Session] == nil {
 				s.agenda.now(t)
 				break

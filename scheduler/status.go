@@ -39,6 +39,11 @@ func (p *plan) saveStatus() {
 	if len(all) > 0 {
 		last := all[len(all)-1].run
 		last.Checkpoint, last.Submitted = nil, nil // they are long, and of use to the next attempt only
+		if last.Shards != nil {
+			brief := *last.Shards
+			brief.Nodes, brief.Results = nil, nil
+			last.Shards = &brief
+		}
 		s.LastRun = &last
 	}
 	s.Next, s.NextNotes, s.Still = nil, nil, ""

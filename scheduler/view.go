@@ -37,7 +37,8 @@ type taskView struct {
 	ledger      nightwatch.Ledger
 
 	runs     map[string]*runView
-	requests map[string]keyView // by id
+	shards   map[string]map[int]*runView // runs that are shards, by the run that they are part of and their number
+	requests map[string]keyView          // by id
 	verdicts map[string]verdictView
 	locks    map[string]struct{}
 
@@ -247,7 +248,7 @@ func (v *view) applyEvent(e store.Event, now time.Time, live bool) {
 // changed tells the loop about t, and forgets a task of which nothing is left.
 func (v *view) changed(t *taskView) {
 	if !t.task.present() && !t.source.present() && !t.accepted.present() && !t.statusAt.present() && !t.ledgerAt.present() && !t.busy &&
-		len(t.runs) == 0 && len(t.requests) == 0 && len(t.verdicts) == 0 && len(t.locks) == 0 {
+		len(t.runs) == 0 && len(t.shards) == 0 && len(t.requests) == 0 && len(t.verdicts) == 0 && len(t.locks) == 0 {
 		delete(v.tasks, t.name)
 	}
 	v.touched(t)
@@ -259,17 +260,15 @@ func (v *view) applyRun(tail string, at revisions, e store.Event) {
 		return
 	}
 	t := v.task(name)
-	if before := t.runs[id]; before != nil {
+	if before := t.find(id); before != nil {
 		v.count(&before.run, -1)
-		delete(t.runs, id)
 	}
+	var r *runView
 	if !e.Deleted {
-		if t.runs == nil {
-			t.runs = map[string]*runView{}
-		}
-		t.runs[id] = &runView{at, readRun(name, id, e.Value)}
-		v.count(&t.runs[id].run, 1)
+		r = &runView{at, readRun(name, id, e.Value)}
+		v.count(&r.run, 1)
 	}
+	t.keep(id, r)
 	v.changed(t)
 }
 
@@ -277,7 +276,16 @@ func (v *view) applyRun(tail string, at revisions, e store.Event) {
 // where it stands until the task is removed.
 func readRun(task, id string, value []byte) nightwatch.Run {
 	var r nightwatch.Run
-	if json.Unmarshal(value, &r) != nil || r.ID != id || r.Task != task || r.TaskUID == 0 || r.Phase != nightwatch.PhasePending && !queued(&r) && r.Live() {
+	wrong := json.Unmarshal(value, &r) != nil || r.ID != id || r.Task != task || r.TaskUID == 0
+	switch r.Phase {
+	case nightwatch.PhasePending, nightwatch.PhaseAssigned, nightwatch.PhaseRunning:
+	default:
+		wrong = wrong || r.Live()
+	}
+	if r.Shard != nil {
+		wrong = wrong || id != nightwatch.ShardRunID(r.Shard.Of, r.Shard.Index)
+	}
+	if wrong {
 		return nightwatch.Run{ID: id, Task: task, Phase: nightwatch.PhaseFailed}
 	}
 	return r
@@ -285,7 +293,7 @@ func readRun(task, id string, value []byte) nightwatch.Run {
 
 // count keeps the load of sessions.
 func (v *view) count(r *nightwatch.Run, n int) {
-	if r.Phase != nightwatch.PhaseAssigned && r.Phase != nightwatch.PhaseRunning {
+	if !queued(r) {
 		return
 	}
 	v.load[r.Session] += n
