@@ -13,7 +13,8 @@
 // The API, admission, garbage collection, the Job controller and the scheduler are what they are in any cluster.
 // Nodes and containers are not: there is one Node, which no machine stands behind, and KWOK writes its status and its
 // pods' status as the pods' annotations say (see [AnnotationRun]). So nothing runs, there are no logs to read and no
-// image is pulled; a pod is never evicted and never restarted in place, whatever its restartPolicy.
+// image is pulled; a pod is never evicted unless its annotations say so, and never restarted in place, whatever its
+// restartPolicy.
 //
 // etcd does not fsync. The data of a cluster does not outlive it.
 //

@@ -23,8 +23,16 @@ const (
 	AnnotationExit = "nightwatch.dev/kwok-exit"
 	// AnnotationReason is the reason in the terminated state of a container that fails. Default "Error".
 	AnnotationReason = "nightwatch.dev/kwok-reason"
-	// AnnotationMessage is the message beside the reason. Default empty.
+	// AnnotationMessage is the message in the terminated state of a container, however it ended. Default empty.
 	AnnotationMessage = "nightwatch.dev/kwok-message"
+
+	// AnnotationPodReason is the reason in the status of a pod that fails, such as "Evicted". Default none.
+	AnnotationPodReason = "nightwatch.dev/kwok-pod-reason"
+	// AnnotationWaiting is what the containers of the pod wait for before it runs, such as "ImagePullBackOff". Default
+	// nothing.
+	AnnotationWaiting = "nightwatch.dev/kwok-waiting"
+	// AnnotationWaitingFor is for how long they wait, a Go duration. Anything else, and the default, is an hour.
+	AnnotationWaitingFor = "nightwatch.dev/kwok-waiting-for"
 
 	// RunForever as AnnotationRun is a pod that runs until it is deleted.
 	RunForever = "forever"

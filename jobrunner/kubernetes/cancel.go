@@ -48,7 +48,7 @@ func (at *attempt) remove() (jobrunner.Outcome, error) {
 		}
 		if job.DeletionTimestamp == nil {
 			if condition := finished(job); condition != nil {
-				return at.outcome(job, condition)
+				return at.outcome(job, condition, nil)
 			}
 			// If we die after this, the record still has the uid: the next owner waits, as we do, until that is gone.
 			err := at.retry(at.work, "delete Job", func(ctx context.Context) error {
@@ -111,7 +111,7 @@ func (at *attempt) quiet(keepUntil time.Time) (jobrunner.Outcome, error) {
 			return jobrunner.Outcome{}, err
 		}
 		if condition := finished(job); condition != nil {
-			return at.outcome(job, condition)
+			return at.outcome(job, condition, nil)
 		}
 		_, keeps := job.Annotations[AnnotationKeepUntil]
 		switch {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/time/rate"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
@@ -28,6 +29,8 @@ type cluster struct {
 	client kubernetes.Interface
 	pace   *pace
 	jobs   *view
+	ended  *ended
+	looks  *rate.Limiter // at what pods wait for
 	log    hclog.Logger
 
 	mu       sync.Mutex
@@ -37,7 +40,7 @@ type cluster struct {
 
 func newCluster(config Cluster, common *Config, metrics *metrics) (*cluster, error) {
 	c := &cluster{
-		name: config.Name, labels: config.Labels, config: common, jobs: newView(), log: common.Logger,
+		name: config.Name, labels: config.Labels, config: common, jobs: newView(), ended: newEnded(), looks: rate.NewLimiter(looksASecond, 2*looksASecond), log: common.Logger,
 		pace: newPace(common.QPS, common.Burst, metrics.of(config.Name)),
 	}
 	if len(common.Clusters) > 1 {

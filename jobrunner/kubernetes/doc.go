@@ -13,7 +13,7 @@
 //	create     the Job exists                                                 (one request, never repeated blindly)
 //	save       the record has the Job's cluster and uid                       (frees the task's mutex)
 //	follow     until the Job is Complete or Failed, or is confirmed to be gone
-//	outcome    the Job and its pods are read; the caller writes the end
+//	outcome    what the Job and its pods say; the caller writes the end
 //
 // The name is fixed before the create, and it is all that makes the create idempotent. Whoever dies between claim and
 // save leaves a name on record, and whoever comes next creates the same name: it either makes the Job or finds the one
@@ -34,6 +34,17 @@
 //
 // Requests to a cluster take turns by its QPS and burst; the wait for a turn does not use up a request's time. An answer
 // with Retry-After has all of them wait.
+//
+// # Pods
+//
+// What a run ended with stands in the status of its pods: exit code, last words, and why Kubernetes ended it. A second
+// watch brings those of Jobs under way here, and of these only pods that have ended; it lists nothing and keeps nothing
+// else. What it has not brought a second after its Job ended is asked for. So a run costs two requests: the create, and
+// the delete that goes with its record.
+//
+// A Job whose pods are not ready for some seconds is asked why, by one list, ever more seldom and of all Jobs of a cluster
+// two a second at most. What its pods wait for (ImagePullBackOff, Unschedulable, FailedCreate of the pods themselves)
+// stands in the record while it lasts.
 //
 // # Ends that are asked for
 //
@@ -69,8 +80,9 @@
 //
 // # Rights
 //
-// In the API group batch: jobs get, list, watch, create, patch, delete. In the core group: pods list; namespaces get. All
-// of them in every namespace, as the watch is one for all.
+// In the API group batch: jobs get, list, watch, create, patch, delete. In the core group: pods list, watch; events list;
+// namespaces get. All of them in every namespace, as the watches are for all. Without the rights to pods the outcome is
+// what the Job says, and without those to pods and events a live run does not say what it waits for.
 //
 // # Not promised
 //

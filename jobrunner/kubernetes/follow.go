@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -23,6 +24,9 @@ const (
 func (at *attempt) follow(job *batchv1.Job) (jobrunner.Outcome, error) {
 	wake, forget := at.subscribe()
 	defer forget()
+	podWake, forgetPods := at.cluster.ended.follow(job.UID)
+	defer forgetPods()
+	waits := waiting{at: at}
 	seen := func() *batchv1.Job {
 		if seen := at.cluster.jobs.get(key(at.job)); seen != nil && seen.UID == job.UID {
 			return seen
@@ -32,7 +36,7 @@ func (at *attempt) follow(job *batchv1.Job) (jobrunner.Outcome, error) {
 	look := lookFirst
 	for {
 		if condition := finished(job); condition != nil {
-			return at.outcome(job, condition)
+			return at.outcome(job, condition, podWake)
 		}
 		now := seen()
 		if now == nil && look > 0 {
@@ -44,7 +48,11 @@ func (at *attempt) follow(job *batchv1.Job) (jobrunner.Outcome, error) {
 		if now != nil {
 			if finished(now) == nil {
 				// The view is listed anew from time to time: what a watch has missed shows then.
-				if err := at.pause(at.ctx, lookLast, wake); err != nil {
+				rest, err := waits.look(now)
+				if err != nil {
+					return jobrunner.Outcome{}, err
+				}
+				if err := at.pause(at.ctx, rest, wake); err != nil {
 					return jobrunner.Outcome{}, err
 				}
 				look = 0 // should it be missing now, it is because it has been there
@@ -69,9 +77,13 @@ func (at *attempt) follow(job *batchv1.Job) (jobrunner.Outcome, error) {
 // finished is the condition that ended the Job, nil while it has not. FailureTarget and SuccessCriteriaMet are only
 // announcements: pods may still run.
 func finished(job *batchv1.Job) *batchv1.JobCondition {
+	return condition(job, batchv1.JobComplete, batchv1.JobFailed)
+}
+
+// condition is the first that holds of the Job's conditions of these types, or nil.
+func condition(job *batchv1.Job, types ...batchv1.JobConditionType) *batchv1.JobCondition {
 	for i := range job.Status.Conditions {
-		c := &job.Status.Conditions[i]
-		if (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed) && c.Status == corev1.ConditionTrue {
+		if c := &job.Status.Conditions[i]; c.Status == corev1.ConditionTrue && slices.Contains(types, c.Type) {
 			return c
 		}
 	}

@@ -60,6 +60,7 @@ func (c *cluster) serve(ctx context.Context, clusterID string, sweep *sweeper) {
 		}
 	})
 	wg.Go(func() { (&watcher{cluster: c, selector: selector}).run(ctx) })
+	wg.Go(func() { (&podWatcher{cluster: c, selector: selector}).run(ctx) })
 	wg.Go(func() { sweep.run(ctx) })
 	wg.Wait()
 	c.http.CloseIdleConnections()

@@ -151,13 +151,21 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestOutcome(t *testing.T) {
-	ended := func(code int32, reason, message string) corev1.Pod {
-		var pod corev1.Pod
-		pod.Name, pod.Status.Phase = "p", corev1.PodFailed
-		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{State: corev1.ContainerState{
+	over := func(name string, code int32, reason, message string) corev1.ContainerStatus {
+		return corev1.ContainerStatus{Name: name, State: corev1.ContainerState{
 			Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Reason: reason, Message: message},
-		}}}
+		}}
+	}
+	of := func(phase corev1.PodPhase, containers ...corev1.ContainerStatus) corev1.Pod {
+		var pod corev1.Pod
+		pod.Name, pod.Status.Phase, pod.Status.ContainerStatuses = "p", phase, containers
+		for _, c := range containers {
+			pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: c.Name})
+		}
 		return pod
+	}
+	ended := func(code int32, reason, message string) corev1.Pod {
+		return of(corev1.PodFailed, over("main", code, reason, message))
 	}
 	later := func(pod corev1.Pod) corev1.Pod {
 		pod.CreationTimestamp = metav1.NewTime(time.Unix(100, 0))
@@ -165,6 +173,15 @@ func TestOutcome(t *testing.T) {
 	}
 	evicted := ended(137, "Error", "")
 	evicted.Status.Reason, evicted.Status.Message = "Evicted", "low on memory"
+	named := of(corev1.PodFailed, over("a", 1, "Error", "said by a"), over("b", 2, "Error", "said by b"))
+	named.Annotations = map[string]string{annotationDefaultContainer: "b"}
+	setup := of(corev1.PodFailed)
+	setup.Status.InitContainerStatuses = []corev1.ContainerStatus{over("fetch", 0, "Completed", ""), over("unpack", 9, "Error", "no space")}
+	expired, preempted := ended(143, "Error", ""), ended(143, "Error", "")
+	expired.Status.Reason, expired.Status.Message = "DeadlineExceeded", "Pod was active on the node longer than the specified deadline"
+	preempted.Status.Conditions = []corev1.PodCondition{
+		{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: corev1.PodReasonPreemptionByScheduler, Message: "for a better one"},
+	}
 	running := corev1.Pod{Status: corev1.PodStatus{Phase: corev1.PodRunning}}
 	complete := batchv1.JobCondition{Type: batchv1.JobComplete}
 	failed := batchv1.JobCondition{Type: batchv1.JobFailed, Reason: batchv1.JobReasonBackoffLimitExceeded, Message: "it is over"}
@@ -183,6 +200,19 @@ func TestOutcome(t *testing.T) {
 		{"exit code", failed, []corev1.Pod{ended(3, "Error", "no such file")}, nightwatch.PhaseFailed, "ExitCode", "exit code 3", 3, "no such file"},
 		{"out of memory", failed, []corev1.Pod{ended(137, "OOMKilled", "")}, nightwatch.PhaseFailed, "OOMKilled", "exit code 137: OOMKilled", 137, ""},
 		{"evicted", failed, []corev1.Pod{evicted}, nightwatch.PhaseFailed, "Evicted", "pod p: low on memory", 137, ""},
+		{"preempted", failed, []corev1.Pod{preempted}, nightwatch.PhaseFailed, "PreemptionByScheduler", "pod p: for a better one", 143, ""},
+		{"the pod's own deadline", failed, []corev1.Pod{expired}, nightwatch.PhaseFailed, "Timeout",
+			"pod p: Pod was active on the node longer than the specified deadline", 143, ""},
+		{"an init container", failed, []corev1.Pod{setup}, nightwatch.PhaseFailed, "ExitCode", "init container unpack: exit code 9", 9, "no space"},
+		{"main of two", failed, []corev1.Pod{of(corev1.PodFailed, over("main", 3, "Error", "y"), over("log", 1, "Error", "x"))},
+			nightwatch.PhaseFailed, "ExitCode", "exit code 3", 3, "y"},
+		{"not main of two", failed, []corev1.Pod{of(corev1.PodFailed, over("main", 0, "Completed", "y"), over("log", 137, "OOMKilled", "x"))},
+			nightwatch.PhaseFailed, "OOMKilled", "container log: exit code 137: OOMKilled", 137, "x"},
+		{"the first of two", failed, []corev1.Pod{of(corev1.PodFailed, over("b", 1, "Error", "x"), over("a", 2, "Error", "y"))},
+			nightwatch.PhaseFailed, "ExitCode", "exit code 1", 1, "x"},
+		{"the one that the pod names", failed, []corev1.Pod{named}, nightwatch.PhaseFailed, "ExitCode", "exit code 2", 2, "said by b"},
+		{"a sidecar that was ended", complete, []corev1.Pod{of(corev1.PodSucceeded, over("main", 0, "Completed", "y"), over("log", 137, "Error", "x"))},
+			nightwatch.PhaseSucceeded, "", "", 0, "y"},
 		{"second pod", failed, []corev1.Pod{later(ended(4, "Error", "")), evicted}, nightwatch.PhaseFailed, "ExitCode", "exit code 4", 4, ""},
 		{"pod still ending", failed, []corev1.Pod{later(running), ended(5, "", "")}, nightwatch.PhaseFailed, "ExitCode", "exit code 5", 5, ""},
 		{"pods gone", failed, nil, nightwatch.PhaseFailed, "BackoffLimitExceeded", "it is over", -1, ""},

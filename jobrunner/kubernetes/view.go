@@ -205,7 +205,10 @@ func strip(job *batchv1.Job) *batchv1.Job {
 			Labels:            map[string]string{LabelClusterID: job.Labels[LabelClusterID]},
 			Annotations:       map[string]string{},
 		},
-		Status: batchv1.JobStatus{Conditions: job.Status.Conditions},
+		Status: batchv1.JobStatus{
+			Conditions: job.Status.Conditions, Active: job.Status.Active, Ready: job.Status.Ready,
+			Succeeded: job.Status.Succeeded, Failed: job.Status.Failed, StartTime: job.Status.StartTime,
+		},
 	}
 	for _, key := range []string{
 		AnnotationTask, AnnotationTaskUID, AnnotationRun, AnnotationAttempt, AnnotationNode, AnnotationKeepUntil,

@@ -8,7 +8,9 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 )
@@ -63,7 +65,7 @@ func (w *watcher) round(ctx context.Context) error {
 		if due || ctx.Err() != nil {
 			return nil
 		}
-		if apierrors.IsResourceExpired(err) || apierrors.IsGone(err) || errors.Is(err, errSilent) || final(err) {
+		if lost(err) {
 			return fmt.Errorf("watch: %w", err)
 		}
 		if time.Since(began) > backoffLast {
@@ -81,6 +83,11 @@ func (w *watcher) round(ctx context.Context) error {
 			sleep(ctx, pace.after(err))
 		}
 	}
+}
+
+// lost tells whether a watch that ended with err cannot be taken up from where it ended.
+func lost(err error) bool {
+	return apierrors.IsResourceExpired(err) || apierrors.IsGone(err) || errors.Is(err, errSilent) || final(err)
 }
 
 // list reads all Jobs into the view and returns the revision to watch from, which is that of the first page: all pages
@@ -117,21 +124,53 @@ var errSilent = fmt.Errorf("nothing heard for %s", silence)
 
 // watch takes in changes after revision, and moves it, until the stream ends. due says that it is time to list anew.
 func (w *watcher) watch(ctx context.Context, revision *string, relist <-chan time.Time) (due bool, err error) {
+	jobs := w.cluster.jobs
+	return w.cluster.listen(ctx, w.cluster.client.BatchV1().Jobs(metav1.NamespaceAll).Watch, metav1.ListOptions{LabelSelector: w.selector},
+		revision, relist, func(event watch.EventType, object runtime.Object) error {
+			jobs.hear(time.Now())
+			if object == nil {
+				return nil
+			}
+			job, ok := object.(*batchv1.Job)
+			if !ok {
+				return fmt.Errorf("unexpected %T", object)
+			}
+			switch event {
+			case watch.Added, watch.Modified:
+				jobs.put(strip(job))
+			case watch.Deleted:
+				jobs.remove(types.NamespacedName{Namespace: job.Namespace, Name: job.Name})
+			}
+			return nil
+		})
+}
+
+type openWatch func(context.Context, metav1.ListOptions) (watch.Interface, error)
+
+// listen opens a watch of what comes after revision, and hands over what it brings, bookmarks too, and moves revision,
+// until the stream ends, which is no error, or until over receives. When the watch is open it hands over a nil object.
+func (c *cluster) listen(
+	ctx context.Context, open openWatch, options metav1.ListOptions, revision *string, until <-chan time.Time,
+	take func(watch.EventType, runtime.Object) error,
+) (over bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := w.open(ctx, *revision)
+	options.ResourceVersion = *revision
+	stream, err := c.open(ctx, open, options)
 	if err != nil {
 		return false, err
 	}
 	defer stream.Stop()
-	w.cluster.jobs.hear(time.Now())
+	if err := take("", nil); err != nil {
+		return false, err
+	}
 	quiet := time.NewTimer(silence)
 	defer quiet.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return false, ctx.Err()
-		case <-relist:
+		case <-until:
 			return true, nil
 		case <-quiet.C:
 			return false, errSilent
@@ -142,34 +181,29 @@ func (w *watcher) watch(ctx context.Context, revision *string, relist <-chan tim
 			if event.Type == watch.Error {
 				return false, apierrors.FromObject(event.Object)
 			}
-			job, ok := event.Object.(*batchv1.Job)
-			if !ok {
-				return false, fmt.Errorf("unexpected %T", event.Object)
+			object, err := meta.Accessor(event.Object)
+			if err == nil {
+				err = take(event.Type, event.Object)
 			}
-			switch event.Type {
-			case watch.Added, watch.Modified:
-				w.cluster.jobs.put(strip(job))
-			case watch.Deleted:
-				w.cluster.jobs.remove(types.NamespacedName{Namespace: job.Namespace, Name: job.Name})
+			if err != nil {
+				return false, err
 			}
-			*revision = job.ResourceVersion
-			w.cluster.jobs.hear(time.Now())
+			*revision = object.GetResourceVersion()
 			quiet.Reset(silence)
 		}
 	}
 }
 
 // open starts a watch; that the API server takes its time to accept it must not hold up the end of ctx or the next list.
-func (w *watcher) open(ctx context.Context, revision string) (watch.Interface, error) {
-	if err := w.cluster.pace.wait(ctx); err != nil {
+func (c *cluster) open(ctx context.Context, open openWatch, options metav1.ListOptions) (watch.Interface, error) {
+	if err := c.pace.wait(ctx); err != nil {
 		return nil, err
 	}
-	seconds := int64((w.cluster.config.Relist + silence) / time.Second)
+	seconds := int64((c.config.Relist + silence) / time.Second)
+	options.AllowWatchBookmarks, options.TimeoutSeconds = true, &seconds
 	ctx, cancel := context.WithCancelCause(ctx)
-	timer := time.AfterFunc(w.cluster.config.RequestTimeout, func() { cancel(context.DeadlineExceeded) })
-	stream, err := w.cluster.client.BatchV1().Jobs(metav1.NamespaceAll).Watch(ctx, metav1.ListOptions{
-		LabelSelector: w.selector, ResourceVersion: revision, AllowWatchBookmarks: true, TimeoutSeconds: &seconds,
-	})
+	timer := time.AfterFunc(c.config.RequestTimeout, func() { cancel(context.DeadlineExceeded) })
+	stream, err := open(ctx, options)
 	if err != nil {
 		timer.Stop()
 		cancel(nil)
