@@ -26,7 +26,7 @@ func (at *attempt) follow(job *batchv1.Job) (jobrunner.Outcome, error) {
 	defer forget()
 	podWake, forgetPods := at.cluster.ended.follow(job.UID)
 	defer forgetPods()
-	waits := waiting{at: at}
+	waits, parts := waiting{at: at}, shards{at: at}
 	seen := func() *batchv1.Job {
 		if seen := at.cluster.jobs.get(key(at.job)); seen != nil && seen.UID == job.UID {
 			return seen
@@ -52,7 +52,11 @@ func (at *attempt) follow(job *batchv1.Job) (jobrunner.Outcome, error) {
 				if err != nil {
 					return jobrunner.Outcome{}, err
 				}
-				if err := at.pause(at.ctx, rest, wake); err != nil {
+				most, err := parts.tell(now, false)
+				if err != nil {
+					return jobrunner.Outcome{}, err
+				}
+				if err := at.pause(at.ctx, min(rest, most), wake); err != nil {
 					return jobrunner.Outcome{}, err
 				}
 				look = 0 // should it be missing now, it is because it has been there

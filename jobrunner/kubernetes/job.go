@@ -43,7 +43,12 @@ func newJob(a *jobrunner.Attempt, namespace, name string) (*batchv1.Job, error) 
 		seconds := int64((timeout + time.Second - 1) / time.Second)
 		template.Spec.ActiveDeadlineSeconds = ptr.To(min(seconds, ptr.Deref(template.Spec.ActiveDeadlineSeconds, seconds)))
 	}
-	tell(&template.Spec.Template.Spec, a.Run)
+	if indexed(a) {
+		index(&template.Spec, a.Record.Shards.Count, a.Task.Retry)
+		tell(&template.Spec.Template.Spec, a.Run, shardVariables(a.Task.ShardParams)...)
+	} else {
+		tell(&template.Spec.Template.Spec, a.Run)
+	}
 	job := &batchv1.Job{ObjectMeta: template.ObjectMeta, Spec: template.Spec}
 	job.Namespace, job.Name = namespace, name
 	job.Spec.Template.Namespace = ""
@@ -101,9 +106,12 @@ func newTombstone(a *jobrunner.Attempt, namespace, name string, keepUntil time.T
 
 // tell puts what the attempt is told before the variables of every container, so that a value of the user's can refer to
 // it as $(NIGHTWATCH_RUN). Of each name ours counts.
-func tell(pod *corev1.PodSpec, run jobrunner.Run) {
-	var told []corev1.EnvVar
+func tell(pod *corev1.PodSpec, run jobrunner.Run, more ...corev1.EnvVar) {
+	told := more
 	ours := map[string]bool{}
+	for _, variable := range more {
+		ours[variable.Name] = true
+	}
 	for _, line := range run.Environment() {
 		name, value, _ := strings.Cut(line, "=")
 		ours[name] = true

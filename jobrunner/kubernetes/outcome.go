@@ -34,7 +34,17 @@ func (at *attempt) outcome(job *batchv1.Job, end *batchv1.JobCondition, wake <-c
 	if end.Type == batchv1.JobFailed && at.deleted(job, end, pods) {
 		return at.gone(), nil
 	}
-	return outcomeOf(end, pods), nil
+	out := outcomeOf(end, pods)
+	if indexed(at.Attempt) {
+		parts := shards{at: at}
+		if _, err := parts.tell(job, true); err != nil {
+			return jobrunner.Outcome{}, err
+		}
+		if end.Reason == batchv1.JobReasonFailedIndexes {
+			out = shardsFailed(out, parts.said.Failed, at.Record.Shards.Count)
+		}
+	}
+	return out, nil
 }
 
 // pods are those of a Job that has ended: as the watch brought them, if it brought all, or else by request.
@@ -108,6 +118,9 @@ func (at *attempt) deleted(job *batchv1.Job, end *batchv1.JobCondition, pods []c
 // outcomeOf is how a Job ended whose last condition and pods these are.
 func outcomeOf(end *batchv1.JobCondition, pods []corev1.Pod) jobrunner.Outcome {
 	var out jobrunner.Outcome
+	if failed := ofPhase(pods, corev1.PodFailed); end.Type == batchv1.JobFailed && len(failed) > 0 {
+		pods = failed
+	}
 	pod := lastPod(pods)
 	ended := endOf(pod)
 	if ended.state != nil {
@@ -164,6 +177,15 @@ func disruption(pod *corev1.Pod) *corev1.PodCondition {
 		}
 	}
 	return nil
+}
+
+func ofPhase(pods []corev1.Pod, phase corev1.PodPhase) (found []corev1.Pod) {
+	for _, pod := range pods {
+		if pod.Status.Phase == phase {
+			found = append(found, pod)
+		}
+	}
+	return found
 }
 
 // lastPod is the pod that tells how the Job ended: one that has ended rather than one that has not, then the newest.

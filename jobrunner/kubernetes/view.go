@@ -208,6 +208,7 @@ func strip(job *batchv1.Job) *batchv1.Job {
 		Status: batchv1.JobStatus{
 			Conditions: job.Status.Conditions, Active: job.Status.Active, Ready: job.Status.Ready,
 			Succeeded: job.Status.Succeeded, Failed: job.Status.Failed, StartTime: job.Status.StartTime,
+			CompletedIndexes: job.Status.CompletedIndexes, FailedIndexes: job.Status.FailedIndexes,
 		},
 	}
 	for _, key := range []string{
