@@ -33,6 +33,7 @@ type taskLife struct {
 	cursor     time.Time
 	runs       map[string]nightwatch.Phase // as last seen, by id
 	nominal    map[string]time.Time        // of those that met an occurrence
+	shards     map[string]nightwatch.Phase // likewise of runs that are shards
 	backfilled map[string]bool
 	// A backfill ran times from before the version that it ran under. What ranges then tell of that span is a guess.
 	blurred bool
@@ -99,7 +100,8 @@ func (c *chronicle) decode(e store.Event, into any) {
 func (c *chronicle) life(task string, uid int64) *taskLife {
 	life := c.lives[task]
 	if life == nil || life.uid < uid {
-		life = &taskLife{uid: uid, runs: map[string]nightwatch.Phase{}, nominal: map[string]time.Time{}, backfilled: map[string]bool{}}
+		life = &taskLife{uid: uid, runs: map[string]nightwatch.Phase{}, nominal: map[string]time.Time{}, backfilled: map[string]bool{},
+			shards: map[string]nightwatch.Phase{}}
 		c.lives[task] = life
 	}
 	return life
@@ -110,14 +112,22 @@ func (c *chronicle) run(run *nightwatch.Run, fresh bool) {
 	if life.uid != run.TaskUID {
 		return // it ends with the life before
 	}
-	before, known := life.runs[run.ID]
+	phases := life.runs
+	if run.Shard != nil {
+		phases = life.shards
+	}
+	before, known := phases[run.ID]
 	switch again := before == nightwatch.PhaseSkipped || before == nightwatch.PhaseMissed; {
 	case fresh && known && (run.Backfill == "" || !again):
 		c.r.t.Errorf("%s %s: a second record, the first ended as %s", run.Task, run.ID, before)
 	case !fresh && before.Terminal() && before != run.Phase:
 		c.r.t.Errorf("%s %s: %s became %s", run.Task, run.ID, before, run.Phase)
 	}
-	if fresh {
+	if fresh && run.Shard != nil {
+		if whole := life.runs[run.Shard.Of]; whole == "" || whole.Terminal() {
+			c.r.t.Errorf("%s %s: made while its run is %q", run.Task, run.ID, whole)
+		}
+	} else if fresh {
 		if !slices.Contains(slices.Collect(maps.Values(c.terms)), run.Term) {
 			c.r.t.Errorf("%s %s: made in term %d, which has ended", run.Task, run.ID, run.Term)
 		}
@@ -131,7 +141,7 @@ func (c *chronicle) run(run *nightwatch.Run, fresh bool) {
 		}
 		c.overlap(life, run)
 	}
-	life.runs[run.ID] = run.Phase
+	phases[run.ID] = run.Phase
 }
 
 // overlap checks that a run under skip is not made live beside another.

@@ -131,6 +131,22 @@ func (r *rig) runs(task string, phases ...nightwatch.Phase) []string {
 	return ids
 }
 
+// shards are the ids of all runs that are shards of a task's, as runs are.
+func (r *rig) shards(task string, phases ...nightwatch.Phase) []string {
+	r.log.mu.Lock()
+	defer r.log.mu.Unlock()
+	var ids []string
+	if life := r.log.lives[task]; life != nil {
+		for id, phase := range life.shards {
+			if len(phases) == 0 || slices.Contains(phases, phase) {
+				ids = append(ids, id)
+			}
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
 // account reads what the store would read of a task.
 func (r *rig) account(task string) ledger.Account {
 	keys := r.etcd.keys

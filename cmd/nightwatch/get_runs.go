@@ -15,7 +15,10 @@ import (
 )
 
 func newGetRuns() *cobra.Command {
-	cmd := listRuns(nil)
+	shards := false
+	cmd := listRuns(func(r *nightwatch.Run) bool { return shards || r.Shard == nil })
+	cmd.Flags().BoolVar(&shards, "shards", false, "those that are shards of other runs, too")
+	argument(cmd.Flags(), "shards")
 	cmd.Use, cmd.Aliases, cmd.Short = "runs [TASK]", []string{"run"}, "Show the runs that are on record, oldest first"
 	return cmd
 }
@@ -26,7 +29,7 @@ func newGetDead() *cobra.Command {
 	return cmd
 }
 
-// listRuns shows the runs that are on record and wanted; a nil wanted is all.
+// listRuns shows the runs that are on record and wanted.
 func listRuns(wanted func(*nightwatch.Run) bool) *cobra.Command {
 	var g getting
 	cmd := &cobra.Command{
@@ -48,7 +51,7 @@ func listRuns(wanted func(*nightwatch.Run) bool) *cobra.Command {
 				}
 				runs := []nightwatch.Run{}
 				for _, r := range found {
-					if wanted == nil || wanted(&r) {
+					if wanted(&r) {
 						runs = append(runs, r)
 					}
 				}
@@ -59,13 +62,13 @@ func listRuns(wanted func(*nightwatch.Run) bool) *cobra.Command {
 					return strings.Compare(a.Task+"/"+a.ID, b.Task+"/"+b.ID)
 				})
 				return g.out.print(cmd.OutOrStdout(), runs, func(out io.Writer) {
-					row(out, "TASK", "RUN", "PHASE", "REASON", "NODE", "ATTEMPT", "EXIT", "STARTED", "ENDED")
+					row(out, "TASK", "RUN", "PHASE", "REASON", "NODE", "ATTEMPT", "EXIT", "STARTED", "ENDED", "SHARDS")
 					for _, r := range runs {
 						exit := ""
 						if r.ExitCode != nil {
 							exit = strconv.Itoa(*r.ExitCode)
 						}
-						row(out, r.Task, r.ID, string(r.Phase), r.Reason, r.Node, strconv.Itoa(r.Attempt), exit, stamp(r.StartTime), stamp(r.EndTime))
+						row(out, r.Task, r.ID, string(r.Phase), r.Reason, r.Node, strconv.Itoa(r.Attempt), exit, stamp(r.StartTime), stamp(r.EndTime), shardsCell(&r))
 					}
 				})
 			})

@@ -142,17 +142,23 @@ func newRun() *cobra.Command {
 func newCancel() *cobra.Command {
 	var a asking
 	var request nightwatch.Request
+	var shards string
 	cmd := &cobra.Command{
 		Use:   "cancel TASK",
-		Short: "Cancel a live run of a task, or a backfill",
+		Short: "Cancel a live run of a task or some of its shards, or a backfill",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			request.Action = nightwatch.ActionCancel
+			var err error
+			if request.Shards, err = parseShards(shards); err != nil {
+				return err
+			}
 			return a.ask(cmd, args[0], &request, say("canceling %s"))
 		},
 	}
 	cmd.Flags().StringVar(&request.Run, "run", "", "id of the run, or the name of a backfill (default: the oldest live run)")
 	argument(cmd.Flags(), "run")
+	shardFlag(cmd, &shards, "(default: all)")
 	a.flags(cmd)
 	return cmd
 }
@@ -171,13 +177,27 @@ func newRetry() *cobra.Command {
 	var a asking
 	var request nightwatch.Request
 	var params []string
+	var shards string
+	var failed bool
 	cmd := &cobra.Command{
 		Use:   "retry TASK",
-		Short: "Run a dead letter again, and print the new run's id",
-		Args:  cobra.ExactArgs(1),
+		Short: "Run a dead letter again, or some of its shards, and print the new run's id",
+		Example: `  nightwatch retry report
+  nightwatch retry import --failed-shards
+  nightwatch retry import --run 20261120T141500Z --shard 1,3`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			request.Action = nightwatch.ActionRetry
 			var err error
+			if request.Shards, err = parseShards(shards); err != nil {
+				return err
+			}
+			if failed {
+				if request.Shards != "" {
+					return usage("want --shard or --failed-shards, not both")
+				}
+				request.Shards = nightwatch.FailedShards
+			}
 			if request.Params, err = parseParams(params); err != nil {
 				return err
 			}
@@ -185,6 +205,9 @@ func newRetry() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&request.Run, "run", "", "id of the run (default: the newest dead letter)")
+	shardFlag(cmd, &shards, "(default: a whole run)")
+	cmd.Flags().BoolVar(&failed, "failed-shards", false, "only the shards of the run that did not succeed")
+	argument(cmd.Flags(), "failed-shards")
 	paramFlag(cmd, &params)
 	overlapFlag(cmd, &request.Overlap)
 	argument(cmd.Flags(), "run")

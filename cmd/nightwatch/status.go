@@ -162,6 +162,7 @@ func showStatus(out io.Writer, task string, s nightwatch.Status) {
 	line("  Phase", string(r.Phase))
 	line("  Reason", r.Reason)
 	line("  Message", r.Message)
+	line("  Shards", shardsText(r.Shards))
 	line("  Node", r.Node)
 	line("  Started", stamp(r.StartTime))
 	line("  Ended", stamp(r.EndTime))
