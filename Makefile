@@ -17,8 +17,11 @@ deps: ## install what the tests call (Debian): gcc, systemd-analyze, Docker, Pyt
 build: ## bin/nightwatch, a static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/nightwatch ./cmd/nightwatch
 
-generate: ## the files that are made from types: what the root package knows of batch/v1
+# Each of these reads what the one before has written.
+generate: ## what is made from types: the schema of batch/v1, the reference of fields, their JSON Schema
 	$(GO) test ./jobrunner/kubernetes -run '^TestSchema$$' -update
+	$(GO) test . -run '^TestReference$$' -update
+	$(GO) test . -update
 
 # The control plane is built first and by itself: that takes minutes the first time, and is no test's time.
 test: deps ## every test, with the race detector, on real etcd, Kubernetes, systemd and Docker

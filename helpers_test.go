@@ -16,6 +16,7 @@ func parse(t testing.TB, value string) *nightwatch.Task {
 	if err != nil {
 		t.Fatalf("%s: refused: %v", value, err)
 	}
+	takenBySchema(t, value, task)
 	return task
 }
 
@@ -56,6 +57,7 @@ func checkTasks(t *testing.T, tests []refused) {
 			test.check(t, err)
 		})
 	}
+	checkSchema(t, tests)
 }
 
 // canonical is the JSON of a value, for comparing.

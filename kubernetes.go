@@ -19,11 +19,12 @@ const MainContainer = "main"
 // Fields that are json.RawMessage, or a StringOrObject, hold the JSON of a type of the Kubernetes API, named by their tag.
 // ParseTask checks them against it: names of fields, types, quantities.
 type KubernetesSpec struct {
-	// Image, Command, Args, Env, EnvFrom, Resources and Volumes are about the container of this name. Default the first
+	// Container names the one that Image, Command, Args, Env, EnvFrom, Resources and Volumes are about. Default the first
 	// one of the template, or "main" if there is none.
 	Container string `json:"container,omitempty"`
-	// Image is missing only where the template has it.
-	Image   string   `json:"image,omitempty"`
+	// Image may be left out where the template has it.
+	Image string `json:"image,omitempty"`
+	// Command and Args are those of the container; default the template's, or else the image's.
 	Command []string `json:"command,omitempty"`
 	Args    []string `json:"args,omitempty"`
 	// Env are variables by name: a value, or where it comes from, such as {secretKeyRef: {name: db, key: password}}.
@@ -46,16 +47,16 @@ type KubernetesSpec struct {
 	// Tolerations come after those of the template.
 	Tolerations json.RawMessage `json:"tolerations,omitempty" kubernetes:"[]Toleration"`
 
-	// BackoffLimit is how many pods of a Job may fail before it does. Default 0: whether another attempt follows is for
-	// the task's Retry to say.
+	// BackoffLimit is how many pods of a Job may fail before it does, 0 or more. Whether another attempt follows is for the
+	// task's Retry to say. Default 0.
 	BackoffLimit *int32 `json:"backoffLimit,omitempty"`
 	// ActiveDeadlineSeconds bounds the Job, 1 or more. The task's Timeout does as well: the shorter one holds.
 	ActiveDeadlineSeconds *int64 `json:"activeDeadlineSeconds,omitempty"`
 	// TTLSecondsAfterFinished has Kubernetes remove the Job so long after its end; at least 60, as its result must be
 	// read before.
 	TTLSecondsAfterFinished *int32 `json:"ttlSecondsAfterFinished,omitempty"`
-	// PodFailurePolicy says which failures of pods count. Default: disruptions, such as a drained machine, do not.
-	// With at-most-once they do.
+	// PodFailurePolicy says which failures of pods count. Default one by which disruptions, such as a drained machine, do
+	// not; with at-most-once they do.
 	PodFailurePolicy json.RawMessage `json:"podFailurePolicy,omitempty" kubernetes:"PodFailurePolicy"`
 	// Suspend makes a Job that starts when somebody else says so, such as a queue of Jobs.
 	Suspend *bool `json:"suspend,omitempty"`
@@ -77,8 +78,9 @@ type KubernetesVolume struct {
 	// MountPath is absolute.
 	MountPath string `json:"mountPath,omitempty"`
 	// SubPath is the file or folder of the volume that is mounted; default all of it.
-	SubPath  string `json:"subPath,omitempty"`
-	ReadOnly bool   `json:"readOnly,omitempty"`
+	SubPath string `json:"subPath,omitempty"`
+	// ReadOnly mounts it so that nothing can be written there.
+	ReadOnly bool `json:"readOnly,omitempty"`
 	// ConfigMap, Secret and PersistentVolumeClaim are a name, or the source as the API has it:
 	// {secretName: tls, optional: true}.
 	ConfigMap             StringOrObject `json:"configMap,omitzero" kubernetes:"ConfigMapVolumeSource"`

@@ -186,6 +186,7 @@ func FuzzParseTask(f *testing.F) {
 			}
 			return
 		}
+		takenBySchema(t, "", task)
 		stored := canonical(t, task)
 		if len(stored) > nightwatch.MaxValue {
 			return // an escape may take six bytes where the user wrote one

@@ -13,7 +13,7 @@ import (
 
 // Retry says what follows an attempt that failed. The loss of a node is not the task's failure and is not counted.
 type Retry struct {
-	// Attempts is how many there may be in all, the first one too: 1 (default) to 100.
+	// Attempts is how many there may be in all, the first one too: 1 to 100. Default 1.
 	Attempts Count `json:"attempts,omitempty"`
 	// Backoff is the wait before the second attempt. Default 10s.
 	Backoff Duration `json:"backoff,omitempty"`

@@ -12,31 +12,32 @@ import (
 // Task is what a user wants run, and when: the value of a key tasks/<namespace>/<task>, written by users only.
 // ParseTask reads and checks one; the zero value of every field is its default.
 type Task struct {
-	// Name and Namespace are optional in the value; when given they equal the key's.
+	// Name and Namespace are optional in a key's value; when given they equal the key's. A file needs the name.
 	Name      string `json:"name,omitempty"`
 	Namespace string `json:"namespace,omitempty"`
-	// Owner, Description, Labels and Annotations are kept as given and copied to Jobs under our own prefix.
+	// Owner, Description, Labels and Annotations are kept as given, and copied to Jobs and pods under nightwatch.dev/.
 	Owner       string            `json:"owner,omitempty"`
 	Description string            `json:"description,omitempty"`
 	Labels      map[string]string `json:"labels,omitempty"`
 	Annotations map[string]string `json:"annotations,omitempty"`
 
-	// Image, Command and Args are short for Kubernetes with these fields.
+	// Image, Command and Args are short for Kubernetes with these fields and no other.
 	Image   string   `json:"image,omitempty"`
 	Command []string `json:"command,omitempty"`
 	Args    []string `json:"args,omitempty"`
-	// Exactly one of these says what runs (Image stands for Kubernetes).
+	// Kubernetes, Process, HTTP and Handler say what runs: exactly one of them, or Image.
 	Kubernetes *KubernetesSpec `json:"kubernetes,omitempty"`
 	Process    *ProcessSpec    `json:"process,omitempty"`
 	HTTP       *HTTPSpec       `json:"http,omitempty"`
 	Handler    *HandlerSpec    `json:"handler,omitempty"`
-	// Params reach the run whatever runs it: environment, request, handler argument.
+	// Params are any JSON by name, and reach the run whatever runs it: environment, request, handler argument. Those of a
+	// request that asks for a run are laid over them.
 	Params map[string]json.RawMessage `json:"params,omitempty"`
 
 	// Schedule is one cron expression or a list of them, whose union counts. Without Schedule, Every, AfterFinish and
 	// At, of which there is one at most, the task runs once for each time it is put.
 	Schedule Strings `json:"schedule,omitempty"`
-	// Every is an interval anchored to the Unix epoch plus Offset, never to the start of a process.
+	// Every is an interval anchored to the Unix epoch plus Offset, which is less, and never to the start of a process.
 	Every  Duration `json:"every,omitempty"`
 	Offset Duration `json:"offset,omitempty"`
 	// AfterFinish is how long after the end of its last run the task is due again; the first time is when it is put.
@@ -66,9 +67,9 @@ type Task struct {
 	Jitter Duration `json:"jitter,omitempty"`
 	// Suspend stops new occurrences while it is true; time spent suspended is not missed time.
 	Suspend bool `json:"suspend,omitempty"`
-	// Overlap says what a new occurrence does while a run of the task is live: OverlapSkip (default of a task with
-	// times of its own), OverlapQueueOne, OverlapQueueAll (default, for submissions, of one without),
-	// OverlapReplace or OverlapAllow.
+	// Overlap says what a new occurrence does while a run of the task is live: OverlapSkip, OverlapQueueOne,
+	// OverlapQueueAll, OverlapReplace or OverlapAllow. Default OverlapSkip, or OverlapQueueAll for a task without times
+	// of its own.
 	Overlap string `json:"overlap,omitempty"`
 	// CatchUp says what becomes of occurrences that nobody was there to start.
 	CatchUp CatchUp `json:"catchUp,omitzero"`
@@ -110,40 +111,47 @@ type ProcessSpec struct {
 	Shell   string   `json:"shell,omitempty"`
 	Python  string   `json:"python,omitempty"`
 	// Dir is the absolute working directory; default the node's.
-	Dir   string            `json:"dir,omitempty"`
-	Env   map[string]string `json:"env,omitempty"`
-	Stdin string            `json:"stdin,omitempty"`
+	Dir string `json:"dir,omitempty"`
+	// Env are variables by name, besides those of the node's environment and NIGHTWATCH_ ones.
+	Env map[string]string `json:"env,omitempty"`
+	// Stdin is what it reads from its standard input. Default nothing.
+	Stdin string `json:"stdin,omitempty"`
 	// User and Group are whom it runs as, by name or number. Default the node's user, and the user's own group. Group
 	// is one that the user is in.
 	User  string `json:"user,omitempty"`
 	Group string `json:"group,omitempty"`
 	// Umask is the file mode creation mask in octal: "0027". Default the node's.
-	Umask  string        `json:"umask,omitempty"`
+	Umask string `json:"umask,omitempty"`
+	// Limits bound what it and all that it starts use together.
 	Limits ProcessLimits `json:"limits,omitzero"`
 }
 
 // ProcessLimits bound what a process and all that it starts use together. A limit that a node cannot keep has it
 // refuse the attempt.
 type ProcessLimits struct {
-	// Memory is in bytes, as ParseMemory reads it: "512Mi".
+	// Memory is in bytes, with the suffixes that Kubernetes has: "512Mi"; 1Mi to 1024Ti.
 	Memory string `json:"memory,omitempty"`
-	// CPU is in processors, as ParseCPU reads it: "0.5" or "500m".
+	// CPU is in processors, as Kubernetes has them: "0.5" or "500m"; 0.01 to 1000.
 	CPU string `json:"cpu,omitempty"`
-	// Pids counts processes and threads.
+	// Pids is a number of processes and threads, 1 to 4194304.
 	Pids int `json:"pids,omitempty"`
 }
 
 // HTTPSpec is one HTTP request, and those that ask how it is going. URL, the values of Headers, and Body may be templates:
 // see HTTPValues.
 type HTTPSpec struct {
-	// Method defaults to GET, or POST when there is a body.
-	Method  string            `json:"method,omitempty"`
-	URL     string            `json:"url,omitempty"`
+	// Method is in capital letters. Default GET, or POST when there is a body.
+	Method string `json:"method,omitempty"`
+	// URL is http:// or https://. What follows the host may be a template.
+	URL string `json:"url,omitempty"`
+	// Headers are values by name, which may be templates.
 	Headers map[string]string `json:"headers,omitempty"`
-	Body    string            `json:"body,omitempty"`
+	// Body is what is sent; it may be a template.
+	Body string `json:"body,omitempty"`
 	// Success lists status codes and ranges ("200-299") that mean success; default 200-299.
 	Success []string `json:"success,omitempty"`
-	TLS     HTTPTLS  `json:"tls,omitzero"`
+	// TLS is how the server of an https:// URL is known.
+	TLS HTTPTLS `json:"tls,omitzero"`
 	// Poll has an answer of 202 mean that the server has begun: its Location is asked until it answers otherwise.
 	// Default: 202 is a status like others.
 	Poll *HTTPPoll `json:"poll,omitempty"`
@@ -171,13 +179,16 @@ type HTTPCallback struct{}
 
 // HandlerSpec names a Go function registered by a program that embeds a node.
 type HandlerSpec struct {
+	// Name is that under which the function is registered.
 	Name string `json:"name,omitempty"`
 }
 
 // CalendarUse says on which days a task's times count: those in any of Include (all days, when it is empty) that are
 // in none of Exclude. The names are those of calendars/<name> keys.
 type CalendarUse struct {
+	// Include are names of calendars, on the days of any of which times count; default all days.
 	Include []string `json:"include,omitempty"`
+	// Exclude are names of calendars on whose days times do not count.
 	Exclude []string `json:"exclude,omitempty"`
 	// OnExcluded is what becomes of a time on any other day: schedule.Skip (default), schedule.NextIncluded or
 	// schedule.PreviousIncluded.
@@ -197,16 +208,18 @@ type CatchUp struct {
 	Mode string `json:"mode,omitempty"`
 	// Window is how old an occurrence may be and still run. Default 1h.
 	Window Duration `json:"window,omitempty"`
-	// Max is how many run at most in one catch-up, the newest. Default 10, at most 1000.
+	// Max is how many run in one catch-up, the newest: at most 1000. Default 10.
 	Max Count `json:"max,omitempty"`
 }
 
 // History is how many finished runs keep a record of their own.
 type History struct {
-	// Succeeded defaults to 3, Failed (with canceled and missed ones) to 3, Skipped to 10; each 0 to 1000.
+	// Succeeded is how many of those that succeeded are kept, 0 to 1000. Default 3.
 	Succeeded *int `json:"succeeded,omitempty"`
-	Failed    *int `json:"failed,omitempty"`
-	Skipped   *int `json:"skipped,omitempty"`
+	// Failed is how many of those that failed, were canceled or missed are kept, 0 to 1000. Default 3.
+	Failed *int `json:"failed,omitempty"`
+	// Skipped is how many of those that were skipped are kept, 0 to 1000. Default 10.
+	Skipped *int `json:"skipped,omitempty"`
 }
 
 // The runners' names, as in a node's runners and a run's runner.

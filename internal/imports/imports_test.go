@@ -56,6 +56,7 @@ var rules = []rule{
 	{from: "examples/*", main: true, to: []string{".", "jobrunner", "jobrunner/handler", "node", "store"}},
 
 	// For tests.
+	{from: "internal/reference", to: []string{"."}},
 	{from: "internal/*", to: []string{"internal/toolmod"}},
 	{from: "test/*", main: true, to: []string{"internal/etcdctl", "internal/etcdtest", "internal/kubetest"}},
 	// The checker knows the public keys and values by itself.
