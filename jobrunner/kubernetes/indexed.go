@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -40,11 +42,28 @@ func shardVariables(params nightwatch.ShardParams) []corev1.EnvVar {
 	told := []corev1.EnvVar{{Name: "NIGHTWATCH_SHARD", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{
 		FieldPath: "metadata.annotations['" + batchv1.JobCompletionIndexAnnotation + "']",
 	}}}}
-	if len(params) > 0 {
-		list, _ := json.Marshal(params) // they were read from JSON
-		told = append(told, corev1.EnvVar{Name: "NIGHTWATCH_SHARD_PARAMS", Value: strings.ReplaceAll(string(list), "$", "$$")})
+	return append(told, paramsOfAll(params)...)
+}
+
+func paramsOfAll(params nightwatch.ShardParams) []corev1.EnvVar {
+	if len(params) == 0 {
+		return nil
 	}
-	return told
+	list, _ := json.Marshal(params) // they were read from JSON
+	return []corev1.EnvVar{{Name: "NIGHTWATCH_SHARD_PARAMS", Value: strings.ReplaceAll(string(list), "$", "$$")}}
+}
+
+// alone are what the only pod of a shard's second chance is told beside its number, which stands in the environment of
+// every shard: what it would find as one of an Indexed Job, with the param that it had then.
+func alone(shard *nightwatch.RunShard, params nightwatch.ShardParams) []corev1.EnvVar {
+	if shard == nil {
+		return nil
+	}
+	if shard.Index < len(params) && shard.Param != nil {
+		params = slices.Clone(params)
+		params[shard.Index] = shard.Param
+	}
+	return append([]corev1.EnvVar{{Name: "JOB_COMPLETION_INDEX", Value: strconv.Itoa(shard.Index)}}, paramsOfAll(params)...)
 }
 
 // shardsEvery bounds how often a record is written because its shards have gone on.

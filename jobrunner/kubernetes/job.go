@@ -47,7 +47,7 @@ func newJob(a *jobrunner.Attempt, namespace, name string) (*batchv1.Job, error) 
 		index(&template.Spec, a.Record.Shards.Count, a.Task.Retry)
 		tell(&template.Spec.Template.Spec, a.Run, shardVariables(a.Task.ShardParams)...)
 	} else {
-		tell(&template.Spec.Template.Spec, a.Run)
+		tell(&template.Spec.Template.Spec, a.Run, alone(a.Record.Shard, a.Task.ShardParams)...)
 	}
 	job := &batchv1.Job{ObjectMeta: template.ObjectMeta, Spec: template.Spec}
 	job.Namespace, job.Name = namespace, name

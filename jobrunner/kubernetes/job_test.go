@@ -220,6 +220,28 @@ func TestTold(t *testing.T) {
 	}
 }
 
+// A second chance of one shard finds what it would find as one of an Indexed Job, in a Job of one pod.
+func TestShardAloneIsToldAsOneOfMany(t *testing.T) {
+	a := attemptOf(t, `{"image":"a","shardParams":["new","x"]}`)
+	a.Record.ID, a.Record.Shard = "req-a.0", &nightwatch.RunShard{Of: "req-a", Index: 0, Count: 2, Param: json.RawMessage(`"$eu"`)}
+	a.Run.Shards, a.Run.Shard, a.Run.ShardParam = 2, 0, a.Record.Shard.Param
+	spec := jobOf(t, a, "default", "hello").Spec
+	if spec.CompletionMode != nil || spec.Completions != nil {
+		t.Errorf("%+v", spec)
+	}
+	got := map[string]string{}
+	for _, v := range spec.Template.Spec.Containers[0].Env {
+		got[v.Name] = v.Value
+	}
+	for name, want := range map[string]string{
+		"NIGHTWATCH_SHARD": "0", "NIGHTWATCH_SHARDS": "2", "NIGHTWATCH_SHARD_PARAM": "$$eu", "NIGHTWATCH_SHARD_PARAMS": `["$$eu","x"]`, "JOB_COMPLETION_INDEX": "0",
+	} {
+		if got[name] != want {
+			t.Errorf("%s is %q, want %q", name, got[name], want)
+		}
+	}
+}
+
 // What this version does not know, or does not fit into one request, is no Job.
 func TestJobRefused(t *testing.T) {
 	a := attemptOf(t, `{"image":"a"}`)
