@@ -27,10 +27,16 @@ type Node struct {
 	// that takes Jobs which ask for none.
 	ClusterLabels  map[string]map[string]string `json:"clusterLabels,omitempty"`
 	DefaultCluster string                       `json:"defaultCluster,omitempty"`
-	// Capacity is how many runs the node takes at once.
+	// Capacity is how many places the node has for runs; most take one each.
 	Capacity int `json:"capacity"`
-	// Draining says that the node is stopping and takes no new runs.
+	// Capacities are how many of these places runs of one kind may take at once, by runner ("process") or by handler
+	// ("handler/resize"). Kinds that are not in it may take all.
+	Capacities map[string]int `json:"capacities,omitempty"`
+	// Draining says that the node is stopping, or has been drained, and takes no new runs.
 	Draining bool `json:"draining,omitempty"`
 	// StartTime is when this life of the node began, UTC.
-	StartTime time.Time `json:"startTime"`
+	StartTime time.Time `json:"startTime,omitzero"`
 }
+
+// KindOfHandler is what Capacities call the runs of one handler.
+func KindOfHandler(name string) string { return RunnerHandler + "/" + name }

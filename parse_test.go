@@ -98,6 +98,34 @@ func TestParseRequest(t *testing.T) {
 	}
 }
 
+func TestParseCordon(t *testing.T) {
+	long := strings.Repeat("x", 2000)
+	for _, test := range []struct {
+		name, value string
+		want        nightwatch.Cordon
+		text, wrong string
+	}{
+		{name: "nothing"},
+		{name: "an object", value: `{}`},
+		{name: "drained", value: `{"drain":true,"by":"ann","note":"new disks"}`, want: nightwatch.Cordon{Drain: true, By: "ann", Note: "new disks"}, text: "by ann: new disks"},
+		{name: "YAML", value: "drain: true\nnote: new disks", want: nightwatch.Cordon{Drain: true, Note: "new disks"}, text: "new disks"},
+		{name: "what it cannot be", value: `{"drain":true,"by":"ann","until":"noon"}`, want: nightwatch.Cordon{By: "ann"}, text: "by ann", wrong: "until: unknown field"},
+		{name: "of a wrong type", value: `{"drain":"true"}`, wrong: `drain: "true": want true or false`},
+		{name: "no object", value: `yes`, wrong: "want an object"},
+		{name: "long", value: `{"by":"` + long + `"}`, want: nightwatch.Cordon{By: long[:256] + "…"}, text: "by " + long[:256] + "…"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := nightwatch.ParseCordon([]byte(test.value))
+			if got != test.want || got.String() != test.text {
+				t.Errorf("got %+v, %q", got, got)
+			}
+			if (err != nil) != (test.wrong != "") || err != nil && !strings.Contains(err.Error(), test.wrong) {
+				t.Errorf("error %v, want %q", err, test.wrong)
+			}
+		})
+	}
+}
+
 func TestParseFreeze(t *testing.T) {
 	for _, test := range []struct {
 		value string

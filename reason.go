@@ -11,7 +11,7 @@ const (
 	ReasonNotBefore     = "NotBefore"     // its time has not come
 	ReasonFrozen        = "Frozen"        // a freeze key covers it
 	ReasonNodeLost      = "NodeLost"      // the session that had it is gone
-	ReasonHandedBack    = "HandedBack"    // its node is stopping
+	ReasonHandedBack    = "HandedBack"    // its node is stopping, or is drained
 
 	// Why a run failed, was canceled, skipped or missed.
 	ReasonExitCode        = "ExitCode"

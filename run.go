@@ -82,6 +82,10 @@ type Run struct {
 	Runner  string `json:"runner"`
 	// Cluster is the Kubernetes cluster that the run was given to, as its node calls it.
 	Cluster string `json:"cluster,omitempty"`
+	// Handler and Slots are what the run was given its node with: the handler's name, and how many places it takes there
+	// (absent: one).
+	Handler string `json:"handler,omitempty"`
+	Slots   int    `json:"slots,omitempty"`
 	// Overlap is OverlapQueueOne, OverlapQueueAll or OverlapReplace for a run that waits for every earlier run of its
 	// task.
 	Overlap string `json:"overlap,omitempty"`
@@ -162,6 +166,17 @@ func (r *Run) list(over *FailedAttempt) {
 // Dead tells whether the run is a dead letter: it failed for good, and nobody has dealt with it. A shard is none, the run
 // that it is part of may be.
 func (r *Run) Dead() bool { return r.Phase == PhaseFailed && r.ResolvedBy == "" && r.Shard == nil }
+
+// Places is how many places the run takes on the node that has it.
+func (r *Run) Places() int { return max(r.Slots, 1) }
+
+// Kinds are what a node's Capacities may call the run.
+func (r *Run) Kinds() []string {
+	if r.Handler != "" {
+		return []string{r.Runner, KindOfHandler(r.Handler)}
+	}
+	return []string{r.Runner}
+}
 
 // Live tells whether the run is not terminal yet.
 func (r *Run) Live() bool { return !r.Phase.Terminal() }

@@ -93,6 +93,8 @@ type Task struct {
 	ShardParams ShardParams `json:"shardParams,omitempty"`
 	// RunsOn selects nodes by their labels, in kubectl's grammar: "zone=a, arch in (amd64,arm64), !gpu".
 	RunsOn string `json:"runsOn,omitempty"`
+	// Slots is how many places a run of the task takes on its node; at most MaxSlots. Default 1.
+	Slots Count `json:"slots,omitempty"`
 	// Priority orders waiting runs, higher first; −1000 to 1000. Default 0.
 	Priority int `json:"priority,omitempty"`
 	// History bounds the run records that are kept whole; older ones become ranges of the ledger.
@@ -333,6 +335,12 @@ func (t *Task) Selector() Selector { return t.selector }
 
 // ClusterSelector is the one of the task's Kubernetes part, compiled by ParseTask; its zero value selects every cluster.
 func (t *Task) ClusterSelector() Selector { return t.clusters }
+
+// MaxSlots is the most places that a run may take on its node.
+const MaxSlots = 1000
+
+// Places is Slots with its default.
+func (t *Task) Places() int { return max(int(t.Slots), 1) }
 
 // OverlapPolicy is Overlap with its default.
 func (t *Task) OverlapPolicy() string {

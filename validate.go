@@ -47,6 +47,9 @@ func (t *Task) check(namespace, name string) faults {
 	if t.RunTimeout > 0 && t.RunTimeout < t.Timeout {
 		f.add("runTimeout", "%q: want at least timeout, %s", t.RunTimeout, t.Timeout)
 	}
+	if t.Slots > MaxSlots {
+		f.add("slots", "%d: want 1 to %d", t.Slots, MaxSlots)
+	}
 	if t.Priority < -1000 || t.Priority > 1000 {
 		f.add("priority", "%d: want -1000 to 1000", t.Priority)
 	}

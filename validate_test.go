@@ -175,6 +175,8 @@ func TestHowRefusals(t *testing.T) {
 		{name: "long timeout", value: `{"image":"a","timeout":"3651d"}`, field: "timeout", reason: "is over ten years"},
 		{name: "delivery", value: `{"image":"a","delivery":"exactly-once"}`, field: "delivery", reason: "want at-least-once or at-most-once"},
 		{name: "runsOn", value: `{"image":"a","runsOn":"zone in a"}`, field: "runsOn", reason: `"zone in a": want terms such as`},
+		{name: "slots", value: `{"image":"a","slots":1001}`, field: "slots", reason: "1001: want 1 to 1000"},
+		{name: "no slots", value: `{"image":"a","slots":0}`, field: "slots", reason: "0: want a whole number, 1 or more"},
 		{name: "priority", value: `{"image":"a","priority":1001}`, field: "priority", reason: "want -1000 to 1000"},
 		{name: "priority below", value: `{"image":"a","priority":-1001}`, field: "priority", reason: "want -1000 to 1000"},
 		{name: "history", value: `{"image":"a","history":{"skipped":1001}}`, field: "history.skipped", reason: "want 0 to 1000"},

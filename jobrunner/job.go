@@ -28,6 +28,7 @@ type job struct {
 	leave    func()        // ends the process's own exclusion of the task's dispatch
 	writing  chan struct{} // held by who writes the record
 	feedback *Feedback     // of the attempt under way; nil before it
+	patience context.Context
 
 	mu       sync.Mutex
 	run      nightwatch.Run
@@ -52,7 +53,7 @@ func (w *Worker) newJob(key string, q queued) *job {
 	return &job{
 		w: w, key: key, run: run, created: q.created, revision: q.revision, runner: runner, detached: detached, ctx: ctx, end: end,
 		log:   w.cfg.Logger.With("task", run.Task, "run", run.ID, "attempt", run.Attempt),
-		leave: func() {}, writing: make(chan struct{}, 1),
+		leave: func() {}, writing: make(chan struct{}, 1), patience: w.patience,
 	}
 }
 
@@ -386,8 +387,8 @@ func (j *job) deadline() time.Time {
 	return j.w.cfg.Deadline()
 }
 
-// hurried tells that the node stops and has waited long enough.
-func (j *job) hurried() bool { return j.w.patience.Err() != nil && j.w.cfg.Life.Err() == nil }
+// hurried tells that the node stops, or is drained, and has waited long enough.
+func (j *job) hurried() bool { return j.patience.Err() != nil && j.w.cfg.Life.Err() == nil }
 
 // describe is the attempt as its runner sees it.
 func (j *job) describe(record *nightwatch.Run, accepted *nightwatch.Accepted) *Attempt {

@@ -83,7 +83,7 @@ func (j *job) handBack(reason string) {
 // anything else the attempt is over, and delivery says whether another follows.
 func (j *job) interrupt(delivery string) {
 	if !j.detached && delivery == nightwatch.AtMostOnce {
-		j.finish(Outcome{Phase: nightwatch.PhaseFailed, Reason: nightwatch.ReasonNodeLost, Message: "the node stopped in mid-run"})
+		j.finish(Outcome{Phase: nightwatch.PhaseFailed, Reason: nightwatch.ReasonNodeLost, Message: "the node stopped, or was drained, in mid-run"})
 		return
 	}
 	ctx, cancel := j.lastWrites()
@@ -133,7 +133,7 @@ func (j *job) report(err error, what string, args ...any) {
 // time after the session's life, or after the drain's time is up.
 func (j *job) lastWrites() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(j.ctx))
-	stop := context.AfterFunc(j.w.patience, func() {
+	stop := context.AfterFunc(j.patience, func() {
 		timer := time.AfterFunc(afterlife, cancel)
 		context.AfterFunc(ctx, func() { timer.Stop() })
 	})

@@ -43,16 +43,20 @@ type Worker struct {
 	cfg  Config
 	keys store.Keys
 
-	// patience ends with the session, or when the drain's time is up: afterlife later the last writes are given up.
-	patience context.Context
-	hurry    context.CancelFunc
-	ended    chan struct{} // told when a job has ended
+	ended chan struct{} // told when a job has ended
 
 	mu       sync.Mutex
 	jobs     map[string]*job          // by queue key
 	queue    map[string]queued        // by key
 	tasks    map[string]chan struct{} // serialises the dispatches of one task in this process
-	draining bool
+	draining bool                     // what comes is handed back
+	stopping bool                     // for good
+	drains   int                      // how many there were
+	timer    *time.Timer              // of the last one that Drain began
+	// patience is of the jobs that begin now. It ends with the session, or when a drain's time is up: afterlife later the
+	// last writes are given up.
+	patience context.Context
+	lose     context.CancelFunc // of patience
 }
 
 // queued is a run as our queue tells of it.
@@ -67,7 +71,7 @@ func NewWorker(cfg Config) *Worker {
 		cfg: cfg, keys: cfg.Store.Keys(), ended: make(chan struct{}, 1),
 		jobs: map[string]*job{}, queue: map[string]queued{}, tasks: map[string]chan struct{}{},
 	}
-	w.patience, w.hurry = context.WithCancel(cfg.Life)
+	w.patience, w.lose = context.WithCancel(cfg.Life)
 	return w
 }
 
@@ -93,7 +97,7 @@ func (w *Worker) Run(ctx context.Context) {
 
 	select {
 	case <-ctx.Done():
-		w.drain()
+		w.stop()
 	case <-w.cfg.Life.Done():
 	}
 	if w.cfg.Life.Err() != nil {
@@ -106,15 +110,29 @@ func (w *Worker) Run(ctx context.Context) {
 	w.idle(nil) // what the queue has told of since is handed back
 }
 
-// drain hands back what can be, and waits for the rest; when the time is up it tells that to end too.
-func (w *Worker) drain() {
+// Drain has the worker give back what it has, as a stop does, and go on: whatever comes is handed back at once, until
+// Drain(false) has it take runs again; what still runs by then goes on. It does not block, and is safe for concurrent use.
+func (w *Worker) Drain(on bool) {
 	w.mu.Lock()
-	w.draining = true
-	for _, j := range w.jobs {
-		if j.detached || !j.holds() {
-			j.end(ErrStopping)
+	defer w.mu.Unlock()
+	switch {
+	case w.stopping || on == w.draining:
+	case on:
+		drain := w.handOver()
+		w.timer = time.AfterFunc(w.cfg.DrainTimeout, func() { w.timeIsUp(drain) })
+	default:
+		w.draining = false
+		if w.timer.Stop(); w.patience.Err() != nil {
+			w.patience, w.lose = context.WithCancel(w.cfg.Life)
 		}
 	}
+}
+
+// stop hands back what can be, and waits for the rest; when the time is up it tells that to end too.
+func (w *Worker) stop() {
+	w.mu.Lock()
+	w.stopping = true
+	drain := w.handOver()
 	w.mu.Unlock()
 
 	ctx, cancel := context.WithTimeout(w.cfg.Life, w.cfg.DrainTimeout)
@@ -122,8 +140,46 @@ func (w *Worker) drain() {
 	if w.idle(ctx.Done()) || w.cfg.Life.Err() != nil {
 		return
 	}
-	w.cfg.Logger.Warn("drain timeout: ending what still runs", "timeout", w.cfg.DrainTimeout)
-	w.endAll(ErrStopping)
+	w.timeIsUp(drain)
+}
+
+// handOver begins a drain, whose number it returns: what can be handed back at once is. It is called with w.mu held.
+func (w *Worker) handOver() (drain int) {
+	w.draining = true
+	for _, j := range w.jobs {
+		if j.detached || !j.holds() {
+			j.end(ErrStopping)
+		}
+	}
+	w.drains++
+	return w.drains
+}
+
+// timeIsUp ends what a drain has waited for long enough, unless it was called off.
+func (w *Worker) timeIsUp(drain int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.draining || w.drains != drain {
+		return
+	}
+	if len(w.jobs) > 0 {
+		w.cfg.Logger.Warn("drain timeout: ending what still runs", "timeout", w.cfg.DrainTimeout, "runs", len(w.jobs))
+	}
+	for _, j := range w.jobs {
+		j.end(ErrStopping)
+	}
+	w.lose()
+}
+
+// hurry has the last writes end soon.
+func (w *Worker) hurry() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stopping = true
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	w.lose()
 }
 
 // idle waits until no job is left. It is false if over was closed first.
@@ -146,7 +202,7 @@ func (w *Worker) idle(over <-chan struct{}) bool {
 func (w *Worker) endAll(cause error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.draining = true
+	w.draining, w.stopping = true, true
 	for _, j := range w.jobs {
 		j.end(cause)
 	}
@@ -193,7 +249,7 @@ func (w *Worker) gone(key string) {
 func (w *Worker) told(key string, q queued) {
 	switch j := w.jobs[key]; {
 	case j == nil:
-		w.begin(w.newJob(key, q), (*job).do)
+		w.start(key, q)
 	case j.created == q.created:
 		j.told(q.run, q.revision)
 	default:
@@ -202,10 +258,19 @@ func (w *Worker) told(key string, q queued) {
 	}
 }
 
+// start has a new job do what the queue told of. It is called with w.mu held.
+func (w *Worker) start(key string, q queued) {
+	j := w.newJob(key, q)
+	if w.draining {
+		j.end(ErrStopping)
+	}
+	w.begin(j, (*job).do)
+}
+
 // begin has do see to j, and then to what the queue has told of under its key since. It is called with w.mu held.
 func (w *Worker) begin(j *job, do func(*job)) {
 	w.jobs[j.key] = j
-	if w.draining {
+	if w.stopping {
 		j.end(ErrStopping)
 	}
 	go func() {
@@ -214,7 +279,7 @@ func (w *Worker) begin(j *job, do func(*job)) {
 		defer w.mu.Unlock()
 		delete(w.jobs, j.key)
 		if q, there := w.queue[j.key]; there && q.created != j.created {
-			w.begin(w.newJob(j.key, q), (*job).do)
+			w.start(j.key, q)
 		}
 		select {
 		case w.ended <- struct{}{}:

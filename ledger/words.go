@@ -31,7 +31,7 @@ var meanings = map[string]meaning{
 		waits: "the node that had it was lost; it goes to another one",
 		over:  "the node that had it was lost in mid-run, and it must not or may not be tried again",
 	},
-	nightwatch.ReasonHandedBack: {waits: "the node that had it is stopping and gave it back; it goes to another one"},
+	nightwatch.ReasonHandedBack: {waits: "the node that had it is stopping or drained and gave it back; it goes to another one"},
 
 	nightwatch.ReasonExitCode:        {over: "the program ended with an exit code other than 0"},
 	nightwatch.ReasonSignal:          {over: "the program was ended by a signal"},

@@ -42,6 +42,9 @@ func (n *Node) Checks() []Check {
 			}
 		}
 	}
+	if err := n.cordon.check(n.cfg.Name); err != nil {
+		checks = append(checks, Check{"cordon", err})
+	}
 	if n.stopping.Load() {
 		checks = append(checks, Check{"running", errors.New("the node is stopping")})
 	}

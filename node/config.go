@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"slices"
@@ -25,8 +26,11 @@ type Config struct {
 	Name string
 	// Labels are what tasks select nodes by (runsOn).
 	Labels map[string]string
-	// Capacity is how many runs the node takes at once. Default 64.
+	// Capacity is how many places the node has for runs, of which most take one each. Default 64.
 	Capacity int
+	// Capacities are how many of these places runs of one kind may take at once, by runner ("process") or by handler
+	// ("handler/resize"). Default for every kind: all of them.
+	Capacities map[string]int
 	// Runners are the ways to run things, beside Go handlers, which every node has.
 	Runners []jobrunner.Runner
 	// DisabledHandlers are names of handlers that are switched off on this node: whether registered or not, they are not
@@ -118,6 +122,10 @@ func (c Config) withDefaults() (Config, error) {
 			c.CallbackURL = "http://" + c.Address
 		}
 	}
+	if err := c.checkCapacities(append(names, nightwatch.RunnerHandler)); err != nil {
+		return c, err
+	}
+	c.Capacities = maps.Clone(c.Capacities)
 	if c.Logger == nil {
 		c.Logger = hclog.NewNullLogger()
 	}
@@ -125,4 +133,21 @@ func (c Config) withDefaults() (Config, error) {
 		c.Version = "embedded"
 	}
 	return c, nil
+}
+
+// checkCapacities refuses what would limit nothing, and leave whoever set it believing otherwise.
+func (c *Config) checkCapacities(runners []string) error {
+	slices.Sort(runners)
+	for _, kind := range slices.Sorted(maps.Keys(c.Capacities)) {
+		runner, name, ofHandler := strings.Cut(kind, "/")
+		switch n := c.Capacities[kind]; {
+		case ofHandler && (runner != nightwatch.RunnerHandler || name == ""):
+			return fmt.Errorf("capacities: %q: want a runner, or handler/<name>", kind)
+		case !slices.Contains(runners, runner):
+			return fmt.Errorf("capacities: %q: the node has no such runner: want %s or handler/<name>", kind, strings.Join(runners, ", "))
+		case n < 1 || n > c.Capacity:
+			return fmt.Errorf("capacities: %s: %d: want 1 to %d, the node's capacity", kind, n, c.Capacity)
+		}
+	}
+	return nil
 }

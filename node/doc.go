@@ -18,6 +18,12 @@
 // have not started, and Jobs; it waits up to DrainTimeout for everything else, ends what is left, and hands that back
 // too; it takes back its announcement and closes the session.
 //
+// # Being drained
+//
+// While cordons/<name> says drain, the node does what it does to stop, but for its end: it is unready, resigns the
+// scheduler role and does not campaign, hands back what it has, and says that it is draining. The session goes on, so that
+// it is still there to be seen; what it is given all the same is handed back. When the key goes it takes part again.
+//
 // # What it does not do
 //
 // A node reads no flags, environment, files or signals, opens no listener, and never closes the client it was given.

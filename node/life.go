@@ -62,12 +62,6 @@ func (n *Node) live(ctx context.Context, clusterID string) error {
 			n.log.Warn("follow the nodes", "error", err)
 		}
 	})
-	leading, stopLeading := context.WithCancel(life)
-	defer stopLeading()
-	var led sync.WaitGroup
-	if n.scheduler != nil {
-		led.Go(func() { n.campaign(leading, session) })
-	}
 	announcing, stopAnnouncing := context.WithCancel(life)
 	defer stopAnnouncing()
 	var announced sync.WaitGroup
@@ -83,15 +77,7 @@ func (n *Node) live(ctx context.Context, clusterID string) error {
 	var worked sync.WaitGroup
 	worked.Go(func() { worker.Run(working) })
 
-	select {
-	case <-ctx.Done():
-		n.stopping.Store(true)
-		n.log.Info("stopping")
-	case <-life.Done():
-		n.log.Warn("this life is over: starting another", "cause", context.Cause(life))
-	}
-	stopLeading()
-	led.Wait()
+	n.serve(ctx, life, session, worker)
 	stopAnnouncing()
 	announced.Wait()
 	if life.Err() == nil {
@@ -110,6 +96,53 @@ func (n *Node) live(ctx context.Context, clusterID string) error {
 	peersDone.Wait()
 	n.begin(nil, nil)
 	return nil
+}
+
+// serve has the node stand for the scheduler role and its worker take runs, until ctx or the life ends and the role is
+// given up. While somebody has drained the node it does neither: it gives back what it has, and is there.
+func (n *Node) serve(ctx, life context.Context, session *registry.Session, worker *jobrunner.Worker) {
+	standDown, working := func() {}, false
+	for {
+		drained, changed := n.cordon.drained()
+		switch {
+		case drained:
+			standDown()
+			worker.Drain(true)
+			standDown, working = func() {}, false
+		case !working:
+			worker.Drain(false)
+			standDown, working = n.stand(life, session), true
+		}
+		select {
+		case <-ctx.Done():
+			n.stopping.Store(true)
+			n.log.Info("stopping")
+			standDown()
+			return
+		case <-life.Done():
+			n.log.Warn("this life is over: starting another", "cause", context.Cause(life))
+			standDown()
+			return
+		case <-changed:
+		}
+	}
+}
+
+// stand has the node stand for the scheduler role. standDown ends that, and returns when the role is resigned.
+func (n *Node) stand(life context.Context, session *registry.Session) (standDown func()) {
+	if n.scheduler == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(life)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		n.campaign(ctx, session)
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
 }
 
 // excuse turns an error that waiting cures into a pause.
@@ -140,7 +173,8 @@ func (n *Node) announcement(session *registry.Session) nightwatch.Node {
 	node := nightwatch.Node{
 		Name: n.cfg.Name, Session: session.ID(), Address: n.cfg.Address, Version: n.cfg.Version, Labels: n.cfg.Labels,
 		Runners: slices.Sorted(maps.Keys(n.runners)), Handlers: n.handlers.Names(), Capacity: n.cfg.Capacity,
-		StartTime: time.Now().UTC().Truncate(time.Second),
+		Capacities: n.cfg.Capacities,
+		StartTime:  time.Now().UTC().Truncate(time.Second),
 	}
 	n.fillIn(&node)
 	return node
@@ -148,6 +182,7 @@ func (n *Node) announcement(session *registry.Session) nightwatch.Node {
 
 // fillIn sets what changes while a node lives.
 func (n *Node) fillIn(node *nightwatch.Node) {
+	node.Draining, _ = n.cordon.drained()
 	node.Handlers = n.handlers.Names()
 	node.Clusters, node.ClusterLabels, node.DefaultCluster = map[string]string{}, map[string]map[string]string{}, ""
 	for _, runner := range n.runners {
@@ -185,9 +220,10 @@ func (n *Node) keepAnnounced(ctx context.Context, session *registry.Session, r *
 			end(errUnregistered)
 			return
 		}
+		_, cordoned := n.cordon.drained()
 		now, said := r.Node(), r.Node()
 		n.fillIn(&now)
-		if !slices.Equal(now.Handlers, said.Handlers) || !maps.Equal(now.Clusters, said.Clusters) {
+		if now.Draining != said.Draining || !slices.Equal(now.Handlers, said.Handlers) || !maps.Equal(now.Clusters, said.Clusters) {
 			if err := r.Update(ctx, n.fillIn); err != nil && ctx.Err() == nil {
 				n.log.Warn("announce", "error", err)
 			}
@@ -195,6 +231,7 @@ func (n *Node) keepAnnounced(ctx context.Context, session *registry.Session, r *
 		select {
 		case <-ctx.Done():
 			return
+		case <-cordoned:
 		case <-n.handlers.Changed():
 		case <-peers.Changed():
 		case <-ticker.C:

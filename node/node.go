@@ -34,6 +34,7 @@ type Node struct {
 	periodic periodic
 	// callbacks are those of all lives: each ends with its attempt.
 	callbacks *jobrunner.Callbacks
+	cordon    cordoned
 	// scheduler is nil on a node that does not campaign.
 	scheduler *scheduler.Scheduler
 
@@ -65,6 +66,7 @@ func New(client *clientv3.Client, cfg Config) (*Node, error) {
 		return nil, fmt.Errorf("new node: callback URL: %w", err)
 	}
 	n.handlers.Disabled = slices.Clone(cfg.DisabledHandlers)
+	n.cordon.changed = make(chan struct{})
 	n.periodic.log = n.log.Named("every")
 	n.runners[n.handlers.Name()] = n.handlers
 	for _, runner := range cfg.Runners {
@@ -112,6 +114,8 @@ func (n *Node) Run(ctx context.Context) error {
 	defer work.Wait()
 	defer stop()
 	n.serveRunners(background, clusterID, &work)
+	work.Go(func() { n.followCordon(background) })
+	n.cordon.read(ctx) // so that a drained node never says that it is not
 	if n.scheduler != nil {
 		work.Go(func() { n.scheduler.Run(background) })
 	}

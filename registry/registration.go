@@ -285,6 +285,7 @@ func (r *Registration) Deregister(ctx context.Context) error {
 func clone(node nightwatch.Node) nightwatch.Node {
 	node.Labels = maps.Clone(node.Labels)
 	node.Clusters, node.ClusterLabels = maps.Clone(node.Clusters), maps.Clone(node.ClusterLabels)
+	node.Capacities = maps.Clone(node.Capacities)
 	node.Runners = slices.Clone(node.Runners)
 	node.Handlers = slices.Clone(node.Handlers)
 	return node

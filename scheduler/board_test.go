@@ -46,7 +46,7 @@ func newBoard(t testing.TB, clock string) *board {
 	keys := store.NewKeys("")
 	b := &board{t: t, entries: map[string]store.Event{}, rev: 100}
 	b.world = &world{
-		now: at(clock), keys: keys, view: newView(keys, func(*taskView) {}), term: 7, reserved: map[string]int{},
+		now: at(clock), keys: keys, view: newView(keys, func(*taskView) {}), term: 7, reserved: newUsage(),
 	}
 	return b
 }
@@ -136,8 +136,8 @@ func (b *board) decide(task string) *plan {
 // commit carries a plan out as etcd would, and tells whether it was done.
 func (b *board) commit(p *plan) bool {
 	b.t.Helper()
-	for _, session := range p.sessions {
-		b.reserved[session]--
+	for _, taken := range p.takings {
+		b.reserved.add(taken, -1)
 	}
 	ifs, then := p.txn.Parts()
 	for _, cmp := range ifs {

@@ -248,11 +248,7 @@ func (p *plan) assign(r *runView, before nightwatch.Run) {
 		return
 	}
 	r.run.Phase, r.run.Reason, r.run.Message = nightwatch.PhaseAssigned, "", ""
-	r.run.Node, r.run.Session = node.node.Name, node.node.Session
-	r.run.Cluster, _ = clusterFor(&node.node, task, &r.run)
-	p.txn.Alive(p.keys.Node(node.node.Name), node.create)
-	p.reserved[node.node.Session]++
-	p.sessions = append(p.sessions, node.node.Session)
+	p.give(r, task, node)
 	p.saveRun(r, before)
 }
 

@@ -8,40 +8,83 @@ import (
 )
 
 // place is what a run waits for: a node of some kind, or room on one.
-type place struct{ reason, runner, handler, runsOn, cluster string }
+type place struct {
+	reason, runner, handler, runsOn, cluster string
+	places                                   int
+}
+
+// loads tells how many places are taken on a session by runs of a kind, of all kinds when that is empty.
+type loads func(session, kind string) int
 
 // choose finds the node for a run: of those that have its runner, its handler, its labels, and for a Job that may
-// exist its cluster, the one that has room with the fewest siblings of it, and of these the least loaded. With none it says
-// why, as a reason and a message.
-func choose(nodes map[string]*nodeView, load func(session string) int, siblings map[string]int, def *nightwatch.Task, run *nightwatch.Run) (best *nodeView, reason, message string) {
-	fitting := 0
+// exist its cluster, the one that has room with the fewest siblings of it, and of these the one with the smallest share
+// taken. With none it says why, as a reason and a message.
+func choose(nodes map[string]*nodeView, load loads, siblings map[string]int, def *nightwatch.Task, run *nightwatch.Run) (best *nodeView, reason, message string) {
+	wants := wish(def, run)
+	fitting, open, largest := 0, 0, 0
 	for _, n := range nodes {
 		if !fits(&n.node, def, run) {
 			continue
 		}
 		fitting++
-		if load(n.node.Session) >= n.node.Capacity {
+		if !n.open() {
 			continue
 		}
-		if best == nil || apart(n, best, siblings) || !apart(best, n, siblings) && lighter(n, best, load) {
+		open++
+		largest = max(largest, n.largest(wants))
+		if n.free(load, wants) < wants.places {
+			continue
+		}
+		if best == nil || apart(n, best, siblings) || !apart(best, n, siblings) && lighter(n, best, load, wants) {
 			best = n
 		}
 	}
 	switch {
 	case best != nil:
 		return best, "", ""
-	case fitting > 0:
-		return nil, nightwatch.ReasonNoCapacity, "every node that fits is full"
-	default:
+	case fitting == 0:
 		return nil, nightwatch.ReasonNoFittingNode, wanted(def, run)
+	case open == 0:
+		return nil, nightwatch.ReasonNoFittingNode, "every node that fits is cordoned, drained or stopping"
+	case largest < wants.places && wants.places > 1:
+		return nil, nightwatch.ReasonNoFittingNode, fmt.Sprintf("it takes %d slots, and no node that fits has more than %d for it", wants.places, max(largest, 0))
+	default:
+		return nil, nightwatch.ReasonNoCapacity, "every node that fits is full"
 	}
+}
+
+// give has a node have a run, if it still is the one that was seen and nobody has cordoned it.
+func (p *plan) give(r *runView, task *nightwatch.Task, n *nodeView) {
+	r.run.Node, r.run.Session = n.node.Name, n.node.Session
+	r.run.Cluster, _ = clusterFor(&n.node, task, &r.run)
+	r.run.Handler, r.run.Slots = "", 0
+	if r.run.Runner == nightwatch.RunnerHandler && task.Handler != nil {
+		r.run.Handler = task.Handler.Name
+	}
+	if places := task.Places(); places > 1 {
+		r.run.Slots = places
+	}
+	p.txn.Alive(p.keys.Node(n.node.Name), n.create)
+	p.txn.Seen(p.keys.Cordon(n.node.Name), 0)
+	t := takingOf(&r.run)
+	p.reserved.add(t, 1)
+	p.takings = append(p.takings, t)
+}
+
+// wish is what a run would take on any session, as the version of the task says that it is to run.
+func wish(def *nightwatch.Task, run *nightwatch.Run) taking {
+	would := nightwatch.Run{Runner: run.Runner, Slots: def.Places()}
+	if run.Runner == nightwatch.RunnerHandler && def.Handler != nil {
+		would.Handler = def.Handler.Name
+	}
+	return takingOf(&would)
 }
 
 func fits(n *nightwatch.Node, def *nightwatch.Task, run *nightwatch.Run) bool {
 	if run.Shard != nil && run.Shard.Node != "" && run.Shard.Node != n.Name {
 		return false
 	}
-	if n.Draining || !slices.Contains(n.Runners, run.Runner) || !def.Selector().Matches(n.Labels) {
+	if !slices.Contains(n.Runners, run.Runner) || !def.Selector().Matches(n.Labels) {
 		return false
 	}
 	if run.Runner == nightwatch.RunnerHandler && (def.Handler == nil || !slices.Contains(n.Handlers, def.Handler.Name)) {
@@ -51,15 +94,55 @@ func fits(n *nightwatch.Node, def *nightwatch.Task, run *nightwatch.Run) bool {
 	return reached
 }
 
+// limits calls each with every capacity that bounds t on the node: that of the node as a whole, and those of t's kinds.
+func (n *nodeView) limits(t taking, each func(kind string, capacity int)) {
+	each("", n.node.Capacity)
+	for _, kind := range t.kinds[1:] {
+		if capacity, limited := n.node.Capacities[kind]; limited {
+			each(kind, capacity)
+		}
+	}
+}
+
+// largest is how many places one run like t could have on the node, were it idle.
+func (n *nodeView) largest(t taking) int {
+	least := n.node.Capacity
+	n.limits(t, func(_ string, capacity int) { least = min(least, capacity) })
+	return least
+}
+
+// free is how many places there are for t at the moment.
+func (n *nodeView) free(load loads, t taking) int {
+	least := n.node.Capacity
+	n.limits(t, func(kind string, capacity int) { least = min(least, capacity-load(n.node.Session, kind)) })
+	return least
+}
+
+// share is the part of the node that is taken, of those capacities that bound t the one that is fullest.
+func (n *nodeView) share(load loads, t taking) (taken, of int) {
+	of = 1
+	n.limits(t, func(kind string, capacity int) {
+		if used := load(n.node.Session, kind); used*of > taken*capacity {
+			taken, of = used, capacity
+		}
+	})
+	return taken, of
+}
+
 // apart tells whether fewer siblings of a run are on a than on b.
 func apart(a, b *nodeView, siblings map[string]int) bool {
 	return siblings[a.node.Session] < siblings[b.node.Session]
 }
 
-func lighter(a, b *nodeView, load func(string) int) bool {
-	// The fuller share loses, by cross-multiplication; equal shares go by name, so that the choice is repeatable.
-	left, right := load(a.node.Session)*b.node.Capacity, load(b.node.Session)*a.node.Capacity
-	if left != right {
+// lighter tells whether a smaller share of a is taken than of b. Of equal shares the one with fewer places taken goes
+// first, and then the first name, so that the choice is repeatable.
+func lighter(a, b *nodeView, load loads, t taking) bool {
+	takenA, ofA := a.share(load, t)
+	takenB, ofB := b.share(load, t)
+	if left, right := takenA*ofB, takenB*ofA; left != right {
+		return left < right
+	}
+	if left, right := load(a.node.Session, ""), load(b.node.Session, ""); left != right {
 		return left < right
 	}
 	return a.node.Name < b.node.Name
@@ -67,7 +150,7 @@ func lighter(a, b *nodeView, load func(string) int) bool {
 
 // lacks is the place that a run waits for, for a reason.
 func lacks(reason string, def *nightwatch.Task, run *nightwatch.Run) place {
-	p := place{reason: reason, runner: run.Runner, runsOn: def.RunsOn, cluster: clusterWish(def, run)}
+	p := place{reason: reason, runner: run.Runner, runsOn: def.RunsOn, cluster: clusterWish(def, run), places: def.Places()}
 	if def.Handler != nil {
 		p.handler = def.Handler.Name
 	}

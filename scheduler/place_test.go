@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/nightwatch-go/nightwatch"
@@ -21,10 +22,20 @@ func TestPlace(t *testing.T) {
 		return func(n *nightwatch.Node) { n.Labels = map[string]string{"zone": zone} }
 	}
 	capacity := func(c int) func(*nightwatch.Node) { return func(n *nightwatch.Node) { n.Capacity = c } }
+	capacities := func(kind string, c int) func(*nightwatch.Node) {
+		return func(n *nightwatch.Node) { n.Capacities = map[string]int{kind: c} }
+	}
+	mail := func(c int) func(*nightwatch.Node) {
+		return func(n *nightwatch.Node) {
+			n.Handlers, n.Capacities = []string{"mail"}, map[string]int{"handler/mail": c, "handler/resize": 0}
+		}
+	}
+	const threeSlots = `{"process":{"command":["true"]},"slots":3}`
 	for _, row := range []struct {
 		name, task string
 		nodes      []nightwatch.Node
-		load       map[string]int
+		load       map[string]int // by session, or by session and kind
+		cordoned   string
 		job        *nightwatch.Job
 		want       string
 		reason     string
@@ -39,7 +50,24 @@ func TestPlace(t *testing.T) {
 		{name: "all full", task: onceTask, nodes: []nightwatch.Node{node("a", capacity(1))}, load: map[string]int{"a": 1}, reason: nightwatch.ReasonNoCapacity, message: "every node that fits is full"},
 		{name: "no capacity at all", task: onceTask, nodes: []nightwatch.Node{node("a", capacity(0)), node("b", capacity(-7))}, reason: nightwatch.ReasonNoCapacity, message: "every node that fits is full"},
 		{name: "full ones passed over", task: onceTask, nodes: []nightwatch.Node{node("a", capacity(1)), node("b", capacity(9))}, load: map[string]int{"a": 1, "b": 8}, want: "b"},
-		{name: "draining", task: onceTask, nodes: []nightwatch.Node{node("a", func(n *nightwatch.Node) { n.Draining = true })}, reason: nightwatch.ReasonNoFittingNode, message: `no live node has the runner "process"`},
+		{name: "draining", task: onceTask, nodes: []nightwatch.Node{node("a", func(n *nightwatch.Node) { n.Draining = true })}, reason: nightwatch.ReasonNoFittingNode, message: "every node that fits is cordoned, drained or stopping"},
+		{name: "cordoned", task: onceTask, nodes: []nightwatch.Node{node("a", nil)}, cordoned: "a", reason: nightwatch.ReasonNoFittingNode, message: "every node that fits is cordoned, drained or stopping"},
+		{name: "cordoned ones passed over", task: onceTask, nodes: []nightwatch.Node{node("a", nil), node("b", nil)}, load: map[string]int{"b": 9}, cordoned: "a", want: "b"},
+		{name: "equal shares by load", task: onceTask, nodes: []nightwatch.Node{node("a", capacity(20)), node("b", nil)}, load: map[string]int{"a": 4, "b": 2}, want: "b"},
+		{name: "slots", task: threeSlots, nodes: []nightwatch.Node{node("a", nil), node("b", capacity(20))}, load: map[string]int{"a": 8, "b": 17}, want: "b"},
+		{name: "slots that are not free", task: threeSlots, nodes: []nightwatch.Node{node("a", nil)}, load: map[string]int{"a": 8}, reason: nightwatch.ReasonNoCapacity, message: "every node that fits is full"},
+		{
+			name: "more slots than any node has", task: threeSlots, nodes: []nightwatch.Node{node("a", capacity(2)), node("b", capacity(1))},
+			reason: nightwatch.ReasonNoFittingNode, message: "it takes 3 slots, and no node that fits has more than 2 for it",
+		},
+		{
+			name: "more slots than any node has for its runner", task: threeSlots, nodes: []nightwatch.Node{node("a", capacities("process", 2))},
+			reason: nightwatch.ReasonNoFittingNode, message: "it takes 3 slots, and no node that fits has more than 2 for it",
+		},
+		{name: "full for its runner", task: onceTask, nodes: []nightwatch.Node{node("a", capacities("process", 2))}, load: map[string]int{"a": 2, "a process": 2}, reason: nightwatch.ReasonNoCapacity, message: "every node that fits is full"},
+		{name: "full for another runner", task: onceTask, nodes: []nightwatch.Node{node("a", capacities("http", 2))}, load: map[string]int{"a": 2, "a http": 2}, want: "a"},
+		{name: "full for its handler", task: `{"handler":{"name":"mail"}}`, nodes: []nightwatch.Node{node("a", mail(1)), node("b", mail(2))}, load: map[string]int{"a handler/mail": 1, "b handler/mail": 1}, want: "b"},
+		{name: "the fullest of its shares counts", task: onceTask, nodes: []nightwatch.Node{node("a", capacities("process", 2)), node("b", nil)}, load: map[string]int{"a": 1, "a process": 1, "b": 4, "b process": 4}, want: "b"},
 		{name: "where the handler is", task: `{"handler":{"name":"mail"}}`, nodes: []nightwatch.Node{node("a", handlers("resize")), node("b", handlers("mail"))}, want: "b"},
 		{name: "handler nowhere", task: `{"handler":{"name":"mail"}}`, nodes: []nightwatch.Node{node("a", handlers("resize"))}, reason: nightwatch.ReasonNoFittingNode, message: `no live node has the handler "mail"`},
 		{name: "labels", task: `{"process":{"command":["true"]},"runsOn":"zone=b"}`, nodes: []nightwatch.Node{node("a", labels("a")), node("b", labels("b"))}, want: "b"},
@@ -72,10 +100,13 @@ func TestPlace(t *testing.T) {
 			}
 			nodes := map[string]*nodeView{}
 			for _, n := range row.nodes {
-				nodes[n.Name] = &nodeView{revisions{1, 1}, n}
+				nodes[n.Name] = &nodeView{revisions: revisions{1, 1}, node: n}
+				if row.cordoned == n.Name {
+					nodes[n.Name].cordon = new(cordonView)
+				}
 			}
 			run := &nightwatch.Run{Runner: def.Runner(), Job: row.job}
-			best, reason, message := choose(nodes, func(session string) int { return row.load[session] }, nil, def, run)
+			best, reason, message := choose(nodes, func(session, kind string) int { return row.load[strings.TrimSuffix(session+" "+kind, " ")] }, nil, def, run)
 			got := ""
 			if best != nil {
 				got = best.node.Name
@@ -98,16 +129,48 @@ func TestReservationsCount(t *testing.T) {
 		plans = append(plans, b.decide(task))
 	}
 	for i, p := range plans {
-		if gave := len(p.sessions) == 1; gave != (i < 3) {
-			t.Errorf("task %d: given to %q", i, p.sessions)
+		if gave := len(p.takings) == 1; gave != (i < 3) {
+			t.Errorf("task %d: given to %v", i, p.takings)
 		}
 		if !b.commit(p) {
 			t.Error("refused")
 		}
 	}
-	for session, n := range b.view.load {
-		if limit := b.view.sessions[session].node.Capacity; n > limit {
+	for session := range b.view.used.sessions {
+		if n, limit := b.load(session, ""), b.view.sessions[session].node.Capacity; n > limit {
 			t.Errorf("%d runs on a node of %d", n, limit)
 		}
 	}
+}
+
+// What a run takes is counted as it was given, whatever becomes of its task.
+func TestSlotsAreCountedAsGiven(t *testing.T) {
+	b := newBoard(t, "10:00")
+	session := b.node("n1", func(n *nightwatch.Node) { n.Capacity = 10 })
+	wantLoad := func(places, handlers int) {
+		t.Helper()
+		if all, some := b.load(session, ""), b.load(session, "handler/work"); all != places || some != handlers {
+			t.Errorf("load %d, %d of the handler; want %d and %d", all, some, places, handlers)
+		}
+	}
+	b.put(`{"handler":{"name":"work"},"slots":4,"every":"5m","overlap":"allow"}`)
+	b.settle(demo)
+	b.goTo("10:05")
+	wantLoad(4, 4)
+	first := idAt("10:05")
+	if r := b.run(first); r.Slots != 4 || r.Handler != "work" {
+		t.Errorf("%+v", r)
+	}
+	b.put(`{"process":{"command":["true"]},"slots":6,"every":"5m","overlap":"allow"}`)
+	b.settle(demo)
+	wantLoad(4, 4)
+	b.goTo("10:10")
+	wantLoad(10, 4)
+	b.goTo("10:15")
+	b.wantRuns(first+" Assigned", idAt("10:10")+" Assigned", idAt("10:15")+" Pending NoCapacity")
+	b.claim(first)
+	b.finish(first, nightwatch.PhaseSucceeded)
+	wantLoad(6, 0)
+	b.relist()
+	wantLoad(6, 0)
 }

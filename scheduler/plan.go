@@ -24,11 +24,14 @@ type world struct {
 	keys store.Keys
 	view *view
 	term int64
-	// reserved are runs given to sessions in transactions whose effect the view does not show yet.
-	reserved map[string]int
+	// reserved is what runs take that are given in transactions whose effect the view does not show yet.
+	reserved *usage
 }
 
-func (w *world) load(session string) int { return w.view.load[session] + w.reserved[session] }
+func (w *world) load(session, kind string) int {
+	at := room{session, kind}
+	return w.view.used.places[at] + w.reserved.places[at]
+}
 
 // plan is one transaction on one task in the making, with the task as it will stand once it is done.
 type plan struct {
@@ -50,10 +53,10 @@ type plan struct {
 
 	carvable map[time.Time]bool // ranges of the ledger by their beginning: whether a backfill may take them apart
 
-	sessions []string  // given a run
-	wake     time.Time // when to look again although no key changed; zero: never
-	waits    place     // what a run waits for a node with; the zero value: none does
-	errs     []error
+	takings []taking  // of runs that are given to a node
+	wake    time.Time // when to look again although no key changed; zero: never
+	waits   place     // what a run waits for a node with; the zero value: none does
+	errs    []error
 }
 
 func newPlan(w *world, t *taskView) *plan {

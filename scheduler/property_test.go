@@ -196,8 +196,8 @@ func (o *oracle) comesLate() {
 		o.step(p)
 		return
 	}
-	for _, session := range p.sessions {
-		o.reserved[session]--
+	for _, taken := range p.takings {
+		o.reserved.add(taken, -1)
 	}
 }
 

@@ -48,12 +48,16 @@ func tendRuns(p *plan, canceling bool) {
 func tend(p *plan, id, first string, cancel *nightwatch.Cancel) {
 	r := p.run(id)
 	before := r.run
-	lost := false
-	if queued(&r.run) && p.view.sessions[r.run.Session] == nil {
-		lost = true
+	moved := true
+	switch {
+	case queued(&r.run) && p.view.sessions[r.run.Session] == nil:
 		if done := lose(p, r); done {
 			return
 		}
+	case p.view.stranded(&r.run):
+		takeBack(p, r)
+	default:
+		moved = false
 	}
 	if r.run.Cancel == nil {
 		r.run.Cancel = cancel
@@ -72,7 +76,7 @@ func tend(p *plan, id, first string, cancel *nightwatch.Cancel) {
 	switch waits := p.waitsFor(r, first); {
 	case waits == "":
 		p.startAgain(r, before)
-	case lost || !p.saysSo(r, waits):
+	case moved || !p.saysSo(r, waits):
 		r.run.Reason, r.run.Message = waits, p.waitMessage(waits)
 		p.saveRun(r, before)
 	default:

@@ -82,7 +82,7 @@ type Scheduler struct {
 	// The rest belongs to the loop.
 	view     *view
 	agenda   *agenda
-	reserved map[string]int
+	reserved *usage
 	releases []release
 	inFlight int
 	lease    *lease
@@ -102,7 +102,7 @@ type lease struct {
 
 type result struct {
 	task     string
-	sessions []string
+	takings  []taking
 	revision int64 // etcd's when it answered; 0: it did not
 	err      error
 	clock    bool
@@ -111,7 +111,7 @@ type result struct {
 // release gives back reservations once the view shows what they stood for.
 type release struct {
 	revision int64
-	sessions []string
+	takings  []taking
 }
 
 // New is a Scheduler on the keys of st. It does no I/O.
@@ -127,7 +127,7 @@ func newScheduler(c cluster, keys store.Keys, cfg Config) *Scheduler {
 	s := &Scheduler{
 		cluster: c, keys: keys, cfg: cfg, log: cfg.Logger, metrics: newMetrics(), tick: tick,
 		batches: make(chan store.Batch), results: make(chan result, maxInFlight), terms: make(chan lease),
-		agenda: newAgenda(), reserved: map[string]int{},
+		agenda: newAgenda(), reserved: newUsage(),
 	}
 	s.view = newView(keys, func(t *taskView) {
 		if s.lease != nil {
@@ -252,17 +252,15 @@ func (s *Scheduler) apply(b store.Batch) {
 			kept = append(kept, r)
 			continue
 		}
-		s.unreserve(r.sessions)
+		s.unreserve(r.takings)
 	}
 	s.releases = kept
 	s.metrics.tasks.Set(float64(len(s.view.tasks)))
 }
 
-func (s *Scheduler) unreserve(sessions []string) {
-	for _, session := range sessions {
-		if s.reserved[session]--; s.reserved[session] <= 0 {
-			delete(s.reserved, session)
-		}
+func (s *Scheduler) unreserve(takings []taking) {
+	for _, t := range takings {
+		s.reserved.add(t, -1)
 		s.view.roomChanged = true
 	}
 }
@@ -281,11 +279,11 @@ func (s *Scheduler) settle(r result) {
 		}
 		return
 	}
-	if len(r.sessions) > 0 {
+	if len(r.takings) > 0 {
 		if r.err == nil && r.revision > s.view.revision {
-			s.releases = append(s.releases, release{r.revision, r.sessions})
+			s.releases = append(s.releases, release{r.revision, r.takings})
 		} else {
-			s.unreserve(r.sessions)
+			s.unreserve(r.takings)
 		}
 	}
 	t := s.view.tasks[r.task]
@@ -345,7 +343,7 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 		return s.tick
 	}
 	if s.view.nodesChanged {
-		s.findLost()
+		s.findStray()
 	}
 	if rest := s.restUntil.Sub(steady); rest > 0 {
 		return min(rest, s.tick)
@@ -396,7 +394,7 @@ func (s *Scheduler) look(ctx context.Context, w *world, t *taskView) {
 		s.agenda.waiting[t.name] = t
 	} else {
 		delete(s.agenda.waiting, t.name)
-		if t.hopeful && len(p.sessions) == 0 {
+		if t.hopeful && len(p.takings) == 0 {
 			s.view.roomChanged = true // the place that it was looked at for is still free
 		}
 	}
@@ -405,14 +403,14 @@ func (s *Scheduler) look(ctx context.Context, w *world, t *taskView) {
 		s.log.Error("decide", "task", t.name, "error", err)
 	}
 	if p.txn.Empty() || len(p.errs) > 0 {
-		s.unreserve(p.sessions)
+		s.unreserve(p.takings)
 		return
 	}
 	s.metrics.observe(w.now, p)
 	t.busy = true
 	p.txn.If(s.lease.term.Guard())
 	// gofail: var schedulerBeforeCommit struct{}
-	s.commit(ctx, &p.txn, result{task: t.name, sessions: p.sessions})
+	s.commit(ctx, &p.txn, result{task: t.name, takings: p.takings})
 }
 
 // commit sends a transaction and has its result come to the loop. It outlives ctx: an answer is worth waiting for,
@@ -454,18 +452,20 @@ func (s *Scheduler) endFreezes(ctx context.Context, now time.Time) {
 	}
 }
 
-// findLost puts the tasks that have a run on a session that is gone on the list.
-func (s *Scheduler) findLost() {
-	lost := false
-	for session := range s.view.load {
-		lost = lost || s.view.sessions[session] == nil
+// findStray puts the tasks on the list that have a run on a session that is gone, or one that nobody claimed on a node
+// that is drained.
+func (s *Scheduler) findStray() {
+	some := false
+	for session := range s.view.used.sessions {
+		n := s.view.sessions[session]
+		some = some || n == nil || n.drained()
 	}
-	if !lost {
+	if !some {
 		return
 	}
 	for _, t := range s.view.tasks {
 		for r := range t.records {
-			if queued(&r.run) && s.view.sessions[r.run.Session] == nil {
+			if queued(&r.run) && s.view.sessions[r.run.Session] == nil || s.view.stranded(&r.run) {
 				s.agenda.now(t)
 				break
 			}

@@ -77,7 +77,7 @@ func (p *plan) beginShards(r *runView, task *nightwatch.Task, before nightwatch.
 		s := *r.run.Shards
 		s.Nodes = nil
 		for name, n := range p.view.nodes {
-			if fits(&n.node, task, &r.run) {
+			if n.open() && fits(&n.node, task, &r.run) {
 				s.Nodes = append(s.Nodes, name)
 			}
 		}

@@ -673,6 +673,8 @@ func TestPerNode(t *testing.T) {
 	b.node("n2")
 	b.node("n4", ssd, func(n *nightwatch.Node) { n.Draining = true })
 	b.node("n5", ssd, func(n *nightwatch.Node) { n.Runners = []string{nightwatch.RunnerHTTP} })
+	b.set(b.keys.Cordon("n7"), `{}`)
+	b.node("n7", ssd)
 	b.settle(demo)
 	r := b.want(id, nightwatch.PhasePending, "", "0-1 active")
 	if !slices.Equal(r.Shards.Nodes, []string{"n1", "n3"}) || r.Shards.Count != 2 {

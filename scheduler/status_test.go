@@ -86,13 +86,13 @@ func TestRelistChangesNothing(t *testing.T) {
 	b.claim(idAt("10:05"))
 	b.set(b.keys.Of(store.Freezes)+demo, "", b.keys.LocksOf(demo)+"x", "", b.keys.Request(demo, "a"), `{"action":"run"}`)
 	b.goTo("10:07")
-	load := b.view.load["65"]
+	load := b.load("65", "")
 	b.relist()
 	if p := b.decide(demo); !p.txn.Empty() {
 		t.Errorf("after a list: %v", p.written)
 	}
-	if b.view.load["65"] != load || load != 1 {
-		t.Errorf("load %d, before %d", b.view.load["65"], load)
+	if b.load("65", "") != load || load != 1 {
+		t.Errorf("load %d, before %d", b.load("65", ""), load)
 	}
 }
 

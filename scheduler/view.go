@@ -72,7 +72,8 @@ type verdictView struct {
 
 type nodeView struct {
 	revisions
-	node nightwatch.Node
+	node   nightwatch.Node
+	cordon *cordonView // nil: none
 }
 
 type freezeView struct {
@@ -92,8 +93,9 @@ type view struct {
 	nodes    map[string]*nodeView // by name
 	sessions map[string]*nodeView // by session
 	freezes  map[string]freezeView
+	cordons  map[string]*cordonView          // by node
 	users    map[string]map[string]*taskView // of a calendar, by its name and theirs
-	load     map[string]int                  // runs assigned to or running on a session
+	used     *usage                          // by runs that are assigned or running
 
 	clock      clockValue
 	clockAt    revisions
@@ -120,8 +122,9 @@ func (v *view) clear() {
 	v.nodes = map[string]*nodeView{}
 	v.sessions = map[string]*nodeView{}
 	v.freezes = map[string]freezeView{}
+	v.cordons = map[string]*cordonView{}
 	v.users = map[string]map[string]*taskView{}
-	v.load = map[string]int{}
+	v.used = newUsage()
 	v.clockAt = revisions{}
 }
 
@@ -227,6 +230,8 @@ func (v *view) applyEvent(e store.Event, now time.Time, live bool) {
 		v.applyNode(tail, at, e)
 	case store.Freezes:
 		v.applyFreeze(tail, at, e, now, live)
+	case store.Cordons:
+		v.applyCordon(tail, at, e)
 	case store.Calendars:
 		t := v.task(store.CalendarTail(tail))
 		t.source, t.sourceValue, t.noticed = at, e.Value, nothing
@@ -291,16 +296,12 @@ func readRun(task, id string, value []byte) nightwatch.Run {
 	return r
 }
 
-// count keeps the load of sessions.
+// count keeps what runs use.
 func (v *view) count(r *nightwatch.Run, n int) {
 	if !queued(r) {
 		return
 	}
-	v.load[r.Session] += n
-	if v.load[r.Session] == 0 {
-		delete(v.load, r.Session)
-	}
-	if n < 0 {
+	if v.used.add(takingOf(r), n); n < 0 {
 		v.roomChanged = true
 	}
 }
@@ -355,7 +356,7 @@ func (v *view) applyNode(name string, at revisions, e store.Event) {
 		delete(v.nodes, name)
 	}
 	// A key under another lease than it names was put by hand: it would take runs, and no session's end take them back.
-	n := &nodeView{revisions: at}
+	n := &nodeView{revisions: at, cordon: v.cordons[name]}
 	if !e.Deleted && json.Unmarshal(e.Value, &n.node) == nil && n.node.Name == name && n.node.Session == strconv.FormatInt(int64(e.Lease), 16) {
 		v.nodes[name], v.sessions[n.node.Session] = n, n
 	}
@@ -461,10 +462,11 @@ func (v *view) freezeMessage(tail string) string {
 }
 
 // freePlaces is how many more runs the nodes have room for.
-func (v *view) freePlaces(reserved map[string]int) int {
+func (v *view) freePlaces(reserved *usage) int {
 	free := 0
 	for session, n := range v.sessions {
-		free += max(n.node.Capacity-v.load[session]-reserved[session], 0)
+		at := room{session, ""}
+		free += max(n.node.Capacity-v.used.places[at]-reserved.places[at], 0)
 	}
 	return free
 }

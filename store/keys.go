@@ -10,12 +10,13 @@ const DefaultPrefix = "/nightwatch/"
 // Kind is the first part of a key below the prefix, which says what the key holds.
 type Kind string
 
-// The kinds of keys. Users write Tasks, Requests, Freezes and Calendars, the system all others; the two never mix.
+// The kinds of keys. Users write those of the first group, the system all others; the two never mix.
 const (
 	Tasks     Kind = "tasks"
 	Requests  Kind = "requests"
 	Freezes   Kind = "freeze"
 	Calendars Kind = "calendars"
+	Cordons   Kind = "cordons"
 
 	Accepted Kind = "accepted"
 	Statuses Kind = "status"
@@ -83,6 +84,9 @@ func (k Keys) QueueOf(node string) string { return k.Of(Queue) + node + "/" }
 
 // Node is where a node announces itself.
 func (k Keys) Node(name string) string { return k.Of(Nodes) + name }
+
+// Cordon is where users keep a node from being given runs.
+func (k Keys) Cordon(node string) string { return k.Of(Cordons) + node }
 
 // Election is the prefix of the scheduler's election, without the final "/" that concurrency.Election adds.
 func (k Keys) Election() string { return k.prefix + "election/scheduler" }

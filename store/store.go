@@ -180,6 +180,52 @@ func (s *Store) Freezes(ctx context.Context, what string) (map[string]nightwatch
 	return freezes, nil
 }
 
+// Cordon keeps a node from being given runs, from now on and whether it is alive or not.
+func (s *Store) Cordon(ctx context.Context, node string, cordon nightwatch.Cordon) error {
+	if err := nightwatch.CheckNodeName(node); err != nil {
+		return err
+	}
+	value, err := json.Marshal(cordon)
+	if err != nil {
+		return fmt.Errorf("encode cordon: %w", err)
+	}
+	_, err = s.put(ctx, s.keys.Cordon(node), string(value))
+	return err
+}
+
+// Uncordon ends a cordon. It tells whether there was one.
+func (s *Store) Uncordon(ctx context.Context, node string) (bool, error) {
+	return s.remove(ctx, s.keys.Cordon(node))
+}
+
+// Cordons reads all cordons, by the name of the node. One whose value is not as it should be tells what can be read of it.
+func (s *Store) Cordons(ctx context.Context) (map[string]nightwatch.Cordon, error) {
+	prefix := s.keys.Of(Cordons)
+	events, _, err := List(ctx, s.client, prefix)
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", prefix, err)
+	}
+	cordons := make(map[string]nightwatch.Cordon, len(events))
+	for _, event := range events {
+		cordons[event.Key[len(prefix):]], _ = nightwatch.ParseCordon(event.Value) // whatever the value says, the key is what cordons
+	}
+	return cordons, nil
+}
+
+// Queued names the runs that a node has or is to have, as "<namespace>/<task>/<run>", in order.
+func (s *Store) Queued(ctx context.Context, node string) ([]string, error) {
+	prefix := s.keys.QueueOf(node)
+	events, _, err := List(ctx, s.client, prefix)
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", prefix, err)
+	}
+	runs := make([]string, len(events))
+	for i, event := range events {
+		runs[i] = event.Key[len(prefix):]
+	}
+	return runs, nil
+}
+
 // Task reads the value that a user put, with its revision: nightwatch.ErrNotFound when there is none.
 func (s *Store) Task(ctx context.Context, task string) (value []byte, revision int64, err error) {
 	return s.get(ctx, s.keys.Task(task))

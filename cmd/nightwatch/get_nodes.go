@@ -19,8 +19,40 @@ import (
 // nodeView is a node as get shows it.
 type nodeView struct {
 	nightwatch.Node
+	// State is one of the words below.
+	State string `json:"state"`
+	// Runs is how many the node has, or is to have.
+	Runs int `json:"runs"`
 	// Scheduler says that the node holds that role at the moment.
 	Scheduler bool `json:"scheduler,omitempty"`
+	// Cordon is there while users keep the node from being given runs.
+	Cordon *nightwatch.Cordon `json:"cordon,omitempty"`
+}
+
+// States of a node.
+const (
+	stateReady    = "ready"
+	stateCordoned = "cordoned"
+	stateDraining = "draining"
+	stateDrained  = "drained"
+	stateStopping = "stopping"
+	stateAbsent   = "absent" // it is not alive, but cordoned
+)
+
+func (v *nodeView) state() string {
+	switch {
+	case v.Session == "":
+		return stateAbsent
+	case v.Cordon != nil && v.Cordon.Drain && (v.Runs > 0 || v.Scheduler || !v.Draining):
+		return stateDraining
+	case v.Cordon != nil && v.Cordon.Drain:
+		return stateDrained
+	case v.Draining:
+		return stateStopping
+	case v.Cordon != nil:
+		return stateCordoned
+	}
+	return stateReady
 }
 
 func newGetNodes() *cobra.Command {
@@ -29,7 +61,7 @@ func newGetNodes() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "nodes [NODE]",
 		Aliases: []string{"node"},
-		Short:   "Show the nodes that are alive",
+		Short:   "Show the nodes that are alive, and those that are cordoned",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := format.check(); err != nil {
@@ -47,13 +79,16 @@ func newGetNodes() *cobra.Command {
 					}
 				}
 				return format.print(cmd.OutOrStdout(), oneOr(views, len(args) > 0), func(out io.Writer) {
-					row(out, "NODE", "ROLE", "ADDRESS", "RUNNERS", "CAPACITY", "LABELS", "VERSION", "STARTED")
+					row(out, "NODE", "STATE", "ROLE", "ADDRESS", "RUNNERS", "RUNS", "CAPACITY", "LABELS", "VERSION", "STARTED", "CORDON")
 					for _, v := range views {
-						role := ""
+						role, cordon := "", ""
 						if v.Scheduler {
 							role = "scheduler"
 						}
-						row(out, v.Name, role, v.Address, strings.Join(v.Runners, ","), strconv.Itoa(v.Capacity), labelText(v.Labels), v.Version, stamp(v.StartTime))
+						if v.Cordon != nil {
+							cordon = v.Cordon.String()
+						}
+						row(out, v.Name, v.State, role, v.Address, strings.Join(v.Runners, ","), strconv.Itoa(v.Runs), capacityText(v.Node), labelText(v.Labels), v.Version, stamp(v.StartTime), cordon)
 					}
 				})
 			})
@@ -69,17 +104,48 @@ func readNodes(ctx context.Context, st *store.Store) ([]nodeView, error) {
 	if err != nil {
 		return nil, err
 	}
+	cordons, err := st.Cordons(ctx)
+	if err != nil {
+		return nil, err
+	}
 	election := st.Keys().Election() + "/"
 	first, err := st.Client().Get(ctx, election, clientv3.WithFirstCreate()...)
 	if err != nil {
 		return nil, fmt.Errorf("get %s: %w", election, err)
 	}
+	for name := range cordons {
+		if _, alive := nodes[name]; !alive {
+			nodes[name] = nightwatch.Node{Name: name}
+		}
+	}
 	views := []nodeView{}
 	for _, name := range slices.Sorted(maps.Keys(nodes)) {
-		scheduler := len(first.Kvs) > 0 && string(first.Kvs[0].Value) == name
-		views = append(views, nodeView{Node: nodes[name], Scheduler: scheduler})
+		v := nodeView{Node: nodes[name], Scheduler: len(first.Kvs) > 0 && string(first.Kvs[0].Value) == name}
+		if cordon, there := cordons[name]; there {
+			v.Cordon = &cordon
+		}
+		queue, err := st.Client().Get(ctx, st.Keys().QueueOf(name), clientv3.WithPrefix(), clientv3.WithCountOnly())
+		if err != nil {
+			return nil, fmt.Errorf("count the runs of node %s: %w", name, err)
+		}
+		v.Runs = int(queue.Count)
+		v.State = v.state()
+		views = append(views, v)
 	}
 	return views, nil
+}
+
+// capacityText is "64 (handler/resize 2, process 4)".
+func capacityText(n nightwatch.Node) string {
+	text := strconv.Itoa(n.Capacity)
+	var parts []string
+	for _, kind := range slices.Sorted(maps.Keys(n.Capacities)) {
+		parts = append(parts, kind+" "+strconv.Itoa(n.Capacities[kind]))
+	}
+	if len(parts) > 0 {
+		text += " (" + strings.Join(parts, ", ") + ")"
+	}
+	return text
 }
 
 func labelText(labels map[string]string) string {

@@ -24,6 +24,7 @@ type nodeSettings struct {
 	callbackURL  string
 	labels       map[string]string
 	capacity     int
+	capacityOf   map[string]int
 	leaseTTL     time.Duration
 	drainTimeout time.Duration
 }
@@ -59,7 +60,8 @@ func (s *nodeSettings) flags(cmd *cobra.Command) {
 	flags.StringVar(&s.advertise, "advertise", "", "host:port at which others reach --listen (default: made of it)")
 	flags.StringVar(&s.callbackURL, "callback-url", "", "URL at which servers that http tasks ask reach --listen to say that they are done, such as https://n1.example (default: http:// and --advertise)")
 	flags.StringToStringVar(&s.labels, "labels", nil, "key=value pairs that tasks select nodes by")
-	flags.IntVar(&s.capacity, "capacity", node.DefaultCapacity, "how many runs the node takes at once")
+	flags.IntVar(&s.capacity, "capacity", node.DefaultCapacity, "how many places the node has for runs; most take one each")
+	flags.StringToIntVar(&s.capacityOf, "capacity-of", nil, "how many of them runs of a kind may take: RUNNER=N or handler/NAME=N, with commas between them")
 	flags.DurationVar(&s.leaseTTL, "lease-ttl", node.DefaultLeaseTTL, "how long the cluster waits for a silent node")
 	flags.DurationVar(&s.drainTimeout, "drain-timeout", node.DefaultDrainTimeout, "how long a stopping node waits for what it runs")
 	s.run.flags(flags)
@@ -97,6 +99,7 @@ func (s *nodeSettings) peer(logs io.Writer) (*peer, error) {
 			Name:         s.name,
 			Labels:       s.labels,
 			Capacity:     s.capacity,
+			Capacities:   s.capacityOf,
 			Runners:      runners,
 			Logger:       logger,
 			LeaseTTL:     s.leaseTTL,

@@ -160,7 +160,7 @@ func setFromYAML(flags *pflag.FlagSet, flag *pflag.Flag, node *yaml.Node) error 
 		flag.Changed = true
 		return list.Replace(items)
 	case yaml.MappingNode:
-		if flag.Value.Type() != "stringToString" {
+		if kind := flag.Value.Type(); kind != "stringToString" && kind != "stringToInt" {
 			return errors.New("takes one value, not a mapping")
 		}
 		for i := 0; i+1 < len(node.Content); i += 2 {
@@ -202,6 +202,8 @@ func wanted(flag *pflag.Flag) string {
 		return "a number"
 	case "stringToString":
 		return "key=value pairs with commas between them"
+	case "stringToInt":
+		return "key=number pairs with commas between them"
 	}
 	return "a " + flag.Value.Type()
 }

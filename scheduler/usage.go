@@ -1,0 +1,50 @@
+package scheduler
+
+import "github.com/nightwatch-go/nightwatch"
+
+// taking is what a run takes while a node has it. It stands in the record, so that an edit of the task changes nothing
+// for runs that are under way.
+type taking struct {
+	session string
+	kinds   [3]string // as a node's capacities call the run; the first stands for all that it does
+	places  int
+}
+
+// takingOf is what the node of a run gives for it.
+func takingOf(r *nightwatch.Run) taking {
+	t := taking{session: r.Session, places: r.Places()}
+	copy(t.kinds[1:], r.Kinds())
+	return t
+}
+
+// usage counts what runs take.
+type usage struct {
+	places map[room]int
+}
+
+// room is what a session has for runs of one kind; for all of them together when kind is empty.
+type room struct{ session, kind string }
+
+func newUsage() *usage { return &usage{places: map[room]int{}} }
+
+// add counts a taking n times: 1 when it begins, -1 when it ends.
+func (u *usage) add(t taking, n int) {
+	for i, kind := range t.kinds {
+		if i > 0 && kind == "" {
+			continue
+		}
+		at := room{t.session, kind}
+		if u.places[at] += n * t.places; u.places[at] == 0 {
+			delete(u.places, at)
+		}
+	}
+}
+
+// sessions are those that have any run.
+func (u *usage) sessions(yield func(string) bool) {
+	for at := range u.places {
+		if at.kind == "" && !yield(at.session) {
+			return
+		}
+	}
+}
