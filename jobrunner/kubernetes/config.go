@@ -118,6 +118,7 @@ var (
 	_ jobrunner.Checker   = (*Runner)(nil)
 	_ jobrunner.Clusterer = (*Runner)(nil)
 	_ jobrunner.Chooser   = (*Runner)(nil)
+	_ jobrunner.LogReader = (*Runner)(nil)
 )
 
 // New makes a Runner. It does no I/O.

@@ -104,8 +104,10 @@ func stripPod(pod *corev1.Pod) *corev1.Pod {
 			InitContainerStatuses: pod.Status.InitContainerStatuses, ContainerStatuses: pod.Status.ContainerStatuses,
 		},
 	}
-	if name, ok := pod.Annotations[annotationDefaultContainer]; ok {
-		out.Annotations[annotationDefaultContainer] = name
+	for _, key := range []string{annotationDefaultContainer, batchv1.JobCompletionIndexAnnotation} {
+		if value, ok := pod.Annotations[key]; ok {
+			out.Annotations[key] = value
+		}
 	}
 	for _, container := range pod.Spec.Containers {
 		out.Spec.Containers = append(out.Spec.Containers, corev1.Container{Name: container.Name})
