@@ -1,21 +1,16 @@
 package scheduler
 
-import (
-	"cmp"
-	"slices"
-	"time"
-
-	"github.com/nightwatch-go/nightwatch"
-)
+import "time"
 
 // agenda is which tasks are to be looked at: now (dirty), at some time, or when a node has room.
 type agenda struct {
 	dirty   []*taskView
 	timed   dueHeap
-	waiting map[string]*taskView
+	waiting map[string]*taskView // those that stand in one of the lines
+	lines   map[lineKey]*line
 }
 
-func newAgenda() *agenda { return &agenda{waiting: map[string]*taskView{}} }
+func newAgenda() *agenda { return &agenda{waiting: map[string]*taskView{}, lines: map[lineKey]*line{}} }
 
 // now puts t on the list of the next pass, once.
 func (a *agenda) now(t *taskView) {
@@ -33,45 +28,6 @@ func (a *agenda) take() []*taskView {
 		t.dirty = false
 	}
 	return list
-}
-
-// room puts tasks that wait for a node on the list, before all others, by priority and then by age. With fitting set,
-// nodes have come or changed and all are looked at; else nodes have free places, and of the tasks that wait for the
-// same kind of place as many are looked at as there are places.
-func (a *agenda) room(fitting bool, free int) {
-	type candidate struct {
-		t      *taskView
-		oldest time.Time
-	}
-	candidates := make([]candidate, 0, len(a.waiting))
-	for _, t := range a.waiting {
-		if fitting || t.waits.reason == nightwatch.ReasonNoCapacity {
-			candidates = append(candidates, candidate{t, t.oldestWaiting()})
-		}
-	}
-	slices.SortFunc(candidates, func(x, y candidate) int {
-		return cmp.Or(-cmp.Compare(x.t.priority(), y.t.priority()), x.oldest.Compare(y.oldest), cmp.Compare(x.t.name, y.t.name))
-	})
-	first := make([]*taskView, 0, len(candidates))
-	taken := map[place]int{}
-	for _, c := range candidates {
-		if taken[c.t.waits]++; !fitting && taken[c.t.waits] > free {
-			continue
-		}
-		c.t.hopeful = true
-		if !c.t.dirty {
-			c.t.dirty = true
-			first = append(first, c.t)
-		}
-	}
-	a.dirty = append(first, a.dirty...)
-}
-
-func (t *taskView) priority() int {
-	if t.def == nil {
-		return 0
-	}
-	return t.def.Task.Priority
 }
 
 func (t *taskView) oldestWaiting() time.Time {

@@ -350,7 +350,9 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 	}
 	next := s.agenda.due(now)
 	if s.view.nodesChanged || s.view.roomChanged {
-		s.agenda.room(s.view.nodesChanged, s.view.freePlaces(s.reserved))
+		s.agenda.room(s.view.nodesChanged, s.view.freePlaces(s.reserved), func(namespace string) int {
+			return s.view.used.namespaces[namespace] + s.reserved.namespaces[namespace]
+		})
 		s.view.nodesChanged, s.view.roomChanged = false, false
 	}
 	w := &world{
@@ -359,7 +361,7 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 	for _, t := range s.agenda.take() {
 		switch {
 		case s.view.tasks[t.name] != t: // nothing is left of it, or a list has replaced it
-			delete(s.agenda.waiting, t.name)
+			s.agenda.wait(t, place{})
 			s.agenda.at(t, time.Time{})
 			s.view.roomChanged = s.view.roomChanged || t.hopeful
 		case t.busy: // its answer brings it back
@@ -390,13 +392,9 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 func (s *Scheduler) look(ctx context.Context, w *world, t *taskView) {
 	p := decide(w, t)
 	s.agenda.at(t, p.wake)
-	if t.waits = p.waits; t.waits != (place{}) {
-		s.agenda.waiting[t.name] = t
-	} else {
-		delete(s.agenda.waiting, t.name)
-		if t.hopeful && len(p.takings) == 0 {
-			s.view.roomChanged = true // the place that it was looked at for is still free
-		}
+	s.agenda.wait(t, p.waits)
+	if p.waits == (place{}) && t.hopeful && len(p.takings) == 0 {
+		s.view.roomChanged = true // the place that it was looked at for is still free
 	}
 	t.hopeful = false
 	for _, err := range p.errs {

@@ -1,34 +1,44 @@
 package scheduler
 
-import "github.com/nightwatch-go/nightwatch"
+import (
+	"strings"
+
+	"github.com/nightwatch-go/nightwatch"
+)
 
 // taking is what a run takes while a node has it. It stands in the record, so that an edit of the task changes nothing
 // for runs that are under way.
 type taking struct {
-	session string
-	kinds   [3]string // as a node's capacities call the run; the first stands for all that it does
-	places  int
+	session   string
+	namespace string
+	kinds     [3]string // as a node's capacities call the run; the first stands for all that it does
+	places    int
 }
 
 // takingOf is what the node of a run gives for it.
 func takingOf(r *nightwatch.Run) taking {
 	t := taking{session: r.Session, places: r.Places()}
 	copy(t.kinds[1:], r.Kinds())
+	t.namespace, _, _ = strings.Cut(r.Task, "/")
 	return t
 }
 
 // usage counts what runs take.
 type usage struct {
-	places map[room]int
+	places     map[room]int
+	namespaces map[string]int // places, by the namespace of the task
 }
 
 // room is what a session has for runs of one kind; for all of them together when kind is empty.
 type room struct{ session, kind string }
 
-func newUsage() *usage { return &usage{places: map[room]int{}} }
+func newUsage() *usage { return &usage{places: map[room]int{}, namespaces: map[string]int{}} }
 
 // add counts a taking n times: 1 when it begins, -1 when it ends.
 func (u *usage) add(t taking, n int) {
+	if u.namespaces[t.namespace] += n * t.places; u.namespaces[t.namespace] == 0 {
+		delete(u.namespaces, t.namespace)
+	}
 	for i, kind := range t.kinds {
 		if i > 0 && kind == "" {
 			continue

@@ -43,14 +43,17 @@ type taskView struct {
 	locks    map[string]struct{}
 
 	// What the loop remembers of its own doing.
-	busy      bool      // a transaction is under way
-	heldUntil int64     // the view must reach this revision before the next decision
-	retryAt   time.Time // after a failure
-	waits     place     // what it waits for on the agenda
-	hopeful   bool      // it is looked at because a node may have room
-	heapIndex int
-	wakeAt    time.Time
-	dirty     bool
+	busy          bool      // a transaction is under way
+	heldUntil     int64     // the view must reach this revision before the next decision
+	retryAt       time.Time // after a failure
+	waits         place     // what it waits for on the agenda
+	waitsSince    time.Time // the oldest time of it that waits
+	waitsPriority int       // and its priority then
+	lineIndex     int       // in its line there
+	hopeful       bool      // it is looked at because a node may have room
+	heapIndex     int
+	wakeAt        time.Time
+	dirty         bool
 }
 
 type runView struct {

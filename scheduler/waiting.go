@@ -1,0 +1,140 @@
+package scheduler
+
+import (
+	"cmp"
+	"container/heap"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/nightwatch-go/nightwatch"
+)
+
+// Tasks that wait for a node stand in lines, one for each namespace and each kind of place, in the order of priority, then
+// of the oldest time that waits, then of name. When there is room, the namespace that has the fewest places at the moment
+// goes first, counting what is given it in this round, so that no namespace starves another, however much of it waits.
+// Priority is a matter within a namespace: a team could else outbid all others.
+
+// lineKey says who stands in a line: tasks of one namespace, for one kind of place.
+type lineKey struct {
+	namespace string
+	place     place
+}
+
+// line is a heap of tasks. A task knows its line and its place in it.
+type line []*taskView
+
+func (l line) Len() int { return len(l) }
+func (l line) Less(i, j int) bool {
+	a, b := l[i], l[j]
+	return cmp.Or(-cmp.Compare(a.waitsPriority, b.waitsPriority), a.waitsSince.Compare(b.waitsSince), cmp.Compare(a.name, b.name)) < 0
+}
+
+func (l line) Swap(i, j int) {
+	l[i], l[j] = l[j], l[i]
+	l[i].lineIndex, l[j].lineIndex = i, j
+}
+
+// Push and Pop are for package heap.
+func (l *line) Push(t any) {
+	t.(*taskView).lineIndex = len(*l)
+	*l = append(*l, t.(*taskView))
+}
+
+func (l *line) Pop() any {
+	last := len(*l) - 1
+	t := (*l)[last]
+	(*l)[last] = nil
+	*l = (*l)[:last]
+	return t
+}
+
+// wait has t stand in the line for what it waits for; for nothing when that is the zero value.
+func (a *agenda) wait(t *taskView, waits place) {
+	namespace, _, _ := strings.Cut(t.name, "/")
+	if before := a.waiting[t.name]; before != nil {
+		key := lineKey{namespace, before.waits}
+		old := a.lines[key]
+		heap.Remove(old, before.lineIndex)
+		if old.Len() == 0 {
+			delete(a.lines, key)
+		}
+		delete(a.waiting, t.name)
+	}
+	if t.waits = waits; waits == (place{}) {
+		return
+	}
+	t.waitsSince, t.waitsPriority = t.oldestWaiting(), t.priority()
+	key := lineKey{namespace, waits}
+	if a.lines[key] == nil {
+		a.lines[key] = new(line)
+	}
+	heap.Push(a.lines[key], t)
+	a.waiting[t.name] = t
+}
+
+// room puts tasks that wait for a node on the list, before all others, in the order in which they are to be served. With
+// fitting set, nodes have come or changed and all are looked at; else nodes have free places, and of the tasks that wait
+// for the same kind of place as many are looked at as there are places. has tells how many places a namespace has.
+func (a *agenda) room(fitting bool, free int, has func(namespace string) int) {
+	byPlace := map[place][]lineKey{}
+	for key := range a.lines {
+		if fitting || key.place.reason == nightwatch.ReasonNoCapacity {
+			byPlace[key.place] = append(byPlace[key.place], key)
+		}
+	}
+	given := map[string]int{}
+	var first []*taskView
+	for _, at := range slices.SortedFunc(maps.Keys(byPlace), comparePlaces) {
+		quota := free
+		if fitting {
+			quota = len(a.waiting)
+		}
+		var called []*taskView
+		for ; quota > 0; quota-- {
+			key, ok := a.neediest(byPlace[at], func(namespace string) int { return has(namespace) + given[namespace] })
+			if !ok {
+				break
+			}
+			t := heap.Pop(a.lines[key]).(*taskView)
+			given[key.namespace] += max(at.places, 1)
+			called = append(called, t)
+		}
+		for _, t := range called { // they stand in line until it is known that they need not
+			namespace, _, _ := strings.Cut(t.name, "/")
+			heap.Push(a.lines[lineKey{namespace, at}], t)
+		}
+		first = append(first, called...)
+	}
+	called := make(map[*taskView]bool, len(first))
+	for _, t := range first {
+		t.hopeful, t.dirty, called[t] = true, true, true
+	}
+	a.dirty = append(first, slices.DeleteFunc(a.dirty, func(t *taskView) bool { return called[t] })...)
+}
+
+// neediest is the line that is not empty whose namespace has the fewest places, of equal ones the first by name.
+func (a *agenda) neediest(keys []lineKey, has func(namespace string) int) (best lineKey, ok bool) {
+	least := 0
+	for _, key := range keys {
+		if a.lines[key].Len() == 0 {
+			continue
+		}
+		if n := has(key.namespace); !ok || n < least || n == least && key.namespace < best.namespace {
+			best, least, ok = key, n, true
+		}
+	}
+	return best, ok
+}
+
+func comparePlaces(a, b place) int {
+	return cmp.Or(cmp.Compare(b.places, a.places), cmp.Compare(a.reason, b.reason), cmp.Compare(a.runner, b.runner),
+		cmp.Compare(a.handler, b.handler), cmp.Compare(a.runsOn, b.runsOn), cmp.Compare(a.cluster, b.cluster))
+}
+
+func (t *taskView) priority() int {
+	if t.def == nil {
+		return 0
+	}
+	return t.def.Task.Priority
+}
