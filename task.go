@@ -93,7 +93,7 @@ type Task struct {
 	ShardParams ShardParams `json:"shardParams,omitempty"`
 	// RunsOn selects nodes by their labels, in kubectl's grammar: "zone=a, arch in (amd64,arm64), !gpu".
 	RunsOn string `json:"runsOn,omitempty"`
-	// Slots is how many places a run of the task takes on its node; at most MaxSlots. Default 1.
+	// Slots is how many places a run of the task takes on its node; 1 to 1000. Default 1.
 	Slots Count `json:"slots,omitempty"`
 	// Priority orders waiting runs, higher first; −1000 to 1000. Default 0.
 	Priority int `json:"priority,omitempty"`
