@@ -36,6 +36,10 @@
 // It covers dispatch, never the run. Within this process, where the mutex would be re-entrant, dispatches of one task
 // take turns. An operator's "etcdctl lock" on the same name keeps the task from being dispatched.
 //
+// Shards of runs, a thousand of which may begin at once, do not exclude each other: the key of a shard's dispatch stands
+// below the same prefix, under shards/, where the mutex waits for it as for any other, and its claim asks for the absence
+// of all keys but these.
+//
 // # Ambiguity
 //
 // A claim whose answer is lost is sent again with the same comparisons; when they fail and the record is ours as we

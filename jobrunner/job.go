@@ -86,7 +86,7 @@ func (j *job) do() {
 		j.handBack(nightwatch.ReasonHandedBack)
 		return
 	}
-	leave, err := j.w.enter(j.ctx, j.run.Task)
+	leave, err := j.w.enter(j.ctx, j.turn())
 	if err != nil {
 		j.handBack(nightwatch.ReasonHandedBack)
 		return
@@ -229,7 +229,11 @@ func (j *job) claimTxn() (*store.Txn, nightwatch.Run) {
 		for _, freeze := range keys.Freezes(record.Task) {
 			txn.Seen(freeze, 0)
 		}
-		txn.NoneBelow(keys.LocksOf(record.Task))
+		if record.Shard != nil {
+			txn.NoLockBesideShards(keys, record.Task)
+		} else {
+			txn.NoneBelow(keys.LocksOf(record.Task))
+		}
 		txn.Put(j.lockKey(), nil, store.WithLease(j.w.cfg.Lease))
 	}
 	txn.Put(keys.Run(record.Task, record.ID), encode(&record))
@@ -240,8 +244,13 @@ func (j *job) claimTxn() (*store.Txn, nightwatch.Run) {
 	return txn, record
 }
 
-// lockKey is what concurrency.Mutex would use for our session.
-func (j *job) lockKey() string { return j.w.keys.LocksOf(j.run.Task) + j.w.cfg.Session }
+// lockKey is what concurrency.Mutex would use for our session, or where that finds the dispatch of a shard.
+func (j *job) lockKey() string {
+	if j.run.Shard != nil {
+		return j.w.keys.ShardLock(j.run.Task, j.w.cfg.Session, j.run.ID)
+	}
+	return j.w.keys.LocksOf(j.run.Task) + j.w.cfg.Session
+}
 
 // whyRefused finds out why a claim was refused: nil means try again. It tells whether an earlier try may have been done,
 // for all that is known now.

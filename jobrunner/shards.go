@@ -42,3 +42,14 @@ func (j *job) reshaped(record *nightwatch.Run, task *nightwatch.Task) bool {
 	}
 	return int(task.Split()) != split
 }
+
+// turn is what dispatches take turns by in this process, as their keys tell no two of one session apart: those of a task,
+// but for shards, which need not wait for each other and have keys of their own.
+func (j *job) turn() string {
+	if j.run.Shard == nil {
+		return j.run.Task
+	}
+	return turnOfShard(j.run.Task, j.run.ID)
+}
+
+func turnOfShard(task, run string) string { return task + "/" + run }

@@ -1,10 +1,16 @@
 package jobrunner
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"testing"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/client/v3/concurrency"
+
 	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/store"
 )
 
 // give a shard and the run that it is part of.
@@ -99,5 +105,74 @@ func TestRunIsSplitByTheVersionItRuns(t *testing.T) {
 			}
 			r.clean()
 		})
+	}
+}
+
+// The dispatches of shards do not wait for each other, but for whoever holds the task's mutex, and that for them.
+func TestDispatchOfShardsAndTheMutex(t *testing.T) {
+	r := newRig(t)
+	r.process.run = func(ctx context.Context, _ *Attempt) Outcome { // a dispatch that goes on
+		<-ctx.Done()
+		return Stopped(ctx)
+	}
+	elsewhere := r.keys.ShardLock(demo, "694d", "rev-5.7")
+	if _, err := r.client.Put(t.Context(), elsewhere, ""); err != nil {
+		t.Fatal(err)
+	}
+	r.start()
+	for k := range 3 {
+		r.giveShard("rev-5", k)
+	}
+	for range 3 {
+		<-r.process.attempts
+	}
+	// A run as a whole, and somebody with etcdctl, find the task locked.
+	r.give("whole")
+	r.wait("whole", "is given back", func(run nightwatch.Run) bool { return run.Reason == nightwatch.ReasonLocked })
+	session, err := concurrency.NewSession(r.client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	mutex := concurrency.NewMutex(session, r.keys.Mutex(demo))
+	if err := mutex.TryLock(t.Context()); !errors.Is(err, concurrency.ErrLocked) {
+		t.Errorf("the mutex could be had: %v", err)
+	}
+	if _, err := r.client.Delete(t.Context(), elsewhere); err != nil {
+		t.Fatal(err)
+	}
+	for k := range 3 {
+		r.tellCancel(nightwatch.ShardRunID("rev-5", k))
+		r.wait(nightwatch.ShardRunID("rev-5", k), "ends", in(nightwatch.PhaseCanceled))
+	}
+	// Once they have it, shards wait for them.
+	if err := mutex.Lock(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.giveShard("rev-6", 0)
+	r.wait("rev-6.0", "is given back", func(run nightwatch.Run) bool { return run.Reason == nightwatch.ReasonLocked })
+	if err := mutex.Unlock(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.clean()
+}
+
+// A key of a shard's dispatch that no dispatch stands behind is freed, one that is under way is not.
+func TestSweepFreesLocksOfShards(t *testing.T) {
+	r := newRig(t)
+	idle, busy := r.keys.ShardLock(demo, r.session.ID(), "rev-5.1"), r.keys.ShardLock(demo, r.session.ID(), "rev-5.2")
+	r.commit(func(txn *store.Txn) {
+		txn.Put(idle, nil, store.WithLease(r.session.Lease()))
+		txn.Put(busy, nil, store.WithLease(r.session.Lease()))
+	})
+	leave, err := r.enter(t.Context(), turnOfShard(demo, "rev-5.2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer leave()
+	r.freeLocks(t.Context())
+	got, err := r.client.Get(t.Context(), r.keys.LocksOf(demo), clientv3.WithPrefix())
+	if err != nil || len(got.Kvs) != 1 || string(got.Kvs[0].Key) != busy {
+		t.Errorf("%v %v", got, err)
 	}
 }

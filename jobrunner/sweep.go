@@ -43,12 +43,16 @@ func (w *Worker) freeLocks(ctx context.Context) {
 		if !ok {
 			continue
 		}
-		task, holder, _ := store.SplitLast(tail)
-		if holder != w.cfg.Session {
+		task, session, run, _ := store.SplitLock(tail)
+		if session != w.cfg.Session {
 			continue
 		}
+		turn := task
+		if run != "" {
+			turn = turnOfShard(task, run)
+		}
 		response, err := w.cfg.Store.Client().Get(callCtx, key)
-		if err != nil || len(response.Kvs) == 0 || w.dispatching(task) {
+		if err != nil || len(response.Kvs) == 0 || w.dispatching(turn) {
 			continue
 		}
 		// A dispatch that began since has made a key with another CreateRevision.
@@ -61,10 +65,10 @@ func (w *Worker) freeLocks(ctx context.Context) {
 	}
 }
 
-func (w *Worker) dispatching(task string) bool {
+func (w *Worker) dispatching(turn string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	_, busy := w.tasks[task]
+	_, busy := w.tasks[turn]
 	return busy
 }
 

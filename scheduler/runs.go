@@ -223,7 +223,7 @@ func (p *plan) waitsFor(r *runView, first string) string {
 	if _, frozen := p.view.frozen(p.t.name); frozen {
 		return nightwatch.ReasonFrozen
 	}
-	if r.run.Reason == nightwatch.ReasonLocked && len(p.t.locks) > 0 {
+	if r.run.Reason == nightwatch.ReasonLocked && p.t.lockedFor(&r.run) {
 		return nightwatch.ReasonLocked
 	}
 	if waitsForEarlier(r.run.Overlap) && first != "" {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/store"
 )
 
 // The protocol of runs that are split stands in the package's documentation.
@@ -549,4 +550,17 @@ func (t *taskView) records(yield func(*runView) bool) {
 			}
 		}
 	}
+}
+
+// lockedFor tells whether somebody holds the task's mutex against a run: the dispatch of a shard does not hold up others.
+func (t *taskView) lockedFor(r *nightwatch.Run) bool {
+	if r.Shard == nil {
+		return len(t.locks) > 0
+	}
+	for holder := range t.locks {
+		if _, _, run, _ := store.SplitLock(t.name + "/" + holder); run == "" {
+			return true
+		}
+	}
+	return false
 }

@@ -854,3 +854,24 @@ func TestEditsOfShards(t *testing.T) {
 	b.settle(demo)
 	b.want(idAt("10:20"), nightwatch.PhasePending, "", "0-2 active")
 }
+
+// A shard that somebody's lock sent back waits for that lock, not for the dispatch of its siblings.
+func TestLockedShardWaitsForNoSibling(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.node("n1")
+	id := b.submitted(fourShards)
+	r := b.run(id + ".1")
+	node := r.Node
+	r.Phase, r.Reason, r.Node, r.Session = nightwatch.PhasePending, nightwatch.ReasonLocked, "", ""
+	b.set(b.keys.LocksOf(demo)+"abc", "", b.keys.ShardLock(demo, "694d", id+".2"), "",
+		b.keys.Run(demo, id+".1"), r, b.keys.Queue(node, demo, id+".1"), nil)
+	b.settle(demo)
+	if r := b.run(id + ".1"); r.Phase != nightwatch.PhasePending || r.Reason != nightwatch.ReasonLocked {
+		t.Errorf("%+v", r)
+	}
+	b.del(b.keys.LocksOf(demo) + "abc")
+	b.settle(demo)
+	if r := b.run(id + ".1"); r.Phase != nightwatch.PhaseAssigned {
+		t.Errorf("%+v", r)
+	}
+}

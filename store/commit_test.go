@@ -196,6 +196,7 @@ func TestCommitKeepsApartWhatMeets(t *testing.T) {
 		{"both write one key", seen("y/1"), seen("y/1"), "y/1", "y/1"},
 		{"each writes below what the other compares", below("z/b/"), below("z/a/"), "z/a/1", "z/b/1"},
 		{"both write below one prefix", below("l/t/"), below("l/t/"), "l/t/1", "l/t/2"},
+		{"a lock, and a shard's", func(t *store.Txn) { t.NoLockBesideShards(store.NewKeys("p"), "n/t") }, below("p/locks/n/t/"), "p/locks/n/t/shards/s/r.1", "p/locks/n/t/s"},
 		{"some other range", func(t *store.Txn) {
 			t.If(clientv3.Compare(clientv3.CreateRevision("r/a"), "=", 0).WithRange("r/z"))
 		}, seen("r/c"), "r/c", "r/b"},

@@ -11,8 +11,13 @@ import (
 type footprint struct {
 	reads, writes []string
 	below         []string // prefixes, ending in "/", that are compared as a whole
-	wide          bool     // it looks at a range that is no such prefix: it meets everything
+	between       []span   // other ranges that are compared as a whole
 }
+
+// span are the keys from one up to another, without that.
+type span struct{ from, to string }
+
+func (s span) has(key string) bool { return s.from <= key && key < s.to }
 
 func (f *footprint) compares(cmp clientv3.Cmp) {
 	c := cmp.GetCompare()
@@ -23,29 +28,26 @@ func (f *footprint) compares(cmp clientv3.Cmp) {
 	case strings.HasSuffix(key, "/") && end == clientv3.GetPrefixRangeEnd(key):
 		f.below = append(f.below, key)
 	default:
-		f.wide = true
+		f.between = append(f.between, span{key, end})
 	}
 }
 
 // table counts what the transactions that are in it look at and write.
 type table struct {
 	size    int
-	wide    int
 	readers map[string]int
 	writers map[string]int
 	ranges  map[string]int // who compares all below a prefix
 	under   map[string]int // writes below a prefix
+	spans   map[span]int   // who compares all of a range
 }
 
 func newTable() *table {
-	return &table{readers: map[string]int{}, writers: map[string]int{}, ranges: map[string]int{}, under: map[string]int{}}
+	return &table{readers: map[string]int{}, writers: map[string]int{}, ranges: map[string]int{}, under: map[string]int{}, spans: map[span]int{}}
 }
 
 // meets tells whether f and any footprint in the table must not be side by side.
 func (t *table) meets(f *footprint) bool {
-	if t.size > 0 && (f.wide || t.wide > 0) {
-		return true
-	}
 	for _, key := range f.reads {
 		if t.writers[key] > 0 {
 			return true
@@ -56,9 +58,21 @@ func (t *table) meets(f *footprint) bool {
 			return true
 		}
 	}
+	for _, compared := range f.between {
+		for key := range t.writers {
+			if compared.has(key) {
+				return true
+			}
+		}
+	}
 	for _, key := range f.writes {
 		if t.readers[key] > 0 || t.writers[key] > 0 {
 			return true
+		}
+		for compared := range t.spans {
+			if compared.has(key) {
+				return true
+			}
 		}
 		if len(t.ranges) == 0 {
 			continue
@@ -77,8 +91,10 @@ func (t *table) remove(f *footprint) { t.count(f, -1) }
 
 func (t *table) count(f *footprint, n int) {
 	t.size += n
-	if f.wide {
-		t.wide += n
+	for _, compared := range f.between {
+		if t.spans[compared] += n; t.spans[compared] == 0 {
+			delete(t.spans, compared)
+		}
 	}
 	for _, key := range f.reads {
 		bump(t.readers, key, n)

@@ -97,6 +97,31 @@ func (k Keys) Mutex(task string) string { return k.Of(Locks) + task }
 // LocksOf is the prefix of the keys of whoever holds or waits for a task's mutex, ending in "/".
 func (k Keys) LocksOf(task string) string { return k.Of(Locks) + task + "/" }
 
+// shardLocks is where, below the keys of a task's mutex, those of the dispatch of shards stand: whoever takes the mutex
+// waits for them as for any other, and they do not wait for each other.
+const shardLocks = "shards/"
+
+// ShardLock is the key by which a session holds a task's mutex together with the dispatch of other shards.
+func (k Keys) ShardLock(task, session, run string) string {
+	return k.LocksOf(task) + shardLocks + session + "/" + run
+}
+
+// SplitLock splits the tail of a lock into the task and who holds it: a session, or of the dispatch of a shard the session
+// and the run. For a holder of another form the session is all that follows the task.
+func SplitLock(tail string) (task, session, run string, ok bool) {
+	parts := strings.SplitN(tail, "/", 3)
+	if len(parts) < 3 {
+		return "", "", "", false
+	}
+	task, session = parts[0]+"/"+parts[1], parts[2]
+	if shard, is := strings.CutPrefix(session, shardLocks); is {
+		if of, id, two := strings.Cut(shard, "/"); two {
+			return task, of, id, true
+		}
+	}
+	return task, session, "", true
+}
+
 // Calendar is where users write a calendar.
 func (k Keys) Calendar(name string) string { return k.Of(Calendars) + name }
 

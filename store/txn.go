@@ -40,6 +40,14 @@ func (t *Txn) NoneBelow(prefix string) {
 	t.If(clientv3.Compare(clientv3.CreateRevision(prefix).WithPrefix(), "=", 0))
 }
 
+// NoLockBesideShards adds that nobody holds or waits for a task's mutex but the dispatch of shards.
+func (t *Txn) NoLockBesideShards(keys Keys, task string) {
+	all, shards := keys.LocksOf(task), keys.LocksOf(task)+shardLocks
+	for _, span := range [][2]string{{all, shards}, {clientv3.GetPrefixRangeEnd(shards), clientv3.GetPrefixRangeEnd(all)}} {
+		t.ifs = append(t.ifs, clientv3.Compare(clientv3.CreateRevision(span[0]).WithRange(span[1]), "=", 0))
+	}
+}
+
 // If adds any other comparison.
 func (t *Txn) If(cmp clientv3.Cmp) {
 	t.ifs = append(t.ifs, cmp)

@@ -21,6 +21,9 @@ func TestCommitComparisons(t *testing.T) {
 	created := put(t, client, "there", "1")
 	changed := put(t, client, "there", "2")
 	put(t, client, "below/a", "")
+	put(t, client, "p/locks/n/locked/694d", "")
+	put(t, client, "p/locks/n/held/zoe", "")
+	put(t, client, "p/locks/n/dispatched/shards/694d/rev-5.1", "")
 	tests := []struct {
 		name    string
 		guard   func(*store.Txn)
@@ -38,6 +41,10 @@ func TestCommitComparisons(t *testing.T) {
 		{name: "another life", guard: func(txn *store.Txn) { txn.Alive("there", changed) }, refused: true},
 		{name: "dead", guard: func(txn *store.Txn) { txn.Alive("absent", created) }, refused: true},
 		{name: "none below, and there is none", guard: func(txn *store.Txn) { txn.NoneBelow("above/") }},
+		{name: "no lock", guard: func(txn *store.Txn) { txn.NoLockBesideShards(store.NewKeys("p"), "n/t") }},
+		{name: "a lock", guard: func(txn *store.Txn) { txn.NoLockBesideShards(store.NewKeys("p"), "n/locked") }, refused: true},
+		{name: "a lock behind those of shards", guard: func(txn *store.Txn) { txn.NoLockBesideShards(store.NewKeys("p"), "n/held") }, refused: true},
+		{name: "a lock of a shard", guard: func(txn *store.Txn) { txn.NoLockBesideShards(store.NewKeys("p"), "n/dispatched") }},
 		{name: "none below, but there is", guard: func(txn *store.Txn) { txn.NoneBelow("below/") }, refused: true},
 		{name: "another comparison", guard: func(txn *store.Txn) { txn.If(clientv3.Compare(clientv3.Value("there"), "=", "1")) }, refused: true},
 	}
