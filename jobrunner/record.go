@@ -56,6 +56,9 @@ func (j *job) finish(outcome Outcome) {
 		}
 		r.ExitCode, r.EndTime, r.Output = outcome.ExitCode, ended, lastOutput(outcome)
 		r.Usage = outcome.Usage
+		if outcome.Phase == nightwatch.PhaseMissed {
+			r.StartTime = time.Time{} // it was claimed, and never began
+		}
 	}, true)
 	// gofail: var afterFinish struct{}
 	j.report(err, "end", "phase", outcome.Phase, "reason", outcome.Reason)

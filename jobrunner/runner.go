@@ -146,7 +146,7 @@ type Run struct {
 
 // Outcome is how an attempt ended.
 type Outcome struct {
-	// Phase is Succeeded, Failed or Canceled; empty when it was interrupted, and another session is to see to it.
+	// Phase is Succeeded, Failed or Canceled, or Missed if nothing was begun within the task's startWithin; empty when it was interrupted, and another session is to see to it.
 	Phase nightwatch.Phase
 	// Reason is a word, Message a sentence, which the record has clipped (see Clip); empty on success.
 	Reason, Message string

@@ -21,6 +21,8 @@ var (
 	errStop = errors.New("the attempt is to end")
 	// errInterrupted: this node may do nothing more for it.
 	errInterrupted = errors.New("the attempt is not this node's any longer")
+	// errLate: the attempt has not begun within the task's startWithin, and must not any more.
+	errLate = errors.New("too late to begin")
 	// errGone: the API server says that there is no such Job.
 	errGone = errors.New("the Job is gone")
 )
@@ -41,6 +43,9 @@ type attempt struct {
 	job nightwatch.Job
 	// unsure says that a create was sent whose answer is unknown: the Job may appear at any time.
 	unsure bool
+	// startBy is when a run that has not begun is missed, zero when it never is; lastErr is why the last request failed.
+	startBy time.Time
+	lastErr error
 	// ctx is the caller's. work outlives a wish to end the attempt, for what that takes. firm outlives also, for the time
 	// of one request, that the node stops: what has been created is to be on record.
 	ctx, work, firm context.Context
@@ -64,6 +69,9 @@ func (r *Runner) newAttempt(ctx context.Context, a *jobrunner.Attempt) (at *atte
 		copied.Task = &nightwatch.Task{Image: noImage}
 		at.Attempt = &copied
 	}
+	if a.Task != nil && a.Task.StartWithin > 0 && record.Attempt == 1 && record.Backfill == "" && record.RetryOf == "" {
+		at.startBy = latest(record.NominalTime, record.NotBefore).Add(time.Duration(a.Task.StartWithin))
+	}
 	work, endWork := context.WithCancel(silent(context.WithoutCancel(ctx)))
 	firm, endFirm := context.WithCancel(silent(context.WithoutCancel(ctx)))
 	at.work, at.firm = work, firm
@@ -85,7 +93,7 @@ func (r *Runner) Run(ctx context.Context, a *jobrunner.Attempt) jobrunner.Outcom
 	at, release := r.newAttempt(ctx, a)
 	defer release()
 	outcome, err := at.run()
-	if errors.Is(err, errStop) {
+	if errors.Is(err, errStop) || errors.Is(err, errLate) {
 		outcome, err = at.end()
 	}
 	var no refused
@@ -119,6 +127,28 @@ func (at *attempt) run() (jobrunner.Outcome, error) {
 func wish(ctx context.Context) bool {
 	cause := context.Cause(ctx)
 	return errors.Is(cause, jobrunner.ErrCancel) || errors.Is(cause, jobrunner.ErrTimeout) || errors.Is(cause, context.DeadlineExceeded)
+}
+
+// late tells whether the time has passed within which a run has to begin.
+func (at *attempt) late() bool { return !at.startBy.IsZero() && time.Now().After(at.startBy) }
+
+// stopped is the outcome of an attempt that has been ended, or that never began.
+func (at *attempt) stopped() jobrunner.Outcome {
+	if at.ctx.Err() != nil {
+		return jobrunner.Stopped(at.ctx)
+	}
+	message := "could not be started within " + at.Task.StartWithin.String()
+	if at.lastErr != nil {
+		message += ": " + at.lastErr.Error()
+	}
+	return jobrunner.Outcome{Phase: nightwatch.PhaseMissed, Reason: nightwatch.ReasonStartWithin, Message: message}
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // over is errStop or errInterrupted once ctx has ended.
@@ -173,9 +203,10 @@ func (at *attempt) retry(ctx context.Context, what string, request func(context.
 func (at *attempt) retryOn(ctx, base context.Context, what string, request func(context.Context) error) error {
 	for pace := (backoff{}); ; {
 		err := at.call(ctx, base, request)
-		if err == nil || final(err) || errors.Is(err, errInterrupted) || errors.Is(err, errStop) {
+		if err == nil || final(err) || errors.Is(err, errInterrupted) || errors.Is(err, errStop) || errors.Is(err, errLate) {
 			return err
 		}
+		at.lastErr = err
 		if base.Err() != nil {
 			return errInterrupted
 		}
@@ -212,6 +243,9 @@ func (at *attempt) locate(ctx context.Context) error {
 	}
 	var uid string
 	err := at.retry(ctx, "identify cluster", func(ctx context.Context) (err error) {
+		if at.late() {
+			return errLate
+		}
 		uid, err = at.cluster.identify(ctx)
 		return unheeded(err) // nothing has been asked for yet that could be refused
 	})

@@ -19,11 +19,12 @@ import (
 // endPoll is how often a Job that is ending is looked at when nothing is heard of it.
 const endPoll = 2 * time.Second
 
-// end carries out the wish that the attempt end, and returns when it has.
+// end carries out the wish that the attempt end, or that it never begin, and returns when that is so.
 func (at *attempt) end() (jobrunner.Outcome, error) {
+	at.startBy = time.Time{}
 	if !at.Adopt && at.job.UID == "" && !at.unsure {
 		// This node is the first that may create the Job, and has not tried.
-		return jobrunner.Stopped(at.ctx), nil
+		return at.stopped(), nil
 	}
 	if err := at.locate(at.work); err != nil {
 		return jobrunner.Outcome{}, err
@@ -41,7 +42,7 @@ func (at *attempt) remove() (jobrunner.Outcome, error) {
 	for {
 		job, err := at.get(at.work)
 		if errors.Is(err, errGone) {
-			return jobrunner.Stopped(at.ctx), nil
+			return at.stopped(), nil
 		}
 		if err != nil {
 			return jobrunner.Outcome{}, err
@@ -81,7 +82,7 @@ func (at *attempt) suspend() (jobrunner.Outcome, error) {
 		if errors.As(err, new(refused)) {
 			// There is no Job of this attempt, and what refuses ours refuses any other: a name that is taken, a
 			// namespace that is missing, a quota. Should that change, the sweep ends what it lets in.
-			return jobrunner.Stopped(at.ctx), nil
+			return at.stopped(), nil
 		}
 		if err != nil {
 			return jobrunner.Outcome{}, err
@@ -91,7 +92,7 @@ func (at *attempt) suspend() (jobrunner.Outcome, error) {
 			return jobrunner.Outcome{}, err
 		}
 		if created {
-			return jobrunner.Stopped(at.ctx), nil
+			return at.stopped(), nil
 		}
 	}
 	return at.quiet(keepUntil)
@@ -105,7 +106,7 @@ func (at *attempt) quiet(keepUntil time.Time) (jobrunner.Outcome, error) {
 		job, err := at.get(at.work)
 		if errors.Is(err, errGone) {
 			// Its uid is on record, so nobody creates it again.
-			return jobrunner.Stopped(at.ctx), nil
+			return at.stopped(), nil
 		}
 		if err != nil {
 			return jobrunner.Outcome{}, err
@@ -121,7 +122,7 @@ func (at *attempt) quiet(keepUntil time.Time) (jobrunner.Outcome, error) {
 			}
 			continue
 		case atRest(job):
-			return jobrunner.Stopped(at.ctx), nil
+			return at.stopped(), nil
 		}
 		if err := at.pause(at.work, endPoll, wake); err != nil {
 			return jobrunner.Outcome{}, err

@@ -97,6 +97,9 @@ func (at *attempt) createOrGet(ctx context.Context, want *batchv1.Job) (job *bat
 				return err
 			}
 		}
+		if at.late() {
+			return errLate // what is not there yet is not to be, and what may come finds its name taken: see end
+		}
 		repeated = true
 		// Strict: an API server older than a field refuses it then, and does not run a Job without it.
 		// gofail: var kubernetesBeforeCreate struct{}

@@ -62,6 +62,8 @@
 //     while the session lives. After a create whose answer is unknown comes a GET by name before anything else.
 //   - A credential plugin (exec) of the kubeconfig hangs: the same, as requests end with their time all the same.
 //   - The API server refuses for good (403, missing namespace, invalid, admission): Failed, StartRefused.
+//   - While it refuses for now the run's startWithin passes: what is known not to have been created never is, and the
+//     run is Missed. Where that is not known the name is occupied by a tombstone first, as after a handover.
 //   - The session is lost or the node stops: the Job is left alone, the next owner adopts it.
 //   - The watch is silent, closed or compacted: it is listed and watched anew, and in any case every few minutes. An
 //     attempt whose Job is not in the watch polls with GET.
