@@ -80,6 +80,8 @@
 // Every runner sweeps: a Job of this cluster whose run has no record any more, or that lives although its attempt is
 // over, is deleted under its uid, after a linearizable read of the record that was made after the Job was seen.
 //
+// A Job that has ended and has a ttlSecondsAfterFinished is left to Kubernetes.
+//
 // # Rights
 //
 // In the API group batch: jobs get, list, watch, create, patch, delete. In the core group: pods list, watch; pods/log get; events list;

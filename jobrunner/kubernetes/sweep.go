@@ -151,6 +151,8 @@ func (s *sweeper) sweep(ctx context.Context, job *batchv1.Job) bool {
 // when there is no record.
 func superfluous(job *batchv1.Job, id identity, run *nightwatch.Run) string {
 	switch {
+	case finished(job) != nil && job.Spec.TTLSecondsAfterFinished != nil:
+		return "" // its task leaves it to Kubernetes
 	case run == nil:
 		return "its run has no record"
 	case run.TaskUID != id.taskUID:

@@ -123,6 +123,8 @@ func TestSuperfluous(t *testing.T) {
 	live.UID = "u1"
 	over := live.DeepCopy()
 	over.Status.Conditions = []batchv1.JobCondition{{Type: batchv1.JobComplete, Status: corev1.ConditionTrue}}
+	timed := over.DeepCopy()
+	timed.Spec.TTLSecondsAfterFinished = new(int32(60))
 	announced := live.DeepCopy()
 	announced.Status.Conditions = []batchv1.JobCondition{{Type: batchv1.JobSuccessCriteriaMet, Status: corev1.ConditionTrue}}
 	id := identity{clusterID: "c", task: "default/hello", taskUID: 7, run: "rev-7", attempt: 2}
@@ -139,6 +141,7 @@ func TestSuperfluous(t *testing.T) {
 	}{
 		{"no record", over, nil, true},
 		{"no record, live", live, nil, true},
+		{"no record, with a time to live", timed, nil, false},
 		{"under way", live, record(func(*nightwatch.Run) {}), false},
 		{"between create and record", live, record(func(r *nightwatch.Run) { r.Job.UID = "" }), false},
 		{"before the claim", live, record(func(r *nightwatch.Run) { r.Job = nil }), false},

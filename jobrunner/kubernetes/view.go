@@ -205,6 +205,7 @@ func strip(job *batchv1.Job) *batchv1.Job {
 			Labels:            map[string]string{LabelClusterID: job.Labels[LabelClusterID]},
 			Annotations:       map[string]string{},
 		},
+		Spec: batchv1.JobSpec{TTLSecondsAfterFinished: job.Spec.TTLSecondsAfterFinished},
 		Status: batchv1.JobStatus{
 			Conditions: job.Status.Conditions, Active: job.Status.Active, Ready: job.Status.Ready,
 			Succeeded: job.Status.Succeeded, Failed: job.Status.Failed, StartTime: job.Status.StartTime,
