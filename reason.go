@@ -5,6 +5,9 @@ const (
 	// Why a run waits.
 	ReasonNoFittingNode = "NoFittingNode" // no live node has the runner, handler or labels, or reaches the Kubernetes cluster
 	ReasonNoCapacity    = "NoCapacity"    // nodes that fit are full
+	ReasonPoolMissing   = "PoolMissing"   // the pool of its task is not there, or was never accepted
+	ReasonPoolFull      = "PoolFull"      // as many runs of its pool are live as it has slots
+	ReasonPoolRate      = "PoolRate"      // a run of its pool started a moment ago
 	ReasonOverlap       = "Overlap"       // an earlier run of the task is live
 	ReasonLocked        = "Locked"        // somebody holds locks/<namespace>/<task>
 	ReasonRetry         = "Retry"         // an attempt failed, and the time of the next one has not come

@@ -86,6 +86,8 @@ type Run struct {
 	// (absent: one).
 	Handler string `json:"handler,omitempty"`
 	Slots   int    `json:"slots,omitempty"`
+	// Pool is the pool that the run was given a place in.
+	Pool string `json:"pool,omitempty"`
 	// Overlap is OverlapQueueOne, OverlapQueueAll or OverlapReplace for a run that waits for every earlier run of its
 	// task.
 	Overlap string `json:"overlap,omitempty"`

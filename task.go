@@ -95,6 +95,9 @@ type Task struct {
 	RunsOn string `json:"runsOn,omitempty"`
 	// Slots is how many places a run of the task takes on its node; 1 to 1000. Default 1.
 	Slots Count `json:"slots,omitempty"`
+	// Pool names the key pools/<name> that bounds how many runs are live at once across the tasks that name it. Default
+	// none.
+	Pool string `json:"pool,omitempty"`
 	// Priority orders waiting runs, higher first; −1000 to 1000. Default 0.
 	Priority int `json:"priority,omitempty"`
 	// History bounds the run records that are kept whole; older ones become ranges of the ledger.

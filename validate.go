@@ -50,6 +50,9 @@ func (t *Task) check(namespace, name string) faults {
 	if t.Slots > MaxSlots {
 		f.add("slots", "%d: want 1 to %d", t.Slots, MaxSlots)
 	}
+	if t.Pool != "" && CheckPoolName(t.Pool) != nil {
+		f.add("pool", "%q: want lower-case letters, digits and '-', at most %d", clip(t.Pool), MaxNamespaceName)
+	}
 	if t.Priority < -1000 || t.Priority > 1000 {
 		f.add("priority", "%d: want -1000 to 1000", t.Priority)
 	}

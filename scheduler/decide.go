@@ -22,6 +22,9 @@ func decide(w *world, t *taskView) *plan {
 	if name, ok := store.CalendarOf(t.name); ok && (t.source.present() || t.calendar != nil || !t.task.present()) {
 		steps = []func(*plan){func(p *plan) { judgeCalendar(p, name) }, answerRequests, dropOldVerdicts}
 	}
+	if name, ok := store.PoolOf(t.name); ok && (t.source.present() || t.pool != nil || !t.task.present()) {
+		steps = []func(*plan){func(p *plan) { judgePool(p, name) }, answerRequests, dropOldVerdicts}
+	}
 	for _, step := range steps {
 		step(p)
 		if !p.txn.Empty() || p.remains {

@@ -243,6 +243,11 @@ func (p *plan) assign(r *runView, before nightwatch.Run) {
 		return
 	}
 	node, reason, message := choose(p.view.nodes, p.load, p.siblings(&r.run), task, &r.run)
+	if reason != nightwatch.ReasonNoFittingNode {
+		if why, text := p.poolLacks(r, task); why != "" {
+			node, reason, message = nil, why, text
+		}
+	}
 	if node == nil {
 		p.wait(r, task, before, reason, message)
 		return
@@ -254,10 +259,11 @@ func (p *plan) assign(r *runView, before nightwatch.Run) {
 
 // wait writes down why no node has a run.
 func (p *plan) wait(r *runView, task *nightwatch.Task, before nightwatch.Run, reason, message string) {
-	if p.waits.reason != nightwatch.ReasonNoCapacity { // a node that comes is told of either way
+	if !crowded(p.waits.reason) { // a node that comes is told of either way
 		p.waits = lacks(reason, task, &r.run)
 	}
-	if r.present() && before.Phase == nightwatch.PhasePending && before.Reason == reason && before.Message == message &&
+	said := before.Reason == reason && before.Message == message || task.Pool != "" && crowded(before.Reason) && crowded(reason)
+	if r.present() && before.Phase == nightwatch.PhasePending && said &&
 		before.Cancel == r.run.Cancel {
 		return
 	}

@@ -9,8 +9,8 @@ import (
 
 // place is what a run waits for: a node of some kind, or room on one.
 type place struct {
-	reason, runner, handler, runsOn, cluster string
-	places                                   int
+	reason, runner, handler, runsOn, cluster, pool string
+	places                                         int
 }
 
 // loads tells how many places are taken on a session by runs of a kind, of all kinds when that is empty.
@@ -64,9 +64,13 @@ func (p *plan) give(r *runView, task *nightwatch.Task, n *nodeView) {
 	if places := task.Places(); places > 1 {
 		r.run.Slots = places
 	}
+	p.enterPool(r, task.Pool)
 	p.txn.Alive(p.keys.Node(n.node.Name), n.create)
 	p.txn.Seen(p.keys.Cordon(n.node.Name), 0)
 	t := takingOf(&r.run)
+	if stored := p.t.find(r.run.ID); stored != nil && holds(&stored.run) {
+		t.pool = "" // it has its place there
+	}
 	p.reserved.add(t, 1)
 	p.takings = append(p.takings, t)
 }
@@ -150,7 +154,7 @@ func lighter(a, b *nodeView, load loads, t taking) bool {
 
 // lacks is the place that a run waits for, for a reason.
 func lacks(reason string, def *nightwatch.Task, run *nightwatch.Run) place {
-	p := place{reason: reason, runner: run.Runner, runsOn: def.RunsOn, cluster: clusterWish(def, run), places: def.Places()}
+	p := place{reason: reason, runner: run.Runner, runsOn: def.RunsOn, cluster: clusterWish(def, run), places: def.Places(), pool: def.Pool}
 	if def.Handler != nil {
 		p.handler = def.Handler.Name
 	}

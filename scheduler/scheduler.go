@@ -210,6 +210,7 @@ func (s *Scheduler) startLeading(l lease) {
 	s.lease = &l
 	s.caughtUp, s.lastTick, s.restUntil, s.rest, s.refused = 0, time.Time{}, time.Time{}, 0, 0
 	s.agenda = newAgenda()
+	s.reserved.since, s.reserved.started = s.cfg.Now(), map[string]time.Time{}
 	for _, t := range s.view.tasks {
 		t.dirty, t.heapIndex, t.retryAt = false, -1, time.Time{}
 		s.agenda.now(t)
@@ -349,6 +350,9 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 		return min(rest, s.tick)
 	}
 	next := s.agenda.due(now)
+	if ready := s.reserved.ready; !ready.IsZero() && !ready.After(now) {
+		s.reserved.ready, s.view.roomChanged = time.Time{}, true // a pool has paused long enough
+	}
 	if s.view.nodesChanged || s.view.roomChanged {
 		s.agenda.room(s.view.nodesChanged, s.view.freePlaces(s.reserved), func(namespace string) int {
 			return s.view.used.namespaces[namespace] + s.reserved.namespaces[namespace]
@@ -377,6 +381,9 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 	s.metrics.waiting.Set(float64(len(s.agenda.waiting)))
 	if at := s.agenda.due(now); !at.IsZero() && (next.IsZero() || at.Before(next)) {
 		next = at
+	}
+	if ready := s.reserved.ready; !ready.IsZero() && (next.IsZero() || ready.Before(next)) {
+		next = ready
 	}
 	if s.view.roomChanged && len(s.agenda.waiting) > 0 {
 		return 0

@@ -30,7 +30,8 @@ type taskView struct {
 	source      revisions
 	sourceValue []byte
 	calendar    *nightwatch.AcceptedCalendar
-	noticed     time.Time // when this node first looked at its last change
+	pool        *nightwatch.AcceptedPool // of a pool, whose name is store.PoolTail
+	noticed     time.Time                // when this node first looked at its last change
 	statusAt    revisions
 	status      nightwatch.Status
 	ledgerAt    revisions
@@ -201,7 +202,15 @@ func (v *view) applyEvent(e store.Event, now time.Time, live bool) {
 	case store.Accepted:
 		t := v.task(tail)
 		v.use(t, nil)
-		t.accepted, t.calendar = at, nil
+		t.accepted, t.calendar, t.pool = at, nil, nil
+		if _, ok := store.PoolOf(tail); ok {
+			if pool := new(nightwatch.AcceptedPool); !e.Deleted && json.Unmarshal(e.Value, pool) == nil {
+				t.pool = pool
+			}
+			v.nodesChanged = true // all that waits is looked at
+			v.changed(t)
+			return
+		}
 		if name, ok := store.CalendarOf(tail); ok {
 			v.applyCalendar(t, name, e)
 			return
@@ -243,6 +252,10 @@ func (v *view) applyEvent(e store.Event, now time.Time, live bool) {
 		}
 		v.changed(t)
 		v.touchUsers(tail)
+	case store.Pools:
+		t := v.task(store.PoolTail(tail))
+		t.source, t.sourceValue = at, e.Value
+		v.changed(t)
 	case store.Meta:
 		if e.Key == v.keys.MetaClock() && !e.Deleted && json.Unmarshal(e.Value, &v.clock) == nil {
 			v.clockAt = at
@@ -301,7 +314,7 @@ func readRun(task, id string, value []byte) nightwatch.Run {
 
 // count keeps what runs use.
 func (v *view) count(r *nightwatch.Run, n int) {
-	if !queued(r) {
+	if !holds(r) {
 		return
 	}
 	if v.used.add(takingOf(r), n); n < 0 {

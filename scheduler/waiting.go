@@ -6,8 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-
-	"github.com/nightwatch-go/nightwatch"
 )
 
 // Tasks that wait for a node stand in lines, one for each namespace and each kind of place, in the order of priority, then
@@ -79,7 +77,7 @@ func (a *agenda) wait(t *taskView, waits place) {
 func (a *agenda) room(fitting bool, free int, has func(namespace string) int) {
 	byPlace := map[place][]lineKey{}
 	for key := range a.lines {
-		if fitting || key.place.reason == nightwatch.ReasonNoCapacity {
+		if fitting || crowded(key.place.reason) {
 			byPlace[key.place] = append(byPlace[key.place], key)
 		}
 	}
@@ -129,7 +127,7 @@ func (a *agenda) neediest(keys []lineKey, has func(namespace string) int) (best 
 
 func comparePlaces(a, b place) int {
 	return cmp.Or(cmp.Compare(b.places, a.places), cmp.Compare(a.reason, b.reason), cmp.Compare(a.runner, b.runner),
-		cmp.Compare(a.handler, b.handler), cmp.Compare(a.runsOn, b.runsOn), cmp.Compare(a.cluster, b.cluster))
+		cmp.Compare(a.handler, b.handler), cmp.Compare(a.runsOn, b.runsOn), cmp.Compare(a.cluster, b.cluster), cmp.Compare(a.pool, b.pool))
 }
 
 func (t *taskView) priority() int {

@@ -17,6 +17,7 @@ const (
 	Freezes   Kind = "freeze"
 	Calendars Kind = "calendars"
 	Cordons   Kind = "cordons"
+	Pools     Kind = "pools"
 
 	Accepted Kind = "accepted"
 	Statuses Kind = "status"
@@ -139,6 +140,24 @@ func CalendarTail(name string) string { return calendarTail + name }
 
 // CalendarOf is the calendar that the tail of an accepted or status key belongs to, if it is not a task's.
 func CalendarOf(tail string) (name string, ok bool) { return strings.CutPrefix(tail, calendarTail) }
+
+// Pool is where users write a pool.
+func (k Keys) Pool(name string) string { return k.Of(Pools) + name }
+
+// poolTail is what calendarTail is to calendars.
+const poolTail = "_pools/"
+
+// AcceptedPool is where the last accepted value of a pool stands.
+func (k Keys) AcceptedPool(name string) string { return k.Accepted(poolTail + name) }
+
+// PoolStatus is the verdict on a pool.
+func (k Keys) PoolStatus(name string) string { return k.Status(poolTail + name) }
+
+// PoolTail is the tail of the system's keys of a pool.
+func PoolTail(name string) string { return poolTail + name }
+
+// PoolOf is the pool that the tail of an accepted or status key belongs to, if it is not a task's.
+func PoolOf(tail string) (name string, ok bool) { return strings.CutPrefix(tail, poolTail) }
 
 // MetaVersion holds the schema version.
 func (k Keys) MetaVersion() string { return k.Of(Meta) + "version" }

@@ -268,7 +268,8 @@ func (s *Store) Statuses(ctx context.Context, namespace string) (map[string]nigh
 	found, err := listOf[nightwatch.Status](ctx, s, Statuses, under(namespace))
 	maps.DeleteFunc(found, func(tail string, _ nightwatch.Status) bool {
 		_, calendar := CalendarOf(tail)
-		return calendar
+		_, pool := PoolOf(tail)
+		return calendar || pool
 	})
 	return found, err
 }

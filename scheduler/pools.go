@@ -1,0 +1,111 @@
+package scheduler
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/store"
+)
+
+// A pool bounds what runs at once of the tasks that name it. What it has given is counted from the records of runs, and
+// what transactions under way give is reserved, as the room of nodes is; every assignment compares the accepted value of
+// its pool. A run whose Job may exist holds its place in the pool although its node is lost.
+//
+// Starts are spread: the loop keeps the time of the last one of each pool, and a new scheduler takes the moment of its
+// election for it, which is after whatever its predecessor started. So no two starts are closer than the pool says,
+// whoever leads, at the price of one pause more at an election.
+
+// judgePool keeps what the system says of a pool: its verdict and the version in force. When its key goes, so do both.
+func judgePool(p *plan, name string) {
+	source := p.t.source
+	accepted, verdict := p.keys.AcceptedPool(name), p.keys.PoolStatus(name)
+	p.txn.Seen(p.keys.Pool(name), source.mod)
+	switch {
+	case !source.present():
+		if p.t.accepted.present() {
+			p.remove(accepted, p.t.accepted.mod)
+		}
+		if p.t.statusAt.present() {
+			p.remove(verdict, p.t.statusAt.mod)
+		}
+		return
+	case p.t.status.ObservedRevision == source.mod && p.t.status.AcceptedRevision == poolInForce(p.t):
+		return
+	}
+	status := nightwatch.PoolStatus{ObservedRevision: source.mod, UpdateTime: p.now}
+	pool, err := nightwatch.ParsePool(name, p.t.sourceValue)
+	if err != nil {
+		status.Errors, status.AcceptedRevision = faultsOf(err), poolInForce(p.t)
+	} else {
+		status.Accepted, status.AcceptedRevision = true, source.mod
+		p.put(accepted, p.t.accepted.mod, nightwatch.AcceptedPool{Revision: source.mod, Pool: *pool})
+	}
+	p.put(verdict, p.t.statusAt.mod, status)
+}
+
+func poolInForce(t *taskView) int64 {
+	if t.pool == nil {
+		return 0
+	}
+	return t.pool.Revision
+}
+
+// holds tells whether a run takes a place in its pool: a node has it, or its Job may exist.
+func holds(r *nightwatch.Run) bool {
+	return queued(r) || r.Phase == nightwatch.PhasePending && r.Job != nil
+}
+
+// poolLacks is why a run must wait for its pool, as a reason and a message; empty when it need not.
+func (p *plan) poolLacks(r *runView, task *nightwatch.Task) (reason, message string) {
+	name := task.Pool
+	if stored := p.t.find(r.run.ID); name == "" || stored != nil && holds(&stored.run) && stored.run.Pool == name {
+		return "", ""
+	}
+	t := p.view.tasks[store.PoolTail(name)]
+	if t == nil || t.pool == nil {
+		if t != nil && t.source.present() {
+			return nightwatch.ReasonPoolMissing, fmt.Sprintf("pool %q has never been accepted: see %s", name, p.keys.PoolStatus(name))
+		}
+		return nightwatch.ReasonPoolMissing, fmt.Sprintf("pool %q is not there: put %s", name, p.keys.Pool(name))
+	}
+	pool := &t.pool.Pool
+	if limit := int(pool.Slots); limit > 0 && p.view.used.pools[name]+p.reserved.pools[name] >= limit {
+		return nightwatch.ReasonPoolFull, fmt.Sprintf("as many runs of pool %q are live as it has slots", name)
+	}
+	if pool.StartsPerMinute > 0 {
+		pause := time.Minute / time.Duration(pool.StartsPerMinute)
+		last := later(p.reserved.since, p.reserved.started[name])
+		if ready := last.Add(pause); ready.After(p.now) && !last.After(p.now) { // else the clock has stepped back
+			if p.reserved.ready.IsZero() || ready.Before(p.reserved.ready) {
+				p.reserved.ready = ready
+			}
+			return nightwatch.ReasonPoolRate, fmt.Sprintf("pool %q lets no two runs start within %s", name, nightwatch.Duration(pause))
+		}
+	}
+	return "", ""
+}
+
+// enterPool has a run take its place.
+func (p *plan) enterPool(r *runView, name string) {
+	r.run.Pool = name
+	if name == "" {
+		return
+	}
+	if t := p.view.tasks[store.PoolTail(name)]; t != nil {
+		p.txn.Seen(p.keys.AcceptedPool(name), t.accepted.mod)
+	}
+	if stored := p.t.find(r.run.ID); stored == nil || !holds(&stored.run) {
+		p.reserved.started[name] = p.now
+	}
+}
+
+// crowded tells of a reason that it says nothing but that there is no room at the moment: which one it is may change many
+// times while a run waits, and the record keeps the first.
+func crowded(reason string) bool {
+	switch reason {
+	case nightwatch.ReasonNoCapacity, nightwatch.ReasonPoolFull, nightwatch.ReasonPoolRate:
+		return true
+	}
+	return false
+}

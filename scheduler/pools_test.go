@@ -1,0 +1,122 @@
+package scheduler
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/store"
+)
+
+const pooled = `{"process":{"command":["true"]},"pool":"reports"}`
+
+func TestPool(t *testing.T) {
+	b := newBoard(t, "10:00")
+	b.node("n1")
+	tail := store.PoolTail("reports")
+	var verdict nightwatch.PoolStatus
+	judge := func(value any) {
+		b.set(b.keys.Pool("reports"), value)
+		b.settle(tail)
+		verdict = nightwatch.PoolStatus{}
+		b.read(b.keys.PoolStatus("reports"), &verdict)
+	}
+	b.put(`{"process":{"command":["true"]},"pool":"reports","every":"5m","overlap":"allow"}`)
+	b.settle(demo)
+	b.goTo("10:05")
+	b.wantRuns(idAt("10:05") + " Pending PoolMissing")
+	judge(`{"slots":0}`)
+	if verdict.Accepted || len(verdict.Errors) != 1 || verdict.Errors[0].Field != "slots" {
+		t.Errorf("%+v", verdict)
+	}
+	judge(`{"slots":1}`)
+	if !verdict.Accepted {
+		t.Errorf("%+v", verdict)
+	}
+	b.settle(demo)
+	b.goTo("10:10")
+	b.wantRuns(idAt("10:05")+" Assigned", idAt("10:10")+" Pending PoolFull")
+	judge(`{"slots":"many"}`) // the last good value stays in force
+	if verdict.Accepted || verdict.AcceptedRevision == 0 {
+		t.Errorf("%+v", verdict)
+	}
+	b.relist()
+	if p := b.decide(demo); !p.txn.Empty() {
+		t.Errorf("it waits, and its record says so: %v", p.written)
+	}
+	b.claim(idAt("10:05"))
+	b.finish(idAt("10:05"), nightwatch.PhaseSucceeded)
+	b.settle(demo)
+	b.wantRuns(idAt("10:05")+" Succeeded", idAt("10:10")+" Assigned")
+	judge(nil)
+	if left := append(b.below(store.Accepted), b.below(store.Statuses)...); len(left) != 2 {
+		t.Errorf("left: %q", left)
+	}
+}
+
+// Two tasks decided on before either is done do not overrun their pool, nor does one that was decided on before a change.
+func TestPoolReservations(t *testing.T) {
+	b := newBoard(t, "10:00")
+	b.node("n1")
+	b.set(b.keys.Pool("reports"), `{"slots":1}`)
+	b.settle(store.PoolTail("reports"))
+	b.set(b.keys.Task("default/a"), pooled)
+	b.set(b.keys.Task("default/b"), pooled)
+	first, second := b.decide("default/a"), b.decide("default/b")
+	if len(first.takings) != 1 || len(second.takings) != 0 {
+		t.Errorf("%v %v", first.takings, second.takings)
+	}
+	b.set(b.keys.Pool("reports"), `{"slots":2}`)
+	b.settle(store.PoolTail("reports"))
+	if b.commit(first) {
+		t.Error("the pool has changed since")
+	}
+}
+
+// A pool is never overrun, and starts keep their distance, across terms as well; none waits for ever.
+func TestPoolHoldsAcrossTerms(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, at("10:00"), 7)
+		var starts []time.Time
+		live, most := 0, 0
+		r.node("n1", nil, func(n *simNode) {
+			n.work = func(nightwatch.Run) (time.Duration, nightwatch.Phase) {
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				starts = append(starts, time.Now())
+				if live++; live > most {
+					most = live
+				}
+				time.AfterFunc(3*time.Second, func() {
+					r.mu.Lock()
+					defer r.mu.Unlock()
+					live--
+				})
+				return 3 * time.Second, nightwatch.PhaseSucceeded
+			}
+		})
+		r.etcd.put(r.etcd.keys.Pool("reports"), `{"slots":2,"startsPerMinute":60}`)
+		first, second := r.scheduler(), r.scheduler()
+		leave := r.lead(first)
+		const tasks = 20
+		for i := range tasks {
+			r.task(fmt.Sprint("default/t", i), pooled)
+		}
+		r.pass(9500 * time.Millisecond)
+		leave()
+		r.lead(second)
+		r.pass(60 * time.Second)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if len(starts) != tasks || most > 2 {
+			t.Errorf("%d starts of %d, %d at once", len(starts), tasks, most)
+		}
+		for i := 1; i < len(starts); i++ {
+			if apart := starts[i].Sub(starts[i-1]); apart < 950*time.Millisecond {
+				t.Errorf("starts %d and %d are %s apart", i-1, i, apart)
+			}
+		}
+	})
+}
