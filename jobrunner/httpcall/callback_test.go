@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/jobrunner"
@@ -40,6 +41,20 @@ func say(t testing.TB, url, body string) int {
 	defer resp.Body.Close()
 	_, _ = io.Copy(io.Discard, resp.Body)
 	return resp.StatusCode
+}
+
+// logged waits until an attempt's log has a text.
+func logged(t *testing.T, a *jobrunner.Attempt, text string) {
+	t.Helper()
+	poll := time.NewTicker(time.Millisecond)
+	defer poll.Stop()
+	for late := time.After(20 * time.Second); !strings.Contains(fmt.Sprint(a.Log), text); {
+		select {
+		case <-poll.C:
+		case <-late:
+			t.Fatalf("the log has %s: want %q", a.Log, text)
+		}
+	}
 }
 
 func waiting(url string) *nightwatch.Task {
@@ -150,6 +165,7 @@ func TestCallbackOutcomes(t *testing.T) {
 			go func() { done <- httpcall.New(httpcall.Config{Allow: loopback}).Run(t.Context(), a) }()
 			to := <-url
 			if !tt.early && tt.after == 200 {
+				logged(t, a, "waiting to be called back")
 				say(t, to, tt.says)
 			}
 			out := <-done
