@@ -116,20 +116,24 @@ func decodeObject(path string, data []byte, dst reflect.Value) []FieldError {
 	})
 }
 
-// decodeMap fills a map from names to strings, or to JSON that is left as it is but for white space.
+// decodeMap fills a map from names to strings, to strings or secrets, or to JSON that is left as it is but for white space.
 func decodeMap(path string, data []byte, dst reflect.Value) []FieldError {
 	dst.Set(reflect.MakeMap(dst.Type()))
 	return eachMember(path, data, func(at, name string, raw json.RawMessage) []FieldError {
 		value := reflect.New(dst.Type().Elem()).Elem()
-		if value.Kind() == reflect.String {
-			if fault := decodeString(clip(at), raw, value); fault != nil {
-				return fault
-			}
-		} else {
+		var faults []FieldError
+		switch text, secret := value.Addr().Interface().(*TextOrFile); {
+		case secret:
+			faults = decodeTextOrFile(clip(at), raw, text)
+		case value.Kind() == reflect.String:
+			faults = decodeString(clip(at), raw, value)
+		default:
 			value.SetBytes(compact(raw))
 		}
-		dst.SetMapIndex(reflect.ValueOf(name), value)
-		return nil
+		if len(faults) == 0 {
+			dst.SetMapIndex(reflect.ValueOf(name), value)
+		}
+		return faults
 	})
 }
 

@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// Render is the request that the spec describes for one attempt: a copy of which no text is a template any more. The
-// error is a FieldError.
-func (h *HTTPSpec) Render(values HTTPValues) (*HTTPSpec, error) {
+// Render is the request that the spec describes for one attempt: a copy of which no text is a template any more, and no
+// header a secret, each of which read has read. The error is a FieldError.
+func (h *HTTPSpec) Render(values HTTPValues, read func(secret string) (string, error)) (*HTTPSpec, error) {
 	params, err := plain("params.", values.Params)
 	if err != nil {
 		return nil, err
@@ -39,15 +39,21 @@ func (h *HTTPSpec) Render(values HTTPValues) (*HTTPSpec, error) {
 		return nil, FieldError{"http.url", dotsInURL}
 	}
 	made.Headers = maps.Clone(h.Headers)
-	for name, text := range h.Headers {
+	for name, value := range h.Headers {
 		field := "http.headers." + clip(name)
-		if text, err = r.text(field, text, nil); err != nil {
+		text := ""
+		if value.FromFile == "" {
+			text, err = r.text(field, value.Text, nil)
+		} else if text, err = read(value.FromFile); err != nil {
+			err = FieldError{field, err.Error()}
+		}
+		if err != nil {
 			return nil, err
 		}
 		if hasControl(text) {
 			return nil, FieldError{field, controlInHeader}
 		}
-		made.Headers[name] = text
+		made.Headers[name] = Text(text)
 	}
 	if made.Body, err = r.text("http.body", h.Body, nil); err != nil {
 		return nil, err

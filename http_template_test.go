@@ -3,6 +3,7 @@ package nightwatch_test
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/url"
 	"os"
 	"strings"
@@ -53,7 +54,7 @@ func TestHTTPTemplates(t *testing.T) {
 		{name: "nothing but a comment", text: `{{/* nothing */}}`, want: ``},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			made, err := (&nightwatch.HTTPSpec{URL: "http://a", Body: tt.text}).Render(values())
+			made, err := (&nightwatch.HTTPSpec{URL: "http://a", Body: tt.text}).Render(values(), nil)
 			if err != nil || made.Body != tt.want {
 				t.Errorf("%s: %+v, %v: want %q", tt.text, made, err, tt.want)
 			}
@@ -85,12 +86,12 @@ func TestHTTPTemplateFaults(t *testing.T) {
 		{name: "much text that is thrown away", spec: nightwatch.HTTPSpec{Body: strings.Repeat("{{$a := json .Params.long}}", 20)}, field: "http.body", reason: "makes too much text"},
 		{name: "long escapes", spec: nightwatch.HTTPSpec{URL: "http://a/" + strings.Repeat("{{.Params.long}}", 12)}, field: "http.url", reason: "makes"},
 		{name: "time that doubles", spec: nightwatch.HTTPSpec{Body: layouts}, field: "http.body", reason: "want at most 128"},
-		{name: "header with a line", spec: nightwatch.HTTPSpec{Headers: map[string]string{"A": "{{.Params.city}}"}}, field: "http.headers.A", reason: "has a line break"},
+		{name: "header with a line", spec: nightwatch.HTTPSpec{Headers: map[string]nightwatch.TextOrFile{"A": {Text: "{{.Params.city}}"}}}, field: "http.headers.A", reason: "has a line break"},
 		{name: "way up", spec: nightwatch.HTTPSpec{URL: `http://a/{{"."}}{{"."}}/b`}, field: "http.url", reason: `a piece of the path is "." or ".."`},
 		{name: "template that was accepted by another version", spec: nightwatch.HTTPSpec{Body: "{{range .Params}}{{end}}"}, field: "http.body", reason: "range: want"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			made, err := tt.spec.Render(values())
+			made, err := tt.spec.Render(values(), nil)
 			var fault nightwatch.FieldError
 			if !errors.As(err, &fault) || fault.Field != tt.field || !strings.Contains(fault.Reason, tt.reason) || len(fault.Reason) > 400 {
 				t.Errorf("%v, %v: want %s: %s", made, err, tt.field, tt.reason)
@@ -101,14 +102,15 @@ func TestHTTPTemplateFaults(t *testing.T) {
 
 // TestRenderLeavesTheTaskAlone: what is rendered is one attempt's, the task is everybody's.
 func TestRenderLeavesTheTaskAlone(t *testing.T) {
-	spec := nightwatch.HTTPSpec{URL: "http://a/{{.Run}}", Headers: map[string]string{"A": "{{.Run}}", "B": "b"}, Body: "{{.Run}}"}
+	spec := nightwatch.HTTPSpec{URL: "http://a/{{.Run}}", Headers: map[string]nightwatch.TextOrFile{"A": {Text: "{{.Run}}"}, "B": {Text: "b"}, "C": {FromFile: "c"}}, Body: "{{.Run}}"}
 	before := canonical(t, spec)
-	made, err := spec.Render(values())
+	made, err := spec.Render(values(), func(name string) (string, error) { return "{{secret}} " + name, nil })
 	if err != nil {
 		t.Fatal(err)
 	}
 	run := values().Run
-	if made.URL != "http://a/"+run || made.Headers["A"] != run || made.Headers["B"] != "b" || made.Body != run {
+	want := map[string]nightwatch.TextOrFile{"A": {Text: run}, "B": {Text: "b"}, "C": {Text: "{{secret}} c"}}
+	if made.URL != "http://a/"+run || !maps.Equal(made.Headers, want) || made.Body != run {
 		t.Errorf("%+v", made)
 	}
 	if after := canonical(t, spec); after != before {
@@ -128,11 +130,11 @@ func TestDocumentedTemplate(t *testing.T) {
 	task := parse(t, example)
 	at := values()
 	at.Params = task.Params
-	made, err := task.HTTP.Render(at)
+	made, err := task.HTTP.Render(at, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if made.URL != "https://billing.internal/close/2026-11-20?region=eu%2Fwest" || made.Headers["X-Attempt"] != "2" || made.Body != `{"region": "eu/west", "run": "20261120T141500Z"}` {
+	if made.URL != "https://billing.internal/close/2026-11-20?region=eu%2Fwest" || made.Headers["X-Attempt"].Text != "2" || made.Body != `{"region": "eu/west", "run": "20261120T141500Z"}` {
 		t.Errorf("%+v", made)
 	}
 }
@@ -149,7 +151,7 @@ func TestParamsStayInTheirPlace(t *testing.T) {
 		if err := json.Unmarshal(raw, &text); err != nil { // what JSON cannot carry does not reach a task
 			t.Fatal(err)
 		}
-		made, err := spec.Render(nightwatch.HTTPValues{Params: map[string]json.RawMessage{"p": raw}})
+		made, err := spec.Render(nightwatch.HTTPValues{Params: map[string]json.RawMessage{"p": raw}}, nil)
 		if text == "." || text == ".." {
 			if err == nil {
 				t.Fatalf("%q: want a refusal", made.URL)
@@ -182,7 +184,7 @@ func FuzzHTTPTemplate(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		made, err := (&nightwatch.HTTPSpec{URL: "http://a/" + text, Headers: map[string]string{"A": text}, Body: text}).Render(values())
+		made, err := (&nightwatch.HTTPSpec{URL: "http://a/" + text, Headers: map[string]nightwatch.TextOrFile{"A": {Text: text}}, Body: text}).Render(values(), nil)
 		if err == nil && len(made.Body) > max(256<<10, len(text)) {
 			t.Errorf("%d bytes were made of %q", len(made.Body), text)
 		}

@@ -117,8 +117,9 @@ type ProcessSpec struct {
 	Python  string   `json:"python,omitempty"`
 	// Dir is the absolute working directory; default the node's.
 	Dir string `json:"dir,omitempty"`
-	// Env are variables by name, besides those of the node's environment and NIGHTWATCH_ ones.
-	Env map[string]string `json:"env,omitempty"`
+	// Env are variables by name, besides those of the node's environment and NIGHTWATCH_ ones: values, or secrets that
+	// the node has.
+	Env map[string]TextOrFile `json:"env,omitempty"`
 	// Stdin is what it reads from its standard input. Default nothing.
 	Stdin string `json:"stdin,omitempty"`
 	// User and Group are whom it runs as, by name or number. Default the node's user, and the user's own group. Group
@@ -149,8 +150,8 @@ type HTTPSpec struct {
 	Method string `json:"method,omitempty"`
 	// URL is http:// or https://. What follows the host may be a template.
 	URL string `json:"url,omitempty"`
-	// Headers are values by name, which may be templates.
-	Headers map[string]string `json:"headers,omitempty"`
+	// Headers are values by name, which may be templates, or secrets that the node has.
+	Headers map[string]TextOrFile `json:"headers,omitempty"`
 	// Body is what is sent; it may be a template.
 	Body string `json:"body,omitempty"`
 	// Success lists status codes and ranges ("200-299") that mean success; default 200-299.

@@ -219,10 +219,10 @@ func orList(words []string) string {
 
 var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
 
-func (f *faults) checkEnv(field string, env map[string]string) {
+func (f *faults) checkEnv(field string, env map[string]TextOrFile) {
 	for name, value := range env {
 		if f.checkEnvName(field, name) {
-			f.noNUL(field+"."+clip(name), value)
+			f.noNUL(field+"."+clip(name), value.Text)
 		}
 	}
 }

@@ -45,10 +45,10 @@ func (h *HTTPSpec) check(f *faults, bounded bool) {
 		switch {
 		case !headerName.MatchString(name):
 			f.add("http.headers", "%q: not a header name", clip(name))
-		case hasControl(value):
+		case hasControl(value.Text):
 			f.add(field, controlInHeader)
 		default:
-			f.checkTemplate(field, value)
+			f.checkTemplate(field, value.Text)
 		}
 	}
 	f.checkTemplate("http.body", h.Body)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nightwatch-go/nightwatch"
@@ -96,6 +97,7 @@ type Feedback struct {
 	life context.Context                                               // of the session, until Close
 	end  context.CancelCauseFunc
 	turn chan struct{} // held by who saves a checkpoint
+	mask atomic.Pointer[Mask]
 
 	mu      sync.Mutex
 	said    said
@@ -180,6 +182,7 @@ func (f *Feedback) write(ctx context.Context, change func(*nightwatch.Run)) erro
 }
 
 func (f *Feedback) progress(fraction float64, message string) {
+	message = f.mask.Load().Text(message)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if p := f.said.progress; f.over() != nil || p != nil && p.Fraction == fraction && p.Message == message {
@@ -221,7 +224,7 @@ func (f *Feedback) result(data []byte) error {
 	if err := f.over(); err != nil {
 		return err
 	}
-	f.said.result = data
+	f.said.result = f.cleanResult(data)
 	return nil
 }
 

@@ -363,10 +363,11 @@ func (j *job) attempt(accepted *nightwatch.Accepted) {
 	written := newOutput(j.w.openLog(LogOf(&record, record.Attempt)))
 	a.Log = written
 	j.feedback = Listen(j.w.cfg.Life, a)
-	outcome := j.runner.Run(ctx, a)
+	written.mask = a.Mask
+	outcome := j.feedback.cleaned(j.runner.Run(ctx, a))
 	// gofail: var afterEffect struct{}
 	j.feedback.Close()
-	written.log.Close()
+	written.close()
 	if outcome.Output == "" {
 		outcome.Output = written.end()
 	}
@@ -403,8 +404,8 @@ func (j *job) hurried() bool { return j.patience.Err() != nil && j.w.cfg.Life.Er
 func (j *job) describe(record *nightwatch.Run, accepted *nightwatch.Accepted) *Attempt {
 	a := &Attempt{
 		Record: *record, ClusterID: j.w.cfg.ClusterID, Deadline: j.deadline, Logger: j.log, Save: j.save,
-		Callbacks: j.w.cfg.Callbacks,
-		Adopt:     j.again && (record.LostSessions > 0 || record.Job.UID == ""),
+		Secrets: j.w.cfg.Secrets, Callbacks: j.w.cfg.Callbacks,
+		Adopt: j.again && (record.LostSessions > 0 || record.Job.UID == ""),
 	}
 	if accepted != nil {
 		a.Task = &accepted.Task

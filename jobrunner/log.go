@@ -69,13 +69,15 @@ type LogReader interface {
 	ReadLog(ctx context.Context, run *nightwatch.Run, attempt int, o LogOptions) (io.ReadCloser, error)
 }
 
-// output takes what an attempt writes: all of it on to its log, and the end of it for the record. Whatever is to happen
-// to output on its way, happens here.
+// output takes what an attempt writes, without its secrets: all of it on to its log, and the end of it for the record.
+// Whatever is to happen to output on its way, happens here.
 type output struct {
-	log Log
+	log  Log
+	mask func() *Mask // of the attempt; set before anything is written
 
-	mu   sync.Mutex
-	tail Tail
+	mu    sync.Mutex
+	clean maskWriter
+	tail  Tail
 }
 
 // newOutput is an output into log; nil keeps nothing but the end.
@@ -83,23 +85,32 @@ func newOutput(log Log) *output {
 	if log == nil {
 		log = noLog{}
 	}
-	return &output{log: log}
+	o := &output{log: log, mask: func() *Mask { return nil }}
+	o.clean.to = io.MultiWriter(&o.tail, log)
+	return o
 }
 
 func (o *output) Write(data []byte) (int, error) {
-	o.keep(data)
-	return o.log.Write(data)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.clean.mask = o.mask()
+	return o.clean.Write(data)
 }
 
 func (o *output) Note(text string) {
-	o.keep([]byte(noteLine(text)))
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	text = o.mask().Text(text)
+	_, _ = o.tail.Write([]byte(noteLine(text)))
 	o.log.Note(text)
 }
 
-func (o *output) keep(data []byte) {
+// close ends the log, with what was held back.
+func (o *output) close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	_, _ = o.tail.Write(data)
+	_ = o.clean.Close()
+	o.log.Close()
 }
 
 // end is the end of what was written.

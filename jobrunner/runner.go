@@ -113,6 +113,8 @@ type Attempt struct {
 	// Log takes what user code writes, as it writes it; never nil. It is safe for concurrent use, and neither fails nor
 	// takes long. When Run has returned, what is written to it is dropped. See also Note.
 	Log io.Writer
+	// Secrets are those of the node; nil when it has none. See Secret.
+	Secrets Secrets
 	// Callbacks are those of the node; nil when it takes none. See OpenCallback.
 	Callbacks *Callbacks
 	// Logger is for the node's operator, not for the task's.

@@ -29,6 +29,8 @@ type Config struct {
 	DrainTimeout time.Duration
 	// Logs keeps what attempts write; nil keeps but the end of it, in the record.
 	Logs Logs
+	// Secrets are what {fromFile: NAME} stands for; nil: such attempts are refused.
+	Secrets Secrets
 	// Callbacks are how attempts can be told from outside how they ended; nil: none can.
 	Callbacks *Callbacks
 	Logger    hclog.Logger

@@ -33,6 +33,9 @@ type Config struct {
 	Capacities map[string]int
 	// Runners are the ways to run things, beside Go handlers, which every node has.
 	Runners []jobrunner.Runner
+	// Secrets are what {fromFile: NAME} in a task stands for on this node: jobrunner.SecretsIn(dir), or some store of
+	// your own. Nil: attempts of such tasks are refused.
+	Secrets jobrunner.Secrets
 	// DisabledHandlers are names of handlers that are switched off on this node: whether registered or not, they are not
 	// announced, and their tasks run on other nodes or wait. Default none.
 	DisabledHandlers []string

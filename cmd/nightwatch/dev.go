@@ -27,6 +27,7 @@ import (
 type devSettings struct {
 	log        logging
 	kube       kube
+	secrets    secrets
 	dataDir    string
 	etcdListen string
 	listen     string
@@ -65,6 +66,7 @@ current context's server is on this machine.`,
 	flags.StringVar(&s.listen, "listen", "127.0.0.1:7420", "address of /livez, /readyz and /metrics")
 	flags.StringVar(&s.prefix, "etcd-prefix", store.DefaultPrefix, "where the cluster's keys are in etcd")
 	s.kube.flags(flags)
+	s.secrets.flags(flags)
 	s.log.flags(flags)
 	return cmd
 }
@@ -75,6 +77,10 @@ func (s *devSettings) run(ctx context.Context, out, logs io.Writer) error {
 	}
 	logger := s.log.logger(logs)
 	runners, kubeState, err := s.runners(logger)
+	if err != nil {
+		return err
+	}
+	secrets, err := s.secrets.open()
 	if err != nil {
 		return err
 	}
@@ -120,6 +126,7 @@ func (s *devSettings) run(ctx context.Context, out, logs io.Writer) error {
 			Logger:       logger,
 			DrainTimeout: devDrain,
 			Address:      advertised(listener.Addr()),
+			Secrets:      secrets,
 			Version:      thisBuild().Version,
 		},
 	}

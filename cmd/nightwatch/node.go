@@ -83,6 +83,10 @@ func (s *nodeSettings) peer(logs io.Writer) (*peer, error) {
 	if err != nil {
 		return nil, err
 	}
+	secrets, err := s.run.secrets.open()
+	if err != nil {
+		return nil, err
+	}
 	for _, limit := range []struct {
 		flag string
 		ok   bool
@@ -106,6 +110,7 @@ func (s *nodeSettings) peer(logs io.Writer) (*peer, error) {
 			DrainTimeout: s.drainTimeout,
 			Address:      s.advertise,
 			CallbackURL:  s.callbackURL,
+			Secrets:      secrets,
 			Version:      thisBuild().Version,
 		},
 	}

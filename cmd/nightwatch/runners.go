@@ -16,6 +16,7 @@ type running struct {
 	kube     kube
 	web      web
 	programs programs
+	secrets  secrets
 }
 
 func (r *running) flags(flags *pflag.FlagSet) {
@@ -25,6 +26,7 @@ func (r *running) flags(flags *pflag.FlagSet) {
 	flags.IntVar(&r.kube.burst, "kube-api-burst", 100, "requests to the Kubernetes API at once")
 	r.web.flags(flags)
 	r.programs.flags(flags)
+	r.secrets.flags(flags)
 }
 
 // build makes the runners. It reads files and connects to nothing.

@@ -23,6 +23,14 @@ func matches(form string) members { return members{{"pattern", form}} }
 // except refuses a form.
 func except(form string) member { return member{"not", matches(form)} }
 
+// textOrFile is a text of a form, or a secret.
+func textOrFile(form string) members {
+	secret := members{{"type", "string"}, {"pattern", `^[A-Za-z0-9._-]{1,253}$`}, except(`^\.(\.|$)`)}
+	return members{{"anyOf", []any{members{{"type", "string"}, {"pattern", form}}, members{
+		{"type", "object"}, {"additionalProperties", false}, {"required", []string{"fromFile"}}, {"properties", members{{"fromFile", secret}}},
+	}}}}
+}
+
 func named(form string) members { return members{{"propertyNames", matches(form)}} }
 
 func items(form string) members {
@@ -32,7 +40,7 @@ func items(form string) members {
 var (
 	labels      = members{{"propertyNames", matches(labelKey)}, {"additionalProperties", members{{"type", "string"}, {"pattern", labelValue}}}}
 	variables   = members{{"propertyNames", append(matches(variable), except(`^NIGHTWATCH_`))}}
-	environment = append(variables, member{"additionalProperties", members{{"type", "string"}, {"pattern", noNUL}}})
+	environment = append(variables, member{"additionalProperties", textOrFile(noNUL)})
 	positive    = members{{"minimum", 1}}
 	natural     = members{{"minimum", 0}}
 	inUse       = members{{"minimum", 60}}
@@ -91,7 +99,7 @@ var forms = map[string]members{
 
 	"http.method":         matches("^[!#$%&'*+.^_`|~0-9A-Z-]+$"),
 	"http.url":            matches(url),
-	"http.headers":        {{"propertyNames", matches("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")}, {"additionalProperties", members{{"type", "string"}, {"pattern", oneLine}}}},
+	"http.headers":        {{"propertyNames", matches("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")}, {"additionalProperties", textOrFile(oneLine)}},
 	"http.success":        items(`^[1-5][0-9]{2}(-[1-5][0-9]{2})?$`),
 	"http.tls.serverName": matches(`^[A-Za-z0-9.-]+$`),
 

@@ -10,9 +10,10 @@ const durationForm, noDuration = `^([0-9]{1,5}d)?([0-9]*\.?[0-9]+(ns|us|µs|μs|
 
 // ownTypes are those of the root package, by name. One that is missing may be written as anything.
 var ownTypes = map[string]ownType{
-	"Duration": {"duration", members{{"type", "string"}, {"minLength", 2}, {"pattern", durationForm}, except(noDuration)}},
-	"Strings":  {"string, or a list of them", oneOrMore(members{{"type", "string"}, {"minLength", 1}})},
-	"Count":    {"whole number, 1 or more", members{{"type", "integer"}, {"minimum", 1}}},
+	"Duration":   {"duration", members{{"type", "string"}, {"minLength", 2}, {"pattern", durationForm}, except(noDuration)}},
+	"Strings":    {"string, or a list of them", oneOrMore(members{{"type", "string"}, {"minLength", 1}})},
+	"TextOrFile": {"string or secret", textOrFile("")},
+	"Count":      {"whole number, 1 or more", members{{"type", "integer"}, {"minimum", 1}}},
 	"Shards": {"whole number, 1 to 1000, or `per-node`", members{{"anyOf", []any{
 		members{{"type", "integer"}, {"minimum", 1}, {"maximum", 1000}}, members{{"const", "per-node"}},
 	}}}},

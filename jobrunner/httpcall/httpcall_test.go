@@ -37,6 +37,14 @@ func get(url string) *nightwatch.Task {
 	return &nightwatch.Task{HTTP: &nightwatch.HTTPSpec{URL: url}}
 }
 
+func texts(of map[string]string) map[string]nightwatch.TextOrFile {
+	values := map[string]nightwatch.TextOrFile{}
+	for name, text := range of {
+		values[name] = nightwatch.Text(text)
+	}
+	return values
+}
+
 func run(t *testing.T, task *nightwatch.Task) jobrunner.Outcome {
 	t.Helper()
 	a, _ := runnertest.Attempt(t, task)
@@ -84,9 +92,9 @@ func TestRequest(t *testing.T) {
 		got = seen{req.Method, req.Host, req.URL.Path, string(body), req.Header}
 	})
 	task := &nightwatch.Task{
-		HTTP: &nightwatch.HTTPSpec{URL: server.URL, Body: "hello", Headers: map[string]string{
+		HTTP: &nightwatch.HTTPSpec{URL: server.URL, Body: "hello", Headers: texts(map[string]string{
 			"Host": "example.org", "X-Color": "red", "content-type": "text/plain", "nightwatch-fence": "999999",
-		}},
+		})},
 		Params: map[string]json.RawMessage{"city": json.RawMessage("\"Zürich 😀 \x7f\"")},
 	}
 	a, _ := runnertest.Attempt(t, task)
@@ -122,7 +130,7 @@ func TestRequest(t *testing.T) {
 		}
 	}
 	task.HTTP.URL, task.HTTP.Body = server.URL+"/{{.Params.city}}?run={{.Run}}", `{"city":{{json .Params.city}}}`
-	task.HTTP.Headers["X-Color"] = "{{.Task}}-{{.Attempt}}"
+	task.HTTP.Headers["X-Color"] = nightwatch.Text("{{.Task}}-{{.Attempt}}")
 	run(t, task)
 	if got.path != "/Zürich 😀 \x7f" || got.header.Get("X-Color") != "subject-1" || got.body != `{"city":"Zürich 😀 \u007f"}` && got.body != "{\"city\":\"Zürich 😀 \x7f\"}" {
 		t.Errorf("the server saw %+v of a template", got)
@@ -230,7 +238,7 @@ func TestRedirectElsewhere(t *testing.T) {
 		http.Redirect(w, req, target.Load().(string), http.StatusTemporaryRedirect)
 	})
 	task := get(server.URL + "/?token=secret")
-	task.HTTP.Headers = map[string]string{"X-Api-Key": "secret", "Authorization": "secret"}
+	task.HTTP.Headers = texts(map[string]string{"X-Api-Key": "secret", "Authorization": "secret"})
 	target.Store(other.URL)
 	a, _ := runnertest.Attempt(t, task)
 	a.Run.Shards, a.Run.Shard, a.Run.ShardParam = 4, 2, json.RawMessage(`"secret"`)
@@ -261,7 +269,7 @@ func TestRedirectThereAndBack(t *testing.T) {
 		http.Redirect(w, req, first.URL+"/chosen", http.StatusTemporaryRedirect)
 	})
 	task := get(first.URL)
-	task.HTTP.Headers = map[string]string{"X-Api-Key": "secret", "Authorization": "secret"}
+	task.HTTP.Headers = texts(map[string]string{"X-Api-Key": "secret", "Authorization": "secret"})
 	task.Params = map[string]json.RawMessage{"key": json.RawMessage(`"secret"`)}
 	if out := run(t, task); out.Phase != nightwatch.PhaseSucceeded {
 		t.Fatalf("%+v", out)

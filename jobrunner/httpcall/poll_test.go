@@ -125,9 +125,9 @@ func TestPollOutcomes(t *testing.T) {
 func TestPollRequest(t *testing.T) {
 	server := play(t, reply{status: 202, location: "/status"}, reply{status: 200})
 	task := &nightwatch.Task{
-		HTTP: &nightwatch.HTTPSpec{URL: server.URL, Body: "{}", Poll: often, Headers: map[string]string{
+		HTTP: &nightwatch.HTTPSpec{URL: server.URL, Body: "{}", Poll: often, Headers: texts(map[string]string{
 			"Authorization": "secret", "Host": "good.example", "content-type": "application/json",
-		}},
+		})},
 		Params: map[string]json.RawMessage{"a": json.RawMessage(`1`)},
 	}
 	a, saves := runnertest.Attempt(t, task)
@@ -159,7 +159,7 @@ func TestPollElsewhere(t *testing.T) {
 	first.replies[0].location = second.URL
 	task := get(first.URL)
 	task.HTTP.Poll = often
-	task.HTTP.Headers = map[string]string{"Authorization": "secret", "Host": "good.example"}
+	task.HTTP.Headers = texts(map[string]string{"Authorization": "secret", "Host": "good.example"})
 	task.Params = map[string]json.RawMessage{"key": json.RawMessage(`"secret"`)}
 	if out := run(t, task); out.Phase != nightwatch.PhaseSucceeded {
 		t.Fatalf("%+v", out)

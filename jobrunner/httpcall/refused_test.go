@@ -124,7 +124,7 @@ func TestNarrowed(t *testing.T) {
 func TestHostHeaderIsNotAHost(t *testing.T) {
 	server := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("a request came") })
 	task := get(server.URL)
-	task.HTTP.Headers = map[string]string{"Host": "good.example"}
+	task.HTTP.Headers = texts(map[string]string{"Host": "good.example"})
 	a, _ := runnertest.Attempt(t, task)
 	out := httpcall.New(httpcall.Config{Allow: loopback, OnlyHosts: []string{"good.example"}}).Run(t.Context(), a)
 	if out.Reason != nightwatch.ReasonStartRefused {

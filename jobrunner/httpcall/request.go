@@ -18,7 +18,7 @@ import (
 // maxParams is how large params may be to go into a header.
 const maxParams = 4 << 10
 
-// render is the task's request without its templates.
+// render is the task's request without its templates, its secrets read.
 func render(a *jobrunner.Attempt) (*nightwatch.HTTPSpec, error) {
 	if a.Task.HTTP == nil {
 		return nil, errors.New("the task has no request to send")
@@ -27,7 +27,7 @@ func render(a *jobrunner.Attempt) (*nightwatch.HTTPSpec, error) {
 		Namespace: a.Run.Namespace, Task: a.Run.Task, Run: a.Run.ID, Attempt: a.Run.Attempt,
 		NominalTime: a.Run.NominalTime, Fence: a.Run.Fence, Params: a.Run.Params,
 		Shard: a.Run.Shard, Shards: a.Run.Shards, ShardParam: a.Run.ShardParam,
-	})
+	}, a.Secret)
 }
 
 // request is what an attempt sends first.
@@ -52,10 +52,10 @@ func setHeaders(req *http.Request, spec *nightwatch.HTTPSpec, run jobrunner.Run)
 	req.Header.Set("User-Agent", "nightwatch")
 	for name, value := range spec.Headers {
 		if http.CanonicalHeaderKey(name) == "Host" {
-			req.Host = value
+			req.Host = value.Text
 			continue
 		}
-		req.Header.Set(name, value)
+		req.Header.Set(name, value.Text)
 	}
 	for name, value := range identity(run) {
 		req.Header.Set(name, value)

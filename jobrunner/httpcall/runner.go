@@ -142,9 +142,11 @@ func (c *call) ask(req *http.Request) (answer, error) {
 		return answer{resp: resp}, errors.New("status 101: want an answer, not another protocol")
 	}
 	var tail jobrunner.Tail
-	if _, err = io.Copy(io.MultiWriter(&tail, c.attempt.Log), io.LimitReader(resp.Body, maxBody)); err != nil {
+	clean := c.attempt.Mask().Writer(io.MultiWriter(&tail, c.attempt.Log))
+	if _, err = io.Copy(clean, io.LimitReader(resp.Body, maxBody)); err != nil {
 		err = fmt.Errorf("read the answer (status %d): %w", resp.StatusCode, err)
 	}
+	_ = clean.Close()
 	return answer{resp: resp, output: tail.String()}, err
 }
 

@@ -79,7 +79,7 @@ func TestDowngrade(t *testing.T) {
 	trusted := x509.NewCertPool()
 	trusted.AddCert(server.Certificate())
 	task := get(server.URL)
-	task.HTTP.Headers = map[string]string{"Authorization": "secret"}
+	task.HTTP.Headers = texts(map[string]string{"Authorization": "secret"})
 	a, _ := runnertest.Attempt(t, task)
 	out := httpcall.New(httpcall.Config{Allow: loopback, RootCAs: trusted}).Run(t.Context(), a)
 	if out.Phase != nightwatch.PhaseSucceeded || got.Get("Authorization") != "" || got.Get("Nightwatch-Run") == "" {

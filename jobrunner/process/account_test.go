@@ -58,7 +58,7 @@ func TestUser(t *testing.T) {
 		{name: "its own group", spec: nightwatch.ProcessSpec{User: "daemon", Group: "daemon", Umask: "022"}, want: daemonIDs + "0022\n" + daemon.home + " daemon daemon\n"},
 		{name: "not in the database", spec: nightwatch.ProcessSpec{User: "54321", Group: "54321", Umask: "022"},
 			want: "54321\n54321\n54321\n0022\n/ 54321 54321\n"},
-		{name: "environment of the task", spec: nightwatch.ProcessSpec{User: "daemon", Umask: "022", Env: map[string]string{"HOME": "/task"}},
+		{name: "environment of the task", spec: nightwatch.ProcessSpec{User: "daemon", Umask: "022", Env: map[string]nightwatch.TextOrFile{"HOME": {Text: "/task"}}},
 			want: daemonIDs + "0022\n/task daemon daemon\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

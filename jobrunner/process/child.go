@@ -110,11 +110,13 @@ func (g *guard) supervise(c *child) {
 	g.events.end(event{ID: c.id, Exited: x})
 }
 
-// collect hands the output on, and keeps the end of it, until there is no more. Whatever is to happen to output before
-// anything of it is cut or dropped, happens here.
+// collect hands the output on, and keeps the end of it, until there is no more. Secrets are masked before anything of it
+// is cut or dropped.
 func (c *child) collect(stopFeeding func()) {
 	var tail jobrunner.Tail
-	_, _ = io.Copy(io.MultiWriter(&tail, c.written), c.out)
+	clean := jobrunner.NewMask(c.spec.Secrets).Writer(io.MultiWriter(&tail, c.written))
+	_, _ = io.Copy(clean, c.out)
+	_ = clean.Close()
 	c.out.Close()
 	stopFeeding()
 	c.output <- tail.String()

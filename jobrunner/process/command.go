@@ -48,7 +48,11 @@ func (r *Runner) command(a *jobrunner.Attempt) (*startRequest, error) {
 	if p.User != "" {
 		who.environ(base)
 	}
-	env := environment(base, p.Env, a.Run.Environment())
+	values, err := r.variables(a, p.Env)
+	if err != nil {
+		return nil, err
+	}
+	env := environment(base, values, a.Run.Environment())
 	path, err := lookUp(args[0], p.Dir, env["PATH"])
 	if err != nil {
 		return nil, err
@@ -58,6 +62,7 @@ func (r *Runner) command(a *jobrunner.Attempt) (*startRequest, error) {
 	}
 	start := &startRequest{
 		Path: path, Args: args, Env: list(env), Dir: p.Dir, Stdin: []byte(p.Stdin), Grace: r.cfg.Grace, As: as,
+		Secrets: a.Mask().Secrets(),
 	}
 	if p.Umask != "" {
 		mask, err := nightwatch.ParseUmask(p.Umask)
@@ -68,6 +73,22 @@ func (r *Runner) command(a *jobrunner.Attempt) (*startRequest, error) {
 	}
 	start.Limits, err = limitsOf(p.Limits)
 	return start, err
+}
+
+// variables are those of the task, their secrets read.
+func (r *Runner) variables(a *jobrunner.Attempt, env map[string]nightwatch.TextOrFile) (map[string]string, error) {
+	values := make(map[string]string, len(env))
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		text := env[name].Text
+		if file := env[name].FromFile; file != "" {
+			var err error
+			if text, err = a.Secret(file); err != nil {
+				return nil, fmt.Errorf("process.env.%s: %w", name, err)
+			}
+		}
+		values[name] = text
+	}
+	return values, nil
 }
 
 // inherited is what processes get of the node's own environment: a list of what is known to be harmless, since

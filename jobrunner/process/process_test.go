@@ -50,7 +50,7 @@ func TestOutcomes(t *testing.T) {
 		{name: "input", spec: nightwatch.ProcessSpec{Command: []string{"cat"}, Stdin: "to\x00 you"}, phase: nightwatch.PhaseSucceeded, output: "to\x00 you"},
 		{name: "no input", spec: nightwatch.ProcessSpec{Command: []string{"cat"}}, phase: nightwatch.PhaseSucceeded},
 		{name: "input nobody reads", spec: nightwatch.ProcessSpec{Shell: "exec <&-; echo done", Stdin: strings.Repeat("x", 300_000)}, phase: nightwatch.PhaseSucceeded, output: "done\n"},
-		{name: "environment", spec: nightwatch.ProcessSpec{Shell: "echo $COLOR", Env: map[string]string{"COLOR": "red"}}, phase: nightwatch.PhaseSucceeded, output: "red\n"},
+		{name: "environment", spec: nightwatch.ProcessSpec{Shell: "echo $COLOR", Env: map[string]nightwatch.TextOrFile{"COLOR": {Text: "red"}}}, phase: nightwatch.PhaseSucceeded, output: "red\n"},
 		{name: "exit code", spec: nightwatch.ProcessSpec{Shell: "echo no; exit 3"}, phase: nightwatch.PhaseFailed, reason: nightwatch.ReasonExitCode, message: "exit code 3", output: "no\n", code: 3},
 		{name: "signal", spec: nightwatch.ProcessSpec{Shell: "kill -SEGV $$"}, phase: nightwatch.PhaseFailed, reason: nightwatch.ReasonSignal, message: "signal 11 (segmentation fault)", code: 139},
 		{name: "pipe signal is not ignored", spec: nightwatch.ProcessSpec{Shell: "kill -PIPE $$; echo alive"}, phase: nightwatch.PhaseFailed, reason: nightwatch.ReasonSignal, code: 141},
@@ -60,7 +60,7 @@ func TestOutcomes(t *testing.T) {
 		{name: "no interpreter", spec: nightwatch.ProcessSpec{Command: []string{script}}, phase: nightwatch.PhaseFailed, reason: nightwatch.ReasonStartRefused, message: "no such file", code: -1},
 		{name: "no such directory", spec: nightwatch.ProcessSpec{Shell: "true", Dir: "/no/such/dir"}, phase: nightwatch.PhaseFailed, reason: nightwatch.ReasonStartRefused, message: "directory: stat /no/such/dir", code: -1},
 		{name: "argument too long", spec: nightwatch.ProcessSpec{Command: []string{"true", strings.Repeat("x", 200_000)}}, phase: nightwatch.PhaseFailed, reason: nightwatch.ReasonStartRefused, message: "argument list too long", code: -1},
-		{name: "large environment", spec: nightwatch.ProcessSpec{Shell: "echo ${#BIG}", Env: map[string]string{"BIG": strings.Repeat("x", 100_000)}}, phase: nightwatch.PhaseSucceeded, output: "100000\n"},
+		{name: "large environment", spec: nightwatch.ProcessSpec{Shell: "echo ${#BIG}", Env: map[string]nightwatch.TextOrFile{"BIG": {Text: strings.Repeat("x", 100_000)}}}, phase: nightwatch.PhaseSucceeded, output: "100000\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			out := run(t, r, &nightwatch.Task{Process: &tt.spec})
@@ -80,7 +80,7 @@ func TestEnvironment(t *testing.T) {
 		"AWS_SECRET_ACCESS_KEY=secret", "LD_PRELOAD=/secret.so", "KUBECONFIG=/secret",
 	}})
 	task := &nightwatch.Task{
-		Process: &nightwatch.ProcessSpec{Command: []string{"env"}, Env: map[string]string{"TZ": "UTC", "COLOR": "red"}},
+		Process: &nightwatch.ProcessSpec{Command: []string{"env"}, Env: map[string]nightwatch.TextOrFile{"TZ": {Text: "UTC"}, "COLOR": {Text: "red"}}},
 		Params:  map[string]json.RawMessage{"n": json.RawMessage(`1`)},
 	}
 	a, _ := runnertest.Attempt(t, task)
@@ -129,7 +129,7 @@ func TestAllowed(t *testing.T) {
 		{name: "a way round", cfg: process.Config{AllowCommands: []string{"/bin/sh"}}, spec: nightwatch.ProcessSpec{Command: []string{"/bin/sh/../../usr/bin/id"}},
 			want: "/usr/bin/id may not be run"},
 		{name: "a PATH of its own", cfg: process.Config{AllowCommands: []string{"/bin/sh"}},
-			spec: nightwatch.ProcessSpec{Command: []string{"sh"}, Env: map[string]string{"PATH": "/usr/bin"}}, want: "/usr/bin/sh may not be run"},
+			spec: nightwatch.ProcessSpec{Command: []string{"sh"}, Env: map[string]nightwatch.TextOrFile{"PATH": {Text: "/usr/bin"}}}, want: "/usr/bin/sh may not be run"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			out := run(t, newRunner(t, tt.cfg), &nightwatch.Task{Process: &tt.spec})

@@ -26,6 +26,8 @@ type startRequest struct {
 	Limits   limits        `json:"limits,omitzero"`
 	Grace    time.Duration `json:"grace"`
 	Deadline int64         `json:"deadline"`
+	// Secrets are texts that Output and Wrote of its events do not have.
+	Secrets []string `json:"secrets,omitempty"`
 }
 
 // endRequest ends an attempt: SIGTERM, grace, SIGKILL; with no grace SIGKILL at once. A later one can only shorten.
