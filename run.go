@@ -119,9 +119,17 @@ type Run struct {
 	// Progress and Result are what the latest attempt said of itself. Result is JSON of at most MaxResult bytes.
 	Progress *Progress       `json:"progress,omitempty"`
 	Result   json.RawMessage `json:"result,omitempty"`
+	// Log is how to read all that the run wrote, from its first claim on.
+	Log *RunLog `json:"log,omitempty"`
 	// Checkpoint is what an attempt saved for the next one, at most MaxCheckpoint bytes (base64 in JSON). A run that
 	// succeeds has none.
 	Checkpoint []byte `json:"checkpoint,omitempty"`
+}
+
+// RunLog is how to read what a run wrote.
+type RunLog struct {
+	// Token is what a node asks for before it shows the run's log: whoever can read the record may read that too.
+	Token string `json:"token"`
 }
 
 // FailedAttempt is what became of an attempt that failed, or was lost with its node (ReasonNodeLost), and that another

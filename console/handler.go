@@ -1,7 +1,9 @@
 package console
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 
@@ -17,6 +19,10 @@ type Config struct {
 	Checks func() []node.Check
 	// Callbacks takes what is POSTed below /api/v1/callbacks/: a node's Callbacks. Nil means that there is no such path.
 	Callbacks http.Handler
+	// Log reads the log of a run for /api/v1/…/log: a node's ReadLog. Nil means that there is no such path.
+	Log func(context.Context, node.LogRequest) (io.ReadCloser, error)
+	// Node is the name that answers about logs carry, so that who asked for one can tell whose it is.
+	Node string
 	// Gatherer is what /metrics tells. Nil means that there is no /metrics.
 	Gatherer prometheus.Gatherer
 }
@@ -44,6 +50,9 @@ func New(cfg Config) http.Handler {
 	}
 	if cfg.Callbacks != nil {
 		mux.Handle("POST /api/v1/callbacks/{token}", cfg.Callbacks)
+	}
+	if cfg.Log != nil {
+		mux.Handle("GET /api/v1/namespaces/{namespace}/tasks/{task}/runs/{run}/log", newLogs(cfg))
 	}
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "nightwatch\n\n"+paths) })
 	return guarded(mux)

@@ -2,6 +2,7 @@ package jobrunner
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,6 +28,7 @@ type job struct {
 	end      context.CancelCauseFunc
 	leave    func()        // ends the process's own exclusion of the task's dispatch
 	writing  chan struct{} // held by who writes the record
+	token    string        // of the run's log, should it have none yet
 	feedback *Feedback     // of the attempt under way; nil before it
 	patience context.Context
 
@@ -53,7 +55,7 @@ func (w *Worker) newJob(key string, q queued) *job {
 	return &job{
 		w: w, key: key, run: run, created: q.created, revision: q.revision, runner: runner, detached: detached, ctx: ctx, end: end,
 		log:   w.cfg.Logger.With("task", run.Task, "run", run.ID, "attempt", run.Attempt),
-		leave: func() {}, writing: make(chan struct{}, 1), patience: w.patience,
+		leave: func() {}, writing: make(chan struct{}, 1), token: rand.Text(), patience: w.patience,
 	}
 }
 
@@ -213,6 +215,9 @@ func (j *job) claimTxn() (*store.Txn, nightwatch.Run) {
 	if record.StartTime.IsZero() {
 		j.fresh = true
 		record.StartTime = now
+	}
+	if record.Log == nil {
+		record.Log = &nightwatch.RunLog{Token: j.token}
 	}
 	_, prepares := j.runner.(Preparer)
 	if j.again = prepares && record.Job != nil; !j.again {

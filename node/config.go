@@ -15,6 +15,7 @@ import (
 
 	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/jobrunner"
+	"github.com/nightwatch-go/nightwatch/jobrunner/runlog"
 	"github.com/nightwatch-go/nightwatch/store"
 )
 
@@ -51,6 +52,9 @@ type Config struct {
 	DrainTimeout time.Duration
 	// NoScheduler keeps the node from campaigning for the scheduler role.
 	NoScheduler bool
+	// Logs keeps what runs on this node write; the node runs it. Nil keeps it in memory while a run is under way, and
+	// after that the last 2 KiB in its record.
+	Logs *runlog.Logs
 	// Address is host:port of the node's HTTP listener as others reach it, for people and peers to find; the node
 	// itself opens none. Default empty.
 	Address string
@@ -129,6 +133,13 @@ func (c Config) withDefaults() (Config, error) {
 		return c, err
 	}
 	c.Capacities = maps.Clone(c.Capacities)
+	if c.Logs == nil {
+		logs, err := runlog.New(runlog.Config{})
+		if err != nil {
+			return c, err
+		}
+		c.Logs = logs
+	}
 	if c.Logger == nil {
 		c.Logger = hclog.NewNullLogger()
 	}

@@ -72,7 +72,7 @@ func (n *Node) live(ctx context.Context, clusterID string) error {
 	worker := jobrunner.NewWorker(jobrunner.Config{
 		Store: n.store, ClusterID: clusterID, Node: n.cfg.Name, Session: session.ID(), Lease: session.Lease(), Life: life,
 		Deadline: session.Deadline, Runners: n.runners, DrainTimeout: n.cfg.DrainTimeout, Logger: n.log.Named("jobrunner"), Metrics: n.metrics,
-		Secrets: n.cfg.Secrets, Callbacks: n.callbacks,
+		Secrets: n.cfg.Secrets, Callbacks: n.callbacks, Logs: n.cfg.Logs,
 	})
 	var worked sync.WaitGroup
 	worked.Go(func() { worker.Run(working) })

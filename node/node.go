@@ -114,6 +114,7 @@ func (n *Node) Run(ctx context.Context) error {
 	defer work.Wait()
 	defer stop()
 	n.serveRunners(background, clusterID, &work)
+	work.Go(func() { n.cfg.Logs.Run(background) })
 	work.Go(func() { n.followCordon(background) })
 	n.cordon.read(ctx) // so that a drained node never says that it is not
 	if n.scheduler != nil {

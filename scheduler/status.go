@@ -39,6 +39,7 @@ func (p *plan) saveStatus() {
 	if len(all) > 0 {
 		last := all[len(all)-1].run
 		last.Checkpoint, last.Submitted = nil, nil // they are long, and of use to the next attempt only
+		last.Log = nil                             // who may read the record may read the log
 		if last.Shards != nil {
 			brief := *last.Shards
 			brief.Nodes, brief.Results = nil, nil

@@ -29,6 +29,23 @@ func (s *Store) Wait(ctx context.Context, task string, done func(*nightwatch.Sta
 	return last, err
 }
 
+// WaitRun blocks until the record of a run satisfies done, and returns that record. It is called with nil while there is
+// no record.
+func (s *Store) WaitRun(ctx context.Context, task, id string, done func(*nightwatch.Run) bool) (*nightwatch.Run, error) {
+	var last *nightwatch.Run
+	err := s.waitKey(ctx, s.keys.Run(task, id), func(value []byte) bool {
+		last = nil
+		if value != nil {
+			last = new(nightwatch.Run)
+			if json.Unmarshal(value, last) != nil {
+				return false
+			}
+		}
+		return done(last)
+	})
+	return last, err
+}
+
 // WaitVerdict blocks until the cluster has answered a request.
 func (s *Store) WaitVerdict(ctx context.Context, task, id string) (nightwatch.Verdict, error) {
 	var verdict nightwatch.Verdict

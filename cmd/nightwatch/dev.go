@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -19,6 +18,7 @@ import (
 	"github.com/nightwatch-go/nightwatch/jobrunner/httpcall"
 	"github.com/nightwatch-go/nightwatch/jobrunner/kubernetes"
 	"github.com/nightwatch-go/nightwatch/jobrunner/process"
+	"github.com/nightwatch-go/nightwatch/jobrunner/runlog"
 	"github.com/nightwatch-go/nightwatch/node"
 	"github.com/nightwatch-go/nightwatch/store"
 )
@@ -61,7 +61,7 @@ current context's server is on this machine.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&s.dataDir, "data-dir", "", "where etcd's data is kept (default: $XDG_STATE_HOME/nightwatch/dev, or ~/.local/state/nightwatch/dev)")
+	flags.StringVar(&s.dataDir, "data-dir", "", "where etcd's data and the logs of runs are kept (default: $XDG_STATE_HOME/nightwatch/dev, or ~/.local/state/nightwatch/dev)")
 	flags.StringVar(&s.etcdListen, "etcd-listen", "127.0.0.1:2379", "address of etcd")
 	flags.StringVar(&s.listen, "listen", "127.0.0.1:7420", "address of /livez, /readyz and /metrics")
 	flags.StringVar(&s.prefix, "etcd-prefix", store.DefaultPrefix, "where the cluster's keys are in etcd")
@@ -93,6 +93,10 @@ func (s *devSettings) run(ctx context.Context, out, logs io.Writer) error {
 		return err
 	}
 	defer data.close()
+	runLogs, err := newLogs(runlog.Config{Dir: data.logDir(), Logger: logger})
+	if err != nil {
+		return err
+	}
 	listener, err := listen("listen", s.listen)
 	if err != nil {
 		return err
@@ -125,6 +129,7 @@ func (s *devSettings) run(ctx context.Context, out, logs io.Writer) error {
 			Runners:      runners,
 			Logger:       logger,
 			DrainTimeout: devDrain,
+			Logs:         runLogs,
 			Address:      advertised(listener.Addr()),
 			Secrets:      secrets,
 			Version:      thisBuild().Version,
@@ -191,15 +196,11 @@ func (s *devSettings) directory() (string, error) {
 	if s.dataDir != "" {
 		return filepath.Abs(s.dataDir)
 	}
-	state := os.Getenv("XDG_STATE_HOME")
-	if !filepath.IsAbs(state) { // also what the XDG specification asks for
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return "", usage("--data-dir: there is no home directory to put it in: %w", err)
-		}
-		state = filepath.Join(home, ".local", "state")
+	dir, err := stateDir("dev")
+	if err != nil {
+		return "", usage("--data-dir: %w", err)
 	}
-	return filepath.Join(state, "nightwatch", "dev"), nil
+	return dir, nil
 }
 
 // endFormerLife revokes the lease of a dev that was killed, so that this one does not wait for its name. The lock on

@@ -42,6 +42,8 @@ func openDevData(dir string) (*devData, error) {
 
 func (d *devData) etcdDir() string { return filepath.Join(d.dir, "etcd") }
 
+func (d *devData) logDir() string { return filepath.Join(d.dir, "logs") }
+
 func (d *devData) holderFile() string { return filepath.Join(d.dir, "holder.json") }
 
 // announce adds the addresses to what others are told.

@@ -5,11 +5,13 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/node"
 )
 
@@ -18,6 +20,7 @@ type nodeSettings struct {
 	etcd         connection
 	log          logging
 	run          running
+	logs         keeping
 	name         string
 	listen       string
 	advertise    string
@@ -65,6 +68,7 @@ func (s *nodeSettings) flags(cmd *cobra.Command) {
 	flags.DurationVar(&s.leaseTTL, "lease-ttl", node.DefaultLeaseTTL, "how long the cluster waits for a silent node")
 	flags.DurationVar(&s.drainTimeout, "drain-timeout", node.DefaultDrainTimeout, "how long a stopping node waits for what it runs")
 	s.run.flags(flags)
+	s.logs.flags(flags)
 	s.etcd.flags(flags)
 	s.log.flags(flags)
 }
@@ -95,6 +99,20 @@ func (s *nodeSettings) peer(logs io.Writer) (*peer, error) {
 			return nil, usage("--%s: want more than 0", limit.flag)
 		}
 	}
+	if s.name == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			return nil, usage("--name: the host has none: %w", err)
+		}
+		s.name = strings.ToLower(host)
+	}
+	if err := nightwatch.CheckNodeName(s.name); err != nil {
+		return nil, usage("--%w", err)
+	}
+	runLogs, err := s.logs.build(s.name, logger)
+	if err != nil {
+		return nil, err
+	}
 	p := &peer{
 		logger: logger,
 		etcd:   etcd,
@@ -108,6 +126,7 @@ func (s *nodeSettings) peer(logs io.Writer) (*peer, error) {
 			Logger:       logger,
 			LeaseTTL:     s.leaseTTL,
 			DrainTimeout: s.drainTimeout,
+			Logs:         runLogs,
 			Address:      s.advertise,
 			CallbackURL:  s.callbackURL,
 			Secrets:      secrets,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -79,7 +80,7 @@ func (p *peer) run(ctx context.Context) error {
 	defer stopConsole()
 	consoleEnd := make(chan error, 1)
 	if p.listener != nil {
-		handler := console.New(console.Config{Checks: p.checks, Gatherer: registry, Callbacks: http.HandlerFunc(p.calledBack)})
+		handler := console.New(console.Config{Checks: p.checks, Gatherer: registry, Callbacks: http.HandlerFunc(p.calledBack), Log: p.readLog, Node: p.config.Name})
 		go func() { consoleEnd <- console.Serve(consoleCtx, p.listener, handler) }()
 	} else {
 		go func() { <-consoleCtx.Done(); consoleEnd <- nil }()
@@ -130,6 +131,14 @@ func (p *peer) calledBack(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.Error(w, errNotConnected.Error(), http.StatusServiceUnavailable)
+}
+
+// readLog reads the log of a run from the node; until there is one there is no record to compare with.
+func (p *peer) readLog(ctx context.Context, r node.LogRequest) (io.ReadCloser, error) {
+	if n := p.running.Load(); n != nil {
+		return n.ReadLog(ctx, r)
+	}
+	return nil, errNotConnected
 }
 
 var errNotConnected = errors.New("not connected yet")

@@ -44,14 +44,14 @@ var rules = []rule{
 	{from: "jobrunner/*", to: []string{".", "jobrunner"}},
 
 	// The peer wired together, and what shows it.
-	{from: "node", to: []string{".", "schedule", "store", "election", "registry", "scheduler", "jobrunner", "jobrunner/handler"}},
-	{from: "console", to: []string{".", "schedule", "ledger", "store", "registry", "node"}},
+	{from: "node", to: []string{".", "schedule", "store", "election", "registry", "scheduler", "jobrunner", "jobrunner/handler", "jobrunner/runlog"}},
+	{from: "console", to: []string{".", "schedule", "ledger", "store", "registry", "jobrunner", "node"}},
 
 	{from: "bench", to: []string{".", "store", "jobrunner", "node"}},
 
 	// Programs.
 	{from: "cmd/*", main: true, to: []string{
-		".", "schedule", "ledger", "store", "jobrunner", "jobrunner/kubernetes", "jobrunner/process", "jobrunner/httpcall", "node", "console", "bench",
+		".", "schedule", "ledger", "store", "jobrunner", "jobrunner/kubernetes", "jobrunner/process", "jobrunner/httpcall", "jobrunner/runlog", "node", "console", "bench",
 	}},
 	{from: "examples/*", main: true, to: []string{".", "jobrunner", "jobrunner/handler", "node", "store"}},
 

@@ -97,7 +97,7 @@ func (w *world) spawn(name string, flags ...string) *process {
 	args := append([]string{"node", "--name", name, "--endpoints", w.etcd.Endpoint(), "--listen", p.address, "--log-level", "debug"}, flags...)
 	p.cmd = exec.Command(binary, args...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
-	p.cmd.Env = append(os.Environ(), "KUBECONFIG=/nonexistent")
+	p.cmd.Env = append(os.Environ(), "KUBECONFIG=/nonexistent", "XDG_STATE_HOME="+w.t.TempDir())
 	if err := p.cmd.Start(); err != nil {
 		w.t.Fatal(err)
 	}

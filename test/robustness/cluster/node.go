@@ -56,6 +56,7 @@ func (c *Cluster) spawn(name, binary string, args []string) *Node {
 	n.cmd = exec.Command(binary, args...)
 	n.cmd.Stdout, n.cmd.Stderr = &n.log, &n.log
 	n.cmd.Env = append(os.Environ(), n.Points.Environment()...)
+	n.cmd.Env = append(n.cmd.Env, "XDG_STATE_HOME="+c.t.TempDir())
 	if err := n.cmd.Start(); err != nil {
 		c.t.Fatal(err)
 	}
