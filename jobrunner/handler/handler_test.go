@@ -29,12 +29,12 @@ func task(name string) *nightwatch.Task {
 
 func TestConformance(t *testing.T) {
 	var mu sync.Mutex
-	started, live := map[string]int{}, map[string]bool{}
+	started, live, told := map[string]int{}, map[string]bool{}, map[string]jobrunner.Run{}
 	begin := func(run jobrunner.Run) (end func()) {
 		mu.Lock()
 		defer mu.Unlock()
 		started[run.ID]++
-		live[run.ID] = true
+		live[run.ID], told[run.ID] = true, run
 		return func() {
 			mu.Lock()
 			defer mu.Unlock()
@@ -61,6 +61,7 @@ func TestConformance(t *testing.T) {
 		Task:    func(_ testing.TB, kind runnertest.Kind) *nightwatch.Task { return task(string(kind)) },
 		Started: func(run jobrunner.Run) int { mu.Lock(); defer mu.Unlock(); return started[run.ID] },
 		Live:    func(run jobrunner.Run) bool { mu.Lock(); defer mu.Unlock(); return live[run.ID] },
+		Told:    func(run jobrunner.Run) jobrunner.Run { mu.Lock(); defer mu.Unlock(); return told[run.ID] },
 	})
 }
 

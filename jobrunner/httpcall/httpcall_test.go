@@ -2,12 +2,14 @@ package httpcall_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -53,10 +55,11 @@ func run(t *testing.T, task *nightwatch.Task) jobrunner.Outcome {
 
 func TestConformance(t *testing.T) {
 	var mu sync.Mutex
-	started, live := map[string]int{}, map[string]bool{}
+	started, live, told := map[string]int{}, map[string]bool{}, map[string]jobrunner.Run{}
 	server := serve(t, func(w http.ResponseWriter, req *http.Request) {
 		id := req.Header.Get("Nightwatch-Run")
 		mu.Lock()
+		told[id] = toldBy(t, req.Header)
 		started[id]++
 		live[id] = true
 		mu.Unlock()
@@ -77,7 +80,24 @@ func TestConformance(t *testing.T) {
 		Task:    func(_ testing.TB, kind runnertest.Kind) *nightwatch.Task { return get(server.URL + "/" + string(kind)) },
 		Started: func(run jobrunner.Run) int { mu.Lock(); defer mu.Unlock(); return started[run.ID] },
 		Live:    func(run jobrunner.Run) bool { mu.Lock(); defer mu.Unlock(); return live[run.ID] },
+		Told:    func(run jobrunner.Run) jobrunner.Run { mu.Lock(); defer mu.Unlock(); return told[run.ID] },
 	})
+}
+
+// toldBy is what headers say of a run.
+func toldBy(t *testing.T, header http.Header) (run jobrunner.Run) {
+	run.Namespace, run.Task, run.ID = header.Get("Nightwatch-Namespace"), header.Get("Nightwatch-Task"), header.Get("Nightwatch-Run")
+	var errs [4]error
+	run.Attempt, errs[0] = strconv.Atoi(header.Get("Nightwatch-Attempt"))
+	run.Fence, errs[1] = strconv.ParseInt(header.Get("Nightwatch-Fence"), 10, 64)
+	run.NominalTime, errs[2] = time.Parse(time.RFC3339Nano, header.Get("Nightwatch-Nominal-Time"))
+	if params := header.Get("Nightwatch-Params"); params != "" {
+		errs[3] = json.Unmarshal([]byte(params), &run.Params)
+	}
+	if err := errors.Join(errs[:]...); err != nil {
+		t.Error(err)
+	}
+	return run
 }
 
 func TestRequest(t *testing.T) {

@@ -1,11 +1,13 @@
 package process_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/jobrunner"
@@ -19,7 +21,7 @@ func TestConformance(t *testing.T) {
 		data, _ := os.ReadFile(filepath.Join(dir, run.ID))
 		return strings.Fields(string(data))
 	}
-	begin := "echo $$ >>" + dir + "/$NIGHTWATCH_RUN; "
+	begin := "echo $$ >>" + dir + "/$NIGHTWATCH_RUN; env >" + dir + "/$NIGHTWATCH_RUN.env; "
 	runnertest.Run(t, runnertest.Subject{
 		New: func(tb testing.TB) jobrunner.Runner {
 			r, err := process.New(process.Config{Guard: guardArgs})
@@ -42,5 +44,39 @@ func TestConformance(t *testing.T) {
 			}
 			return false
 		},
+		Told:     func(run jobrunner.Run) jobrunner.Run { return told(t, filepath.Join(dir, run.ID+".env")) },
+		ExitCode: 3,
 	})
+}
+
+// told is what an environment says of a run.
+func told(t *testing.T, file string) (run jobrunner.Run) {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Error(err)
+	}
+	for line := range strings.Lines(string(data)) {
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+		switch name {
+		case "NIGHTWATCH_NAMESPACE":
+			run.Namespace = value
+		case "NIGHTWATCH_TASK":
+			run.Task = value
+		case "NIGHTWATCH_RUN":
+			run.ID = value
+		case "NIGHTWATCH_ATTEMPT":
+			run.Attempt, err = strconv.Atoi(value)
+		case "NIGHTWATCH_FENCE":
+			run.Fence, err = strconv.ParseInt(value, 10, 64)
+		case "NIGHTWATCH_NOMINAL_TIME":
+			run.NominalTime, err = time.Parse(time.RFC3339Nano, value)
+		case "NIGHTWATCH_PARAMS":
+			err = json.Unmarshal([]byte(value), &run.Params)
+		}
+		if err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+	return run
 }

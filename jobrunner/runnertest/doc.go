@@ -14,7 +14,22 @@
 //   - a lost session and a stopping node end it too (or leave it alone, see Subject.Detached), and the attempt is
 //     Interrupted;
 //   - Save follows the effect, ends the attempt when it fails, and leaves alone what the record says besides;
-//   - attempts side by side do not disturb each other.
+//   - attempts side by side do not disturb each other;
+//   - a wish to cancel that comes as the effect begins is not lost;
+//   - the effect is told who it is, and its params, where [Subject.Told] can say so.
+//
+// A runner of an embedder's own is tested like this, with what its effects are to the world outside in Started and Live:
+//
+//	func TestConformance(t *testing.T) {
+//		runnertest.Run(t, runnertest.Subject{
+//			New:     func(testing.TB) jobrunner.Runner { return mine.New() },
+//			Task:    func(_ testing.TB, kind runnertest.Kind) *nightwatch.Task { return taskOf(kind) },
+//			Started: func(run jobrunner.Run) int { return world.Started(run.ID) },
+//			Live:    func(run jobrunner.Run) bool { return world.Live(run.ID) },
+//		})
+//	}
+//
+// The tests of this package have a runner of a page that passes, and break it in ten ways that the suite finds.
 //
 // It does not check what a runner does when its session or process dies outright; a runner whose effects are outside of
 // the node's process needs tests of its own for that.

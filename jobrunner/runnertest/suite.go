@@ -2,6 +2,7 @@ package runnertest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"reflect"
 	"sync"
@@ -32,6 +33,11 @@ type Subject struct {
 	Started func(run jobrunner.Run) int
 	// Live tells whether the effect of a run is there at this moment.
 	Live func(run jobrunner.Run) bool
+	// Told is what the effect of a run was told of itself; nil when nobody can say. Compared are its names, its attempt,
+	// fence, nominal time and params.
+	Told func(run jobrunner.Run) jobrunner.Run
+	// ExitCode is the one of a task of kind Fail, for runners whose attempts have one. Default none is wanted.
+	ExitCode int
 	// Detached says that effects live apart from the node: they outlast a lost session and a stopping node.
 	Detached bool
 	// Env is what Serve is given. Default a Lookup that finds nothing, and a Gone that never tells anything.
@@ -59,7 +65,7 @@ func Run(t *testing.T, s Subject) {
 		{"node stopping", func(t *testing.T, s Subject) { testInterrupted(t, s, jobrunner.ErrStopping) }},
 		{"canceled before", testCanceledBefore}, {"deadline passed", testDeadlinePassed},
 		{"save follows the effect", testSave}, {"save fails", testSaveFails}, {"save changes what is the runner's", testSaveKeeps},
-		{"side by side", testConcurrent},
+		{"side by side", testConcurrent}, {"told", testTold}, {"canceled as it starts", testCanceledAtStart},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.fn(t, s) })
 	}
@@ -88,7 +94,60 @@ func testFails(t *testing.T, s Subject) {
 	if out.Phase != nightwatch.PhaseFailed || out.Reason == "" || out.Message == "" {
 		t.Errorf("outcome %+v: want Failed with reason and message", out)
 	}
+	if s.ExitCode != 0 && (out.ExitCode == nil || *out.ExitCode != s.ExitCode) {
+		t.Errorf("outcome %+v: want exit code %d", out, s.ExitCode)
+	}
 	s.wantStarted(t, a, 1)
+	s.wantEnded(t, a)
+}
+
+func testTold(t *testing.T, s Subject) {
+	if s.Told == nil {
+		return
+	}
+	r := s.serve(t)
+	task := s.task(t, Succeed)
+	task.Params = map[string]json.RawMessage{"city": json.RawMessage(`"Zürich"`), "n": json.RawMessage(`[1,2]`)}
+	a, _ := Attempt(t, task)
+	Prepared(r, a)
+	if out := s.wait(t, s.start(t.Context(), r, a)); out.Phase != nightwatch.PhaseSucceeded {
+		t.Fatalf("outcome %+v: want Succeeded", out)
+	}
+	got, want := s.Told(a.Run), a.Run
+	if got.Namespace != want.Namespace || got.Task != want.Task || got.ID != want.ID || got.Attempt != want.Attempt || got.Fence != want.Fence ||
+		!got.NominalTime.Equal(want.NominalTime) || !reflect.DeepEqual(meaning(t, got.Params), meaning(t, want.Params)) {
+		t.Errorf("told %+v: want %+v", got, want)
+	}
+}
+
+// meaning is what params say, however that is written.
+func meaning(t *testing.T, params map[string]json.RawMessage) map[string]any {
+	values := map[string]any{}
+	for name, raw := range params {
+		var value any
+		if err := json.Unmarshal(raw, &value); err != nil {
+			t.Errorf("param %s: %v", name, err)
+		}
+		values[name] = value
+	}
+	return values
+}
+
+// testCanceledAtStart has the wish to cancel come as the runner asks for the last time whether it may start.
+func testCanceledAtStart(t *testing.T, s Subject) {
+	if s.Detached {
+		return // its effect may be there and be removed again, which its own tests look at
+	}
+	r, a, _ := s.attempt(t, Live)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	a.Deadline = func() time.Time {
+		cancel(jobrunner.ErrCancel)
+		return time.Now().Add(10 * time.Second)
+	}
+	if out := s.wait(t, s.start(ctx, r, a)); out.Phase != nightwatch.PhaseCanceled {
+		t.Errorf("outcome %+v: want Canceled", out)
+	}
 	s.wantEnded(t, a)
 }
 
