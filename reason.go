@@ -5,6 +5,7 @@ const (
 	// Why a run waits.
 	ReasonNoFittingNode = "NoFittingNode" // no live node has the runner, handler or labels, or reaches the Kubernetes cluster
 	ReasonNoCapacity    = "NoCapacity"    // nodes that fit are full
+	ReasonNamespaceFull = "NamespaceFull" // as many runs of its namespace are live as may be
 	ReasonPoolMissing   = "PoolMissing"   // the pool of its task is not there, or was never accepted
 	ReasonPoolFull      = "PoolFull"      // as many runs of its pool are live as it has slots
 	ReasonPoolRate      = "PoolRate"      // a run of its pool started a moment ago

@@ -16,6 +16,7 @@ type meaning struct{ waits, over string }
 var meanings = map[string]meaning{
 	nightwatch.ReasonNoFittingNode: {waits: "no live node has the runner, the handler and the labels that it needs"},
 	nightwatch.ReasonNoCapacity:    {waits: "every node that fits is full"},
+	nightwatch.ReasonNamespaceFull: {waits: "as many runs of its namespace are live as may be"},
 	nightwatch.ReasonPoolMissing:   {waits: "the pool of its task is not there or was never accepted"},
 	nightwatch.ReasonPoolFull:      {waits: "as many runs of its pool are live as the pool has slots"},
 	nightwatch.ReasonPoolRate:      {waits: "its pool lets runs start one after the other, with a pause between them"},

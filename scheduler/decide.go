@@ -25,6 +25,9 @@ func decide(w *world, t *taskView) *plan {
 	if name, ok := store.PoolOf(t.name); ok && (t.source.present() || t.pool != nil || !t.task.present()) {
 		steps = []func(*plan){func(p *plan) { judgePool(p, name) }, answerRequests, dropOldVerdicts}
 	}
+	if name, ok := store.NamespaceOf(t.name); ok && (t.source.present() || t.namespace != nil || !t.task.present()) {
+		steps = []func(*plan){func(p *plan) { judgeNamespace(p, name) }, answerRequests, dropOldVerdicts}
+	}
 	for _, step := range steps {
 		step(p)
 		if !p.txn.Empty() || p.remains {

@@ -244,7 +244,10 @@ func (p *plan) assign(r *runView, before nightwatch.Run) {
 	}
 	node, reason, message := choose(p.view.nodes, p.load, p.siblings(&r.run), task, &r.run)
 	if reason != nightwatch.ReasonNoFittingNode {
-		if why, text := p.poolLacks(r, task); why != "" {
+		if why, text := p.namespaceLacks(r); why != "" {
+			node, reason, message = nil, why, text
+		}
+		if why, text := p.poolLacks(r, task); node != nil && why != "" {
 			node, reason, message = nil, why, text
 		}
 	}
@@ -262,7 +265,7 @@ func (p *plan) wait(r *runView, task *nightwatch.Task, before nightwatch.Run, re
 	if !crowded(p.waits.reason) { // a node that comes is told of either way
 		p.waits = lacks(reason, task, &r.run)
 	}
-	said := before.Reason == reason && before.Message == message || task.Pool != "" && crowded(before.Reason) && crowded(reason)
+	said := before.Reason == reason && before.Message == message || crowded(before.Reason) && crowded(reason)
 	if r.present() && before.Phase == nightwatch.PhasePending && said &&
 		before.Cancel == r.run.Cancel {
 		return

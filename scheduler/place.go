@@ -3,6 +3,7 @@ package scheduler
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/nightwatch-go/nightwatch"
 )
@@ -65,11 +66,14 @@ func (p *plan) give(r *runView, task *nightwatch.Task, n *nodeView) {
 		r.run.Slots = places
 	}
 	p.enterPool(r, task.Pool)
+	namespace, _, _ := strings.Cut(p.t.name, "/")
+	_, seen := p.view.namespace(namespace)
+	p.txn.Seen(p.keys.AcceptedNamespace(namespace), seen)
 	p.txn.Alive(p.keys.Node(n.node.Name), n.create)
 	p.txn.Seen(p.keys.Cordon(n.node.Name), 0)
 	t := takingOf(&r.run)
 	if stored := p.t.find(r.run.ID); stored != nil && holds(&stored.run) {
-		t.pool = "" // it has its place there
+		t.kept = true
 	}
 	p.reserved.add(t, 1)
 	p.takings = append(p.takings, t)

@@ -16,11 +16,26 @@ import (
 // election for it, which is after whatever its predecessor started. So no two starts are closer than the pool says,
 // whoever leads, at the price of one pause more at an election.
 
-// judgePool keeps what the system says of a pool: its verdict and the version in force. When its key goes, so do both.
+// judgePool keeps what the system says of a pool.
 func judgePool(p *plan, name string) {
+	inForce := int64(0)
+	if p.t.pool != nil {
+		inForce = p.t.pool.Revision
+	}
+	p.judge(p.keys.Pool(name), p.keys.AcceptedPool(name), p.keys.PoolStatus(name), inForce, func(revision int64, value []byte) (any, error) {
+		pool, err := nightwatch.ParsePool(name, value)
+		if err != nil {
+			return nil, err
+		}
+		return nightwatch.AcceptedPool{Revision: revision, Pool: *pool}, nil
+	})
+}
+
+// judge keeps what the system says of a value that users write beside tasks: its verdict and the version in force. When
+// its key goes, so do both.
+func (p *plan) judge(key, accepted, verdict string, inForce int64, parse func(revision int64, value []byte) (any, error)) {
 	source := p.t.source
-	accepted, verdict := p.keys.AcceptedPool(name), p.keys.PoolStatus(name)
-	p.txn.Seen(p.keys.Pool(name), source.mod)
+	p.txn.Seen(key, source.mod)
 	switch {
 	case !source.present():
 		if p.t.accepted.present() {
@@ -30,25 +45,18 @@ func judgePool(p *plan, name string) {
 			p.remove(verdict, p.t.statusAt.mod)
 		}
 		return
-	case p.t.status.ObservedRevision == source.mod && p.t.status.AcceptedRevision == poolInForce(p.t):
+	case p.t.status.ObservedRevision == source.mod && p.t.status.AcceptedRevision == inForce:
 		return
 	}
 	status := nightwatch.PoolStatus{ObservedRevision: source.mod, UpdateTime: p.now}
-	pool, err := nightwatch.ParsePool(name, p.t.sourceValue)
+	value, err := parse(source.mod, p.t.sourceValue)
 	if err != nil {
-		status.Errors, status.AcceptedRevision = faultsOf(err), poolInForce(p.t)
+		status.Errors, status.AcceptedRevision = faultsOf(err), inForce
 	} else {
 		status.Accepted, status.AcceptedRevision = true, source.mod
-		p.put(accepted, p.t.accepted.mod, nightwatch.AcceptedPool{Revision: source.mod, Pool: *pool})
+		p.put(accepted, p.t.accepted.mod, value)
 	}
 	p.put(verdict, p.t.statusAt.mod, status)
-}
-
-func poolInForce(t *taskView) int64 {
-	if t.pool == nil {
-		return 0
-	}
-	return t.pool.Revision
 }
 
 // holds tells whether a run takes a place in its pool: a node has it, or its Job may exist.
@@ -104,7 +112,7 @@ func (p *plan) enterPool(r *runView, name string) {
 // times while a run waits, and the record keeps the first.
 func crowded(reason string) bool {
 	switch reason {
-	case nightwatch.ReasonNoCapacity, nightwatch.ReasonPoolFull, nightwatch.ReasonPoolRate:
+	case nightwatch.ReasonNoCapacity, nightwatch.ReasonPoolFull, nightwatch.ReasonPoolRate, nightwatch.ReasonNamespaceFull:
 		return true
 	}
 	return false

@@ -120,3 +120,36 @@ func TestPoolHoldsAcrossTerms(t *testing.T) {
 		}
 	})
 }
+
+func TestNamespaceLimit(t *testing.T) {
+	b := newBoard(t, "10:00")
+	b.node("n1")
+	tail := store.NamespaceTail("default")
+	b.set(b.keys.Namespace("default"), `{"limits":{"running":1},"weight":3}`)
+	b.settle(tail)
+	b.set(b.keys.Task("other/free"), onceTask)
+	b.settle("other/free")
+	b.put(`{"process":{"command":["true"]},"every":"5m","overlap":"allow"}`)
+	b.settle(demo)
+	b.goTo("10:05")
+	b.goTo("10:10")
+	b.wantRuns(idAt("10:05")+" Assigned", idAt("10:10")+" Pending NamespaceFull")
+	if b.view.weight("default") != 3 || b.view.weight("other") != 1 {
+		t.Error("other weights")
+	}
+	b.set(b.keys.Namespace("default"), `{"limits":{"runing":2}}`)
+	b.settle(tail)
+	var verdict nightwatch.NamespaceStatus
+	b.read(b.keys.NamespaceStatus("default"), &verdict)
+	if verdict.Accepted || len(verdict.Errors) != 1 || verdict.Errors[0].Field != "limits.runing" || verdict.AcceptedRevision == 0 {
+		t.Errorf("%+v", verdict)
+	}
+	p := b.decide(demo)
+	if !p.txn.Empty() {
+		t.Errorf("it waits, and its record says so: %v", p.written)
+	}
+	b.set(b.keys.Namespace("default"), nil)
+	b.settle(tail)
+	b.settle(demo)
+	b.wantRuns(idAt("10:05")+" Assigned", idAt("10:10")+" Assigned")
+}

@@ -356,7 +356,7 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 	if s.view.nodesChanged || s.view.roomChanged {
 		s.agenda.room(s.view.nodesChanged, s.view.freePlaces(s.reserved), func(namespace string) int {
 			return s.view.used.namespaces[namespace] + s.reserved.namespaces[namespace]
-		})
+		}, s.view.weight)
 		s.view.nodesChanged, s.view.roomChanged = false, false
 	}
 	w := &world{

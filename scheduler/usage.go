@@ -13,6 +13,7 @@ type taking struct {
 	session         string
 	namespace, pool string
 	kinds           [3]string // as a node's capacities call the run; the first stands for all that it does
+	kept            bool      // it has its place in its pool and its namespace already
 	places          int
 }
 
@@ -30,6 +31,7 @@ type usage struct {
 	places     map[room]int
 	namespaces map[string]int // places, by the namespace of the task
 	pools      map[string]int // runs
+	running    map[string]int // runs, by the namespace of the task
 	// Of what this scheduler gives: when a run of each pool last started, since when it leads, and when the first of the
 	// pools that have to pause is ready again.
 	started      map[string]time.Time
@@ -40,7 +42,7 @@ type usage struct {
 type room struct{ session, kind string }
 
 func newUsage() *usage {
-	return &usage{places: map[room]int{}, namespaces: map[string]int{}, pools: map[string]int{}, started: map[string]time.Time{}}
+	return &usage{places: map[room]int{}, namespaces: map[string]int{}, pools: map[string]int{}, running: map[string]int{}, started: map[string]time.Time{}}
 }
 
 // add counts a taking n times: 1 when it begins, -1 when it ends.
@@ -48,7 +50,12 @@ func (u *usage) add(t taking, n int) {
 	if u.namespaces[t.namespace] += n * t.places; u.namespaces[t.namespace] == 0 {
 		delete(u.namespaces, t.namespace)
 	}
-	if t.pool != "" {
+	if !t.kept {
+		if u.running[t.namespace] += n; u.running[t.namespace] == 0 {
+			delete(u.running, t.namespace)
+		}
+	}
+	if t.pool != "" && !t.kept {
 		if u.pools[t.pool] += n; u.pools[t.pool] == 0 {
 			delete(u.pools, t.pool)
 		}

@@ -30,8 +30,9 @@ type taskView struct {
 	source      revisions
 	sourceValue []byte
 	calendar    *nightwatch.AcceptedCalendar
-	pool        *nightwatch.AcceptedPool // of a pool, whose name is store.PoolTail
-	noticed     time.Time                // when this node first looked at its last change
+	pool        *nightwatch.AcceptedPool      // of a pool, whose name is store.PoolTail
+	namespace   *nightwatch.AcceptedNamespace // of a namespace, whose name is store.NamespaceTail
+	noticed     time.Time                     // when this node first looked at its last change
 	statusAt    revisions
 	status      nightwatch.Status
 	ledgerAt    revisions
@@ -202,7 +203,15 @@ func (v *view) applyEvent(e store.Event, now time.Time, live bool) {
 	case store.Accepted:
 		t := v.task(tail)
 		v.use(t, nil)
-		t.accepted, t.calendar, t.pool = at, nil, nil
+		t.accepted, t.calendar, t.pool, t.namespace = at, nil, nil, nil
+		if _, ok := store.NamespaceOf(tail); ok {
+			if namespace := new(nightwatch.AcceptedNamespace); !e.Deleted && json.Unmarshal(e.Value, namespace) == nil {
+				t.namespace = namespace
+			}
+			v.nodesChanged = true // all that waits is looked at
+			v.changed(t)
+			return
+		}
 		if _, ok := store.PoolOf(tail); ok {
 			if pool := new(nightwatch.AcceptedPool); !e.Deleted && json.Unmarshal(e.Value, pool) == nil {
 				t.pool = pool
@@ -254,6 +263,10 @@ func (v *view) applyEvent(e store.Event, now time.Time, live bool) {
 		v.touchUsers(tail)
 	case store.Pools:
 		t := v.task(store.PoolTail(tail))
+		t.source, t.sourceValue = at, e.Value
+		v.changed(t)
+	case store.Namespaces:
+		t := v.task(store.NamespaceTail(tail))
 		t.source, t.sourceValue = at, e.Value
 		v.changed(t)
 	case store.Meta:

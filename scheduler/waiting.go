@@ -9,8 +9,8 @@ import (
 )
 
 // Tasks that wait for a node stand in lines, one for each namespace and each kind of place, in the order of priority, then
-// of the oldest time that waits, then of name. When there is room, the namespace that has the fewest places at the moment
-// goes first, counting what is given it in this round, so that no namespace starves another, however much of it waits.
+// of the oldest time that waits, then of name. When there is room, the namespace that has the fewest places for its weight
+// at the moment goes first, counting what is given it in this round, so that no namespace starves another, however much of it waits.
 // Priority is a matter within a namespace: a team could else outbid all others.
 
 // lineKey says who stands in a line: tasks of one namespace, for one kind of place.
@@ -73,8 +73,9 @@ func (a *agenda) wait(t *taskView, waits place) {
 
 // room puts tasks that wait for a node on the list, before all others, in the order in which they are to be served. With
 // fitting set, nodes have come or changed and all are looked at; else nodes have free places, and of the tasks that wait
-// for the same kind of place as many are looked at as there are places. has tells how many places a namespace has.
-func (a *agenda) room(fitting bool, free int, has func(namespace string) int) {
+// for the same kind of place as many are looked at as there are places. has tells how many places a
+// namespace has, weight what it counts.
+func (a *agenda) room(fitting bool, free int, has, weight func(namespace string) int) {
 	byPlace := map[place][]lineKey{}
 	for key := range a.lines {
 		if fitting || crowded(key.place.reason) {
@@ -90,7 +91,7 @@ func (a *agenda) room(fitting bool, free int, has func(namespace string) int) {
 		}
 		var called []*taskView
 		for ; quota > 0; quota-- {
-			key, ok := a.neediest(byPlace[at], func(namespace string) int { return has(namespace) + given[namespace] })
+			key, ok := a.neediest(byPlace[at], func(namespace string) int { return has(namespace) + given[namespace] }, weight)
 			if !ok {
 				break
 			}
@@ -111,15 +112,17 @@ func (a *agenda) room(fitting bool, free int, has func(namespace string) int) {
 	a.dirty = append(first, slices.DeleteFunc(a.dirty, func(t *taskView) bool { return called[t] })...)
 }
 
-// neediest is the line that is not empty whose namespace has the fewest places, of equal ones the first by name.
-func (a *agenda) neediest(keys []lineKey, has func(namespace string) int) (best lineKey, ok bool) {
-	least := 0
+// neediest is the line that is not empty whose namespace has the fewest places for its weight, of equal ones the first by
+// name.
+func (a *agenda) neediest(keys []lineKey, has, weight func(namespace string) int) (best lineKey, ok bool) {
+	least, of := 0, 1
 	for _, key := range keys {
 		if a.lines[key].Len() == 0 {
 			continue
 		}
-		if n := has(key.namespace); !ok || n < least || n == least && key.namespace < best.namespace {
-			best, least, ok = key, n, true
+		n, w := has(key.namespace), weight(key.namespace)
+		if left, right := n*of, least*w; !ok || left < right || left == right && key.namespace < best.namespace {
+			best, least, of, ok = key, n, w, true
 		}
 	}
 	return best, ok

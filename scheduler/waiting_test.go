@@ -23,6 +23,9 @@ func waitingTask(name string, priority, minute int) *taskView {
 
 var full = place{reason: nightwatch.ReasonNoCapacity, runner: nightwatch.RunnerProcess, places: 1}
 
+// alike is the weight of every namespace.
+func alike(string) int { return 1 }
+
 func names(tasks []*taskView) []string {
 	var list []string
 	for _, t := range tasks {
@@ -42,19 +45,37 @@ func TestWhoGoesFirst(t *testing.T) {
 	a.wait(waitingTask("big/elsewhere", 0, 0), place{reason: nightwatch.ReasonNoFittingNode, runner: nightwatch.RunnerHTTP})
 	has := map[string]int{"big": 3, "small": 2}
 	a.now(a.waiting["big/young"])
-	a.room(false, 4, func(namespace string) int { return has[namespace] })
+	a.room(false, 4, func(namespace string) int { return has[namespace] }, alike)
 	want := []string{"small/other", "big/urgent", "small/low", "big/older", "big/young"}
 	if got := names(a.take()); !slices.Equal(got, want) {
 		t.Errorf("with four places %q, want %q", got, want)
 	}
 	a.wait(a.waiting["big/urgent"], place{}) // it got one
-	a.room(false, 1, func(namespace string) int { return map[string]int{"small": 1}[namespace] })
+	a.room(false, 1, func(namespace string) int { return map[string]int{"small": 1}[namespace] }, alike)
 	if got := names(a.take()); !slices.Equal(got, []string{"big/older"}) {
 		t.Errorf("with one place %q", got)
 	}
-	a.room(true, 0, func(string) int { return 0 })
+	a.room(true, 0, func(string) int { return 0 }, alike)
 	if got := names(a.take()); len(got) != 6 {
 		t.Errorf("a node has come: %q", got)
+	}
+}
+
+func TestWeights(t *testing.T) {
+	a := newAgenda()
+	for i := range 8 {
+		a.wait(waitingTask(fmt.Sprint("heavy/t", i), 0, i), full)
+		a.wait(waitingTask(fmt.Sprint("light/t", i), 0, i), full)
+	}
+	a.room(false, 8, func(string) int { return 0 }, func(namespace string) int { return map[string]int{"heavy": 3, "light": 1}[namespace] })
+	heavy := 0
+	for _, name := range names(a.take()) {
+		if strings.HasPrefix(name, "heavy/") {
+			heavy++
+		}
+	}
+	if heavy != 6 {
+		t.Errorf("%d of eight places went to the namespace of three times the weight", heavy)
 	}
 }
 
@@ -73,7 +94,7 @@ func TestFairShare(t *testing.T) {
 			for name := range a.waiting {
 				left[name[:1]]++
 			}
-			a.room(false, rapid.IntRange(1, 5).Draw(r, "free"), func(namespace string) int { return has[namespace] })
+			a.room(false, rapid.IntRange(1, 5).Draw(r, "free"), func(namespace string) int { return has[namespace] }, alike)
 			for _, task := range a.take() {
 				for namespace, n := range left {
 					if n > 0 && has[namespace] < has[task.name[:1]] {
@@ -104,7 +125,7 @@ func BenchmarkRoom(b *testing.B) {
 	}
 	a.wait(waitingTask("small/t", 0, 0), full)
 	for b.Loop() {
-		a.room(false, 1, func(string) int { return 0 })
+		a.room(false, 1, func(string) int { return 0 }, alike)
 		a.take()
 	}
 }

@@ -18,6 +18,8 @@ const (
 	Calendars Kind = "calendars"
 	Cordons   Kind = "cordons"
 	Pools     Kind = "pools"
+	// Namespaces are what users say of a namespace as a whole.
+	Namespaces Kind = "namespaces"
 
 	Accepted Kind = "accepted"
 	Statuses Kind = "status"
@@ -158,6 +160,24 @@ func PoolTail(name string) string { return poolTail + name }
 
 // PoolOf is the pool that the tail of an accepted or status key belongs to, if it is not a task's.
 func PoolOf(tail string) (name string, ok bool) { return strings.CutPrefix(tail, poolTail) }
+
+// Namespace is where users write what goes for a namespace as a whole.
+func (k Keys) Namespace(name string) string { return k.Of(Namespaces) + name }
+
+// namespaceTail is what calendarTail is to calendars.
+const namespaceTail = "_namespaces/"
+
+// AcceptedNamespace is where the last accepted value of a namespace stands.
+func (k Keys) AcceptedNamespace(name string) string { return k.Accepted(namespaceTail + name) }
+
+// NamespaceStatus is the verdict on a namespace.
+func (k Keys) NamespaceStatus(name string) string { return k.Status(namespaceTail + name) }
+
+// NamespaceTail is the tail of the system's keys of a namespace.
+func NamespaceTail(name string) string { return namespaceTail + name }
+
+// NamespaceOf is the namespace that the tail of an accepted or status key belongs to, if it is not a task's.
+func NamespaceOf(tail string) (name string, ok bool) { return strings.CutPrefix(tail, namespaceTail) }
 
 // MetaVersion holds the schema version.
 func (k Keys) MetaVersion() string { return k.Of(Meta) + "version" }

@@ -269,7 +269,8 @@ func (s *Store) Statuses(ctx context.Context, namespace string) (map[string]nigh
 	maps.DeleteFunc(found, func(tail string, _ nightwatch.Status) bool {
 		_, calendar := CalendarOf(tail)
 		_, pool := PoolOf(tail)
-		return calendar || pool
+		_, namespace := NamespaceOf(tail)
+		return calendar || pool || namespace
 	})
 	return found, err
 }
