@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/internal/etcdtest"
 	"github.com/nightwatch-go/nightwatch/store"
@@ -238,5 +240,66 @@ func TestLogsWhileTheNodeDrains(t *testing.T) {
 	}
 	if code := n1.code(t); code != 0 {
 		t.Errorf("exit code %d", code)
+	}
+}
+
+// TestEnvironmentIsWrittenNowhere gives a task and a node values that nobody should see, and looks at all that the node
+// writes: its own log at its most talkative, the logs of runs, the keys that are not the task's own value, its pages.
+func TestEnvironmentIsWrittenNowhere(t *testing.T) {
+	const canary = "kanarienvogel-4711"
+	server := etcdtest.Start(t, etcdtest.WithElectionTimeout(time.Second))
+	address, dir := freeAddress(t), t.TempDir()
+	n1 := start(t, environment(t, "AWS_SECRET_ACCESS_KEY="+canary), "node", "--endpoints", server.Endpoint(), "--name", "n1", "--listen", address,
+		"--runners", "process", "--log-dir", dir, "--log-level", "trace")
+	becomesReady(t, address)
+	client := server.Client(t)
+	st := store.New(client, "")
+	task := `{"process":{"shell":"echo $TOKEN | wc -c; exit 3","env":{"TOKEN":"` + canary + `"}},"retry":{"attempts":2,"backoff":"10ms"}}`
+	if _, err := st.Put(t.Context(), "default/demo", []byte(task)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := st.Wait(t.Context(), "default/demo", inPhase(nightwatch.PhaseFailed)); err != nil {
+		t.Fatal(err)
+	}
+	env := environment(t, "NIGHTWATCH_ENDPOINTS="+server.Endpoint())
+	logs := start(t, env, "logs", "demo")
+	if code := logs.code(t); code != 0 || strings.TrimSpace(logs.out.String()) != "19" {
+		t.Errorf("logs: exit code %d: %q, %q", code, &logs.out, &logs.err)
+	}
+	_, metrics, err := read(t, "http://"+address+"/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code := n1.stop(t); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	texts := map[string]string{"the node's log": n1.err.String(), "its output": n1.out.String(), "its metrics": metrics}
+	files, err := filepath.Glob(filepath.Join(dir, "*/*/*"))
+	if err != nil || len(files) != 2 {
+		t.Fatalf("%q, %v: want a file for each attempt", files, err)
+	}
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[name] = string(text)
+	}
+	keys, err := client.Get(t.Context(), "/nightwatch/", clientv3.WithPrefix())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kv := range keys.Kvs {
+		if key := string(kv.Key); !strings.HasPrefix(key, "/nightwatch/tasks/") && !strings.HasPrefix(key, "/nightwatch/accepted/") {
+			texts[key] = string(kv.Value)
+		}
+	}
+	if len(texts) < 8 {
+		t.Errorf("%d texts", len(texts))
+	}
+	for name, text := range texts {
+		if strings.Contains(text, canary) {
+			t.Errorf("%s has the value: %s", name, text)
+		}
 	}
 }

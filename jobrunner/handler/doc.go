@@ -20,7 +20,7 @@
 //
 // # Failures
 //
-//   - The function returns an error: Failed, HandlerError, with its text.
+//   - The function returns an error: Failed, HandlerError, with its text, which the log has as well.
 //   - It panics, or ends its goroutine by runtime.Goexit: Failed, Panic; the output is the beginning of the stack from the
 //     panic on, all of which is in the run's log and the node's. The node goes on. A panic on another goroutine that the function started ends the program, as always in Go.
 //   - Its params are not what [Typed] takes: Failed, StartRefused, and no other attempt follows.

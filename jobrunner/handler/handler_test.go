@@ -51,6 +51,7 @@ func TestConformance(t *testing.T) {
 			} {
 				if _, err := r.Handle(string(kind), func(ctx context.Context, run jobrunner.Run) error {
 					defer begin(run)()
+					fmt.Fprintln(run.Log(), "hello")
 					return work(ctx)
 				}); err != nil {
 					tb.Fatal(err)
@@ -59,6 +60,7 @@ func TestConformance(t *testing.T) {
 			return r
 		},
 		Task:    func(_ testing.TB, kind runnertest.Kind) *nightwatch.Task { return task(string(kind)) },
+		Says:    "hello\n",
 		Started: func(run jobrunner.Run) int { mu.Lock(); defer mu.Unlock(); return started[run.ID] },
 		Live:    func(run jobrunner.Run) bool { mu.Lock(); defer mu.Unlock(); return live[run.ID] },
 		Told:    func(run jobrunner.Run) jobrunner.Run { mu.Lock(); defer mu.Unlock(); return told[run.ID] },

@@ -100,6 +100,7 @@ func call(ctx context.Context, fn Func, a *jobrunner.Attempt, returned chan<- jo
 		returned <- out
 	}()
 	if err := fn(ctx, a.Run); err != nil {
+		a.Note("the handler returned an error: %v", err)
 		reason := nightwatch.ReasonHandlerError
 		if errors.As(err, new(mismatch)) {
 			reason, err = nightwatch.ReasonStartRefused, nightwatch.Permanent(err)

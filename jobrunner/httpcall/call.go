@@ -63,12 +63,9 @@ func (c *call) send(req *http.Request) (*http.Response, error) {
 		TLSClientConfig:        security,
 		TLSHandshakeTimeout:    connectWithin,
 	}
+	c.asked(req)
 	resp, err := transport.RoundTrip(req)
-	if err != nil {
-		c.attempt.Note("%s %s: %s", req.Method, shown(req.URL), jobrunner.Clip(err.Error()))
-	} else {
-		c.attempt.Note("%s %s: %s", req.Method, shown(req.URL), jobrunner.Clip(resp.Status))
-	}
+	c.heard(resp, err)
 	return resp, err
 }
 

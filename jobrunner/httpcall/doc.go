@@ -36,6 +36,12 @@
 // token of a callback, nor is anything that comes after, back at the first server too; the body goes wherever a 307 or 308
 // sends it. No task can have a certificate go unchecked: [Config.RootCAs] is the node's.
 //
+// # What the log has
+//
+// Each request by its method and its URL without the query, each answer by its status and its headers, and the body as it
+// comes. The values of headers that let somebody in (Set-Cookie and the like) are left out, as are the request's own
+// headers and body.
+//
 // # What local time is used for
 //
 // Until the request is sent, the attempt's deadline is compared at every write to the connection: name resolution, a slow

@@ -68,7 +68,12 @@ func TestConformance(t *testing.T) {
 			defer mu.Unlock()
 			live[id] = false
 		}()
-		switch runnertest.Kind(req.URL.Path[1:]) {
+		kind := runnertest.Kind(req.URL.Path[1:])
+		if kind != runnertest.Fail {
+			fmt.Fprintln(w, "hello")
+			w.(http.Flusher).Flush()
+		}
+		switch kind {
 		case runnertest.Fail:
 			w.WriteHeader(http.StatusTeapot)
 		case runnertest.Live:
@@ -78,6 +83,7 @@ func TestConformance(t *testing.T) {
 	runnertest.Run(t, runnertest.Subject{
 		New:     func(testing.TB) jobrunner.Runner { return httpcall.New(httpcall.Config{Allow: loopback}) },
 		Task:    func(_ testing.TB, kind runnertest.Kind) *nightwatch.Task { return get(server.URL + "/" + string(kind)) },
+		Says:    "hello\n",
 		Started: func(run jobrunner.Run) int { mu.Lock(); defer mu.Unlock(); return started[run.ID] },
 		Live:    func(run jobrunner.Run) bool { mu.Lock(); defer mu.Unlock(); return live[run.ID] },
 		Told:    func(run jobrunner.Run) jobrunner.Run { mu.Lock(); defer mu.Unlock(); return told[run.ID] },

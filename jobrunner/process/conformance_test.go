@@ -21,7 +21,7 @@ func TestConformance(t *testing.T) {
 		data, _ := os.ReadFile(filepath.Join(dir, run.ID))
 		return strings.Fields(string(data))
 	}
-	begin := "echo $$ >>" + dir + "/$NIGHTWATCH_RUN; env >" + dir + "/$NIGHTWATCH_RUN.env; "
+	begin := "echo hello; echo $$ >>" + dir + "/$NIGHTWATCH_RUN; env >" + dir + "/$NIGHTWATCH_RUN.env; "
 	runnertest.Run(t, runnertest.Subject{
 		New: func(tb testing.TB) jobrunner.Runner {
 			r, err := process.New(process.Config{Guard: guardArgs})
@@ -35,6 +35,7 @@ func TestConformance(t *testing.T) {
 				runnertest.Succeed: "true", runnertest.Fail: "exit 3", runnertest.Live: "sleep 60",
 			}[kind])
 		},
+		Says:    "hello\n",
 		Started: func(run jobrunner.Run) int { return len(log(run)) },
 		Live: func(run jobrunner.Run) bool {
 			for _, word := range log(run) {

@@ -3,6 +3,7 @@ package runnertest_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"slices"
@@ -62,6 +63,9 @@ func (r tiny) Run(ctx context.Context, a *jobrunner.Attempt) jobrunner.Outcome {
 		told.Params = nil
 	}
 	r.begin(told)
+	if r.broken != "keeps what is said to itself" {
+		fmt.Fprintln(a.Log, "tiny begins")
+	}
 	if r.broken != "leaves its effect" {
 		defer r.end(a.Run)
 	}
@@ -106,6 +110,7 @@ func subject(broken string) runnertest.Subject {
 		Started:  func(run jobrunner.Run) int { e.mu.Lock(); defer e.mu.Unlock(); return e.started[run.ID] },
 		Live:     func(run jobrunner.Run) bool { e.mu.Lock(); defer e.mu.Unlock(); return e.live[run.ID] },
 		Told:     func(run jobrunner.Run) jobrunner.Run { e.mu.Lock(); defer e.mu.Unlock(); return e.told[run.ID] },
+		Says:     "tiny begins",
 		Patience: patience,
 	}
 }
@@ -128,6 +133,7 @@ func TestBroken(t *testing.T) {
 		"goes on when Save fails":            "save_fails",
 		"takes a lost session for a failure": "session_lost",
 		"forgets params":                     "told",
+		"keeps what is said to itself":       "writes_its_log",
 	} {
 		t.Run(broken, func(t *testing.T) {
 			t.Parallel()

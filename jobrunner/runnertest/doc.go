@@ -14,6 +14,7 @@
 //   - a lost session and a stopping node end it too (or leave it alone, see Subject.Detached), and the attempt is
 //     Interrupted;
 //   - Save follows the effect, ends the attempt when it fails, and leaves alone what the record says besides;
+//   - what an attempt writes is in its log while it runs and afterwards, and the end of it in its output (see Subject.Says);
 //   - attempts side by side do not disturb each other;
 //   - a wish to cancel that comes as the effect begins is not lost;
 //   - the effect is told who it is, and its params, where [Subject.Told] can say so.
@@ -29,7 +30,7 @@
 //		})
 //	}
 //
-// The tests of this package have a runner of a page that passes, and break it in ten ways that the suite finds.
+// The tests of this package have a runner of a page that passes, and break it in eleven ways that the suite finds.
 //
 // It does not check what a runner does when its session or process dies outright; a runner whose effects are outside of
 // the node's process needs tests of its own for that.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -38,6 +40,9 @@ type Subject struct {
 	Told func(run jobrunner.Run) jobrunner.Run
 	// ExitCode is the one of a task of kind Fail, for runners whose attempts have one. Default none is wanted.
 	ExitCode int
+	// Says is what a Live attempt has written to its log while it lives, and a Succeed one by its end; it is in the output
+	// of the latter too. Empty: attempts do not write to their logs.
+	Says string
 	// Detached says that effects live apart from the node: they outlast a lost session and a stopping node.
 	Detached bool
 	// Env is what Serve is given. Default a Lookup that finds nothing, and a Gone that never tells anything.
@@ -66,6 +71,7 @@ func Run(t *testing.T, s Subject) {
 		{"canceled before", testCanceledBefore}, {"deadline passed", testDeadlinePassed},
 		{"save follows the effect", testSave}, {"save fails", testSaveFails}, {"save changes what is the runner's", testSaveKeeps},
 		{"side by side", testConcurrent}, {"told", testTold}, {"canceled as it starts", testCanceledAtStart},
+		{"writes its log", testWrites},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.fn(t, s) })
 	}
@@ -266,6 +272,33 @@ func testSaveKeeps(t *testing.T, s Subject) {
 	before.Job, after.Job = nil, nil
 	if !reflect.DeepEqual(before, after) {
 		t.Errorf("the record was\n%+v and is\n%+v: want nothing but its Job changed", before, after)
+	}
+}
+
+// testWrites looks at the log of an attempt while it runs and afterwards, and at the end of it that goes into the record.
+func testWrites(t *testing.T, s Subject) {
+	if s.Says == "" {
+		return
+	}
+	r, a, _ := s.attempt(t, Live)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	done := s.start(ctx, r, a)
+	has := func() bool { return strings.Contains(fmt.Sprint(a.Log), s.Says) }
+	s.eventually(t, fmt.Sprintf("%q in the log of a live attempt", s.Says), has)
+	cancel(jobrunner.ErrCancel)
+	s.wait(t, done)
+	if !has() {
+		t.Errorf("the log has %q after the end: want %q in it", a.Log, s.Says)
+	}
+
+	r, a, _ = s.attempt(t, Succeed)
+	out := s.wait(t, s.start(t.Context(), r, a))
+	if out.Output == "" {
+		out.Output = fmt.Sprint(a.Log) // as the worker has it
+	}
+	if !has() || !strings.Contains(out.Output, s.Says) || len(out.Output) > nightwatch.MaxOutput {
+		t.Errorf("the log has %q, and the output is %q: want %q in both", a.Log, out.Output, s.Says)
 	}
 }
 
