@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/nightwatch-go/nightwatch"
-	"github.com/nightwatch-go/nightwatch/jobrunner"
 	"github.com/nightwatch-go/nightwatch/jobrunner/kubernetes"
 )
 
@@ -32,7 +31,7 @@ func (k *kube) named() bool { return k.kubeconfig != "" || len(k.contexts) > 0 }
 
 // build makes the kubernetes runner for the contexts that are named, for the current one of the kubeconfig, or for the
 // cluster around a pod, and says which clusters these are.
-func (k *kube) build(logger hclog.Logger) (runner jobrunner.Runner, clusters string, err error) {
+func (k *kube) build(logger hclog.Logger) (runner *kubernetes.Runner, clusters string, err error) {
 	contexts := k.contexts
 	if len(contexts) == 0 {
 		contexts = []string{""}
@@ -82,7 +81,7 @@ func (k *kube) load(text string) (kubernetes.Cluster, error) {
 }
 
 // of makes the kubernetes runner for clusters that have been loaded.
-func (k *kube) of(all []kubernetes.Cluster, logger hclog.Logger) (runner jobrunner.Runner, clusters string, err error) {
+func (k *kube) of(all []kubernetes.Cluster, logger hclog.Logger) (runner *kubernetes.Runner, clusters string, err error) {
 	runner, err = kubernetes.New(kubernetes.Config{Clusters: all, QPS: k.qps, Burst: k.burst, Logger: logger.Named("kubernetes")})
 	if err != nil {
 		return nil, "", usage("--kube-context: %w", err)

@@ -26,6 +26,8 @@ type validation struct {
 	Next      []time.Time             `json:"next,omitempty"`
 	NextNotes []nightwatch.Occurrence `json:"nextNotes,omitempty"`
 	Calendars []string                `json:"calendars,omitempty"`
+	// Server is the Kubernetes cluster whose API server was asked, and the namespace that the Job would be in.
+	Server *answeredBy `json:"server,omitempty"`
 
 	zone *time.Location
 }
@@ -65,11 +67,15 @@ func newValidate() *cobra.Command {
 	var names naming
 	var format output
 	var files []string
+	var server apiServer
 	cmd := &cobra.Command{
 		Use:   "validate -f FILE",
 		Short: "Say what the cluster would say of a task, without one",
+		Long: `Say what the cluster would say of a task, without one. With --server the Kubernetes API server is asked as well: it
+says what it would of the Job that the task makes, admission and quota included, and makes none.`,
 		Example: `  nightwatch validate -f hello.yaml
-  generate-tasks | nightwatch validate -f - -o json`,
+  generate-tasks | nightwatch validate -f - -o json
+  nightwatch validate --server --kube-context prod -f report.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkAll(&format, &names); err != nil {
@@ -79,16 +85,22 @@ func newValidate() *cobra.Command {
 			if err != nil {
 				return failed(err)
 			}
+			if err := server.connect(); err != nil {
+				return err
+			}
 			now := time.Now()
 			var verdicts []validation
 			bad := 0
 			for _, d := range documents {
-				if len(d.faults) > 0 {
-					bad++
-				}
 				v, err := validate(d, now)
 				if err != nil {
 					return failed(err)
+				}
+				if err := server.ask(cmd.Context(), d, &v); err != nil {
+					return err
+				}
+				if !v.Accepted {
+					bad++
 				}
 				verdicts = append(verdicts, v)
 			}
@@ -102,6 +114,7 @@ func newValidate() *cobra.Command {
 		},
 	}
 	fileFlag(cmd, &files)
+	server.flags(cmd.Flags())
 	names.flags(cmd.Flags())
 	format.flags(cmd.Flags())
 	return cmd
@@ -114,11 +127,11 @@ func showVerdicts(out io.Writer, verdicts []validation) {
 			name += ": " + v.Task
 		}
 		if v.Accepted {
-			fmt.Fprintf(out, "%s: accepted\n", name)
+			fmt.Fprintf(out, "%s: accepted%s\n", name, v.Server)
 			v.showTimes(out)
 			continue
 		}
-		fmt.Fprintf(out, "%s: refused\n", name)
+		fmt.Fprintf(out, "%s: refused%s\n", name, v.Server)
 		for _, fault := range v.Errors {
 			fmt.Fprintf(out, "  %s\n", fault.Error())
 		}

@@ -175,11 +175,14 @@ func (r *Runner) cluster(run *nightwatch.Run) *cluster {
 	return r.clusters[0]
 }
 
-// warnings logs what the API server warns of, such as a deprecated field.
+// warnings logs what the API server warns of, such as a deprecated field, or gives it to whoever is listening.
 type warnings struct{ log hclog.Logger }
 
-func (w warnings) HandleWarningHeaderWithContext(_ context.Context, code int, _, text string) {
+func (w warnings) HandleWarningHeaderWithContext(ctx context.Context, code int, _, text string) {
 	if code == 299 && text != "" {
+		if heard, ok := ctx.Value(listenerKey{}).(*[]string); ok {
+			*heard = append(*heard, text)
+		}
 		w.log.Debug("API server warns", "text", text)
 	}
 }
