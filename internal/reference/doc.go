@@ -6,7 +6,7 @@
 //   - what the default is: a sentence that begins with "Default", or "; default …" at the end of one. Of values that are
 //     constants, "(default)" behind one of them;
 //   - for a string, that it is one of the constants named, if there are any;
-//   - for a number, "1 to 100", "at most 100", "at least 1" and "1 or more".
+//   - for a number, and constants count as such: "1 to 100", "at most 100", "at least 1" and "1 or more".
 //
 // Names of fields and constants are written as users know them. A field without a comment has that of the one above.
 //

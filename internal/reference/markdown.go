@@ -54,8 +54,8 @@ func (f *field) words() string {
 	}
 	number := func(n *float64) string { return strconv.FormatFloat(*n, 'f', -1, 64) }
 	switch _, own := ownTypes[f.of.Name()]; {
-	case own && f.most != nil:
-		text += ", at most " + number(f.most)
+	case own && f.most != nil: // a Count
+		text = "whole number, 1 to " + number(f.most)
 	case own:
 	case f.least != nil && f.most != nil:
 		text += ", " + number(f.least) + " to " + number(f.most)

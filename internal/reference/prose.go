@@ -61,7 +61,7 @@ func (s *source) prose(comment, called string, known map[string]string, of refle
 	switch kindOf(of) {
 	case reflect.Int, reflect.Int32, reflect.Int64, reflect.Float64:
 		if !readsItself(of) || of.Name() == "Count" {
-			p.bounds(comment)
+			p.bounds(p.meaning)
 		}
 	}
 	return p
@@ -80,6 +80,7 @@ func (s *source) names(text string, known map[string]string) (string, []string) 
 		name := text[at[0]:at[1]]
 		called, isField := known[name[strings.LastIndex(name, ".")+1:]]
 		value, isValue := s.constants[name]
+		number, isNumber := s.numbers[name]
 		out.WriteString(code.ReplaceAllString(text[end:at[0]], "`$0`"))
 		end = at[1]
 		switch {
@@ -88,6 +89,8 @@ func (s *source) names(text string, known map[string]string) (string, []string) 
 				values = append(values, value)
 			}
 			out.WriteString("`" + value + "`")
+		case isNumber:
+			out.WriteString(number)
 		case isField && (at[0] == 0 || strings.HasSuffix(out.String(), "`, ") || !isWord(name, text[:at[0]], text[at[1]:])):
 			out.WriteString("`" + called + "`")
 		default:
@@ -108,7 +111,6 @@ func isWord(name, before, after string) bool {
 
 // bounds reads those of a number.
 func (p *prose) bounds(text string) {
-	text = strings.Join(strings.Fields(text), " ")
 	number := func(text string) *float64 {
 		n, err := strconv.ParseFloat(strings.NewReplacer(",", "", "−", "-").Replace(text), 64)
 		if err != nil {

@@ -8,7 +8,7 @@ import (
 )
 
 func TestProse(t *testing.T) {
-	s := &source{constants: map[string]string{"OverlapSkip": "skip", "schedule.Both": "both"}}
+	s := &source{constants: map[string]string{"OverlapSkip": "skip", "schedule.Both": "both"}, numbers: map[string]string{"MaxSlots": "100"}}
 	known := map[string]string{"At": "at", "Every": "every", "StartsAt": "startsAt", "Retry": "retry", "URL": "url", "HTTP": "http", "Max": "max"}
 	tests := []struct {
 		name, comment, called      string
@@ -29,6 +29,7 @@ func TestProse(t *testing.T) {
 		{name: "values", comment: "OverlapSkip (default) or schedule.Both.", meaning: "`skip` (default) or `both`", byDefault: "`skip`", values: "skip both"},
 		{name: "from and to", comment: "Max is from −1000 to 1,000.", of: reflect.TypeFor[int](), meaning: "`max` is from −1000 to 1,000", least: -1000, most: 1000},
 		{name: "at most", comment: "A number, at most 64.", of: reflect.TypeFor[*int32](), meaning: "A number, at most 64", most: 64},
+		{name: "constant", comment: "A number, at most MaxSlots.", of: reflect.TypeFor[int](), meaning: "A number, at most 100", most: 100},
 		{name: "at least", comment: "A number, at least 60.", of: reflect.TypeFor[int64](), meaning: "A number, at least 60", least: 60},
 		{name: "or more", comment: "A number, 1 or more.", of: reflect.TypeFor[int](), meaning: "A number, 1 or more", least: 1},
 		{name: "no number", comment: "A list, at most 64.", of: reflect.TypeFor[[]string](), meaning: "A list, at most 64"},

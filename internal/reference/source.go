@@ -20,11 +20,13 @@ type source struct {
 	comments map[string]map[string]string
 	// constants are the strings that are constants; those of other packages than the root by "package.Name".
 	constants map[string]string
+	// numbers are those that are, as they are written.
+	numbers map[string]string
 }
 
 // read parses the root package and schedule.
 func read(root string) (*source, error) {
-	s := &source{comments: map[string]map[string]string{}, constants: map[string]string{}}
+	s := &source{comments: map[string]map[string]string{}, constants: map[string]string{}, numbers: map[string]string{}}
 	for folder, prefix := range map[string]string{".": "", "schedule": "schedule."} {
 		if err := s.parse(filepath.Join(root, folder), prefix); err != nil {
 			return nil, err
@@ -86,13 +88,18 @@ func comments(files *token.FileSet, of *ast.StructType) map[string]string {
 	return found
 }
 
-// values notes the constants that are written as strings.
+// values notes the constants that are written as strings or as whole numbers.
 func (s *source) values(prefix string, spec *ast.ValueSpec) {
 	for i, name := range spec.Names {
 		if i >= len(spec.Values) || !name.IsExported() {
 			continue
 		}
-		if literal, ok := spec.Values[i].(*ast.BasicLit); ok && literal.Kind == token.STRING {
+		literal, ok := spec.Values[i].(*ast.BasicLit)
+		switch {
+		case !ok:
+		case literal.Kind == token.INT:
+			s.numbers[prefix+name.Name] = strings.ReplaceAll(literal.Value, "_", "")
+		case literal.Kind == token.STRING:
 			value := constant.MakeFromLiteral(literal.Value, literal.Kind, 0)
 			if text, err := strconv.Unquote(value.ExactString()); err == nil {
 				s.constants[prefix+name.Name] = text
