@@ -3,7 +3,7 @@
 // # Parties
 //
 // The node's [Runner] decides; it starts no process itself. Processes belong to a guard: the node's own binary executed
-// again ([GuardMain]), one at a time, started with the first attempt. Between the two lie two pipes with a line of JSON
+// again ([GuardMain]), one at a time, started by Serve or with the first attempt. Between the two lie two pipes with a line of JSON
 // for each message, and the guard does the forking, so there is no moment at which a process exists that the guard
 // does not know of. The guard lives in a session of its own and takes no notice of SIGTERM, SIGINT and SIGHUP: Ctrl-C and
 // systemd's KillMode=mixed leave the draining to the node.

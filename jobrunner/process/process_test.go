@@ -177,6 +177,24 @@ func TestConfig(t *testing.T) {
 	}
 }
 
+// The first attempt of a node does not wait for its guard.
+func TestServeStartsTheGuard(t *testing.T) {
+	file := t.TempDir() + "/started"
+	r := newRunner(t, process.Config{Guard: slices.Concat([]string{"/bin/sh", "-c", `echo > ` + file + `; exec "$@"`, "sh"}, guardArgs)})
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		r.Serve(ctx, jobrunner.Env{})
+	}()
+	eventually(t, "the guard is started", func() bool {
+		_, err := os.Stat(file)
+		return err == nil
+	})
+	cancel()
+	<-served
+}
+
 // TestNotAGuard has a guard that is something else.
 func TestNotAGuard(t *testing.T) {
 	for _, tt := range []struct{ name, script, want string }{

@@ -98,11 +98,14 @@ func New(cfg Config) (*Runner, error) {
 // Name is "process".
 func (r *Runner) Name() string { return nightwatch.RunnerProcess }
 
-// Serve waits for ctx to end and then closes the runner.
+// Serve starts the guard, so that no attempt waits for that, waits for ctx to end and then closes the runner.
 func (r *Runner) Serve(ctx context.Context, env jobrunner.Env) {
 	r.turn <- struct{}{}
 	r.logger = env.Logger
 	<-r.turn
+	if _, err := r.guard(ctx); err != nil && ctx.Err() == nil && env.Logger != nil {
+		env.Logger.Warn("the next attempt tries again", "error", err)
+	}
 	<-ctx.Done()
 	r.Close()
 }
