@@ -61,7 +61,7 @@ var rules = []rule{
 	{from: "test/*", main: true, to: []string{"internal/etcdctl", "internal/etcdtest", "internal/kubetest"}},
 	// The checker knows the public keys and values by itself.
 	{from: "test/robustness/checker", to: []string{"schedule"}, only: []string{}},
-	{from: "test/robustness/cluster", to: []string{".", "election", "store", "internal/etcdtest", "internal/failpoint", "test/robustness/checker"}},
+	{from: "test/robustness/cluster", to: []string{".", "election", "store", "internal/etcdtest", "internal/failpoint", "internal/kubetest", "test/robustness/checker"}},
 	{from: "test/robustness/platform", main: true, to: []string{"jobrunner", "jobrunner/handler", "node", "test/robustness/checker"}},
 }
 

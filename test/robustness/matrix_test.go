@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -90,6 +91,7 @@ type matrix struct {
 	client    kubernetes.Interface
 	namespace string
 	flags     []string
+	ttl       time.Duration
 	prelude   string // shell commands with which processes begin
 	cells     []*cell
 	victims   []*cluster.Node
@@ -104,7 +106,7 @@ type cell struct {
 func newMatrix(t *testing.T, at moment, control *kubetest.Cluster, client kubernetes.Interface, etcd string) *matrix {
 	m := &matrix{
 		Cluster: cluster.New(t, binaries, etcd, "/"+strings.ReplaceAll(t.Name(), "/", "-")+"/"), t: t, at: at, client: client,
-		namespace: control.Namespace(t),
+		namespace: control.Namespace(t), ttl: leaseTTL,
 		flags: []string{
 			"--runners", "kubernetes,process,http", "--http-allow", "127.0.0.0/8",
 			"--kubeconfig", control.Kubeconfig, "--kube-api-qps", "200", "--kube-api-burst", "400",
@@ -123,8 +125,8 @@ func newMatrix(t *testing.T, at moment, control *kubetest.Cluster, client kubern
 func (m *matrix) machine(name string) []*cluster.Node {
 	labels := "machine=" + name
 	return []*cluster.Node{
-		m.Nightwatch(name, append(m.flags, "--lease-ttl", leaseTTL.String(), "--labels", labels)...),
-		m.Platform(name+"-platform", "-lease-ttl", leaseTTL.String(), "-labels", labels),
+		m.Nightwatch(name, append(m.flags, "--lease-ttl", m.ttl.String(), "--labels", labels)...),
+		m.Platform(name+"-platform", "-lease-ttl", m.ttl.String(), "-labels", labels),
 	}
 }
 
@@ -160,7 +162,7 @@ func (m *matrix) run(leads bool) {
 	for _, c := range m.cells {
 		c.verify(uids[c.task])
 	}
-	m.Verify()
+	m.Verify(checker.Bounds{})
 }
 
 // begin starts machine b, which is to be harmed, and before it machine a if b is not to lead.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/internal/etcdtest"
+	"github.com/nightwatch-go/nightwatch/test/robustness/checker"
 	"github.com/nightwatch-go/nightwatch/test/robustness/cluster"
 )
 
@@ -70,7 +71,7 @@ func TestNodeIsStopped(t *testing.T) {
 			for _, c := range m.cells {
 				c.verifyLoosely()
 			}
-			m.Verify()
+			m.Verify(checker.Bounds{})
 		})
 	}
 }
@@ -108,7 +109,7 @@ func TestLateActsChangeNothing(t *testing.T) {
 			for _, c := range m.cells {
 				c.verifyLoosely()
 			}
-			m.Verify()
+			m.Verify(checker.Bounds{})
 		})
 	}
 }

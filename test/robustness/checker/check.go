@@ -1,6 +1,9 @@
 package checker
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Violation is a promise that was not kept.
 type Violation struct {
@@ -14,6 +17,16 @@ type Violation struct {
 
 func (v Violation) String() string { return v.Invariant + ": " + v.About + ": " + v.Detail }
 
+// Bounds are what a history is held to beside what holds always.
+type Bounds struct {
+	// Late is by how much a run may start after its time, if nothing that it waited for is on record. 0: any.
+	Late time.Duration
+	// Heal is how long after the last fault every time is met again within OnTime. 0: it is not asked.
+	Heal, OnTime time.Duration
+	// Settled says that at the end nothing was under way, and everything had been answered.
+	Settled bool
+}
+
 // The names of the invariants.
 const (
 	Readable       = "readable"        // every record is JSON that says what its key does
@@ -25,12 +38,38 @@ const (
 	FenceOrder     = "fence-order"     // a later attempt has a higher fence
 	NoStray        = "no-stray"        // every effect and every Job is of a record
 	Agreement      = "agreement"       // record and effect tell the same
+
+	Completeness = "completeness" // every time that a cursor has passed is in one place, a record or a range
+	NoInvention  = "no-invention" // no record of a time that is none
+	Uniqueness   = "uniqueness"   // no occurrence has a record twice
+	CursorMoves  = "cursor-moves" // a cursor never goes back, nor past a time that is in no place at that revision
+
+	NeverEarly = "never-early" // nothing starts before its time
+	NotLate    = "not-late"    // nor later than the bound
+	StartOrder = "start-order" // runs of a task that take turns start in the order of their times
+	Recovery   = "recovery"    // everything is on time again some time after the last fault
+
+	FreezeHonoured = "freeze-honoured" // nothing is claimed while a freeze key is there
+	EditHonoured   = "edit-honoured"   // a run is made by the version in force
+	DeleteHonoured = "delete-honoured" // no run is made after its task was deleted
+	Acknowledged   = "acknowledged"    // what was put is observed, what was requested has a verdict
+
+	SkipOverlap = "skip-overlap" // with overlap: skip no two runs are live at once
+	RetryBound  = "retry-bound"  // no more attempts than the task allows
+
+	TermInForce  = "term-in-force" // the scheduler's writes are of the term in force
+	LiveAssignee = "live-assignee" // a run is given to a session that is there
+	CountsAddUp  = "counts-add-up" // the counts of a status are those of records and ranges
+	NoLeftovers  = "no-leftovers"  // no key tells of work that is over
 )
+
+// broken takes a violation.
+type broken func(about, detail string, args ...any)
 
 // invariants in the order in which they are reported.
 var invariants = []struct {
 	name  string
-	check func(x *index, broken func(about, detail string, args ...any))
+	check func(x *index, bounds Bounds, broken broken)
 }{
 	{Readable, readable},
 	{TerminalFinal, terminalFinal},
@@ -41,14 +80,32 @@ var invariants = []struct {
 	{FenceOrder, fenceOrder},
 	{NoStray, noStray},
 	{Agreement, agreement},
+	{Completeness, completeness},
+	{NoInvention, noInvention},
+	{Uniqueness, uniqueness},
+	{CursorMoves, cursorMoves},
+	{NeverEarly, neverEarly},
+	{NotLate, notLate},
+	{StartOrder, startOrder},
+	{Recovery, recovery},
+	{FreezeHonoured, freezeHonoured},
+	{EditHonoured, editHonoured},
+	{DeleteHonoured, deleteHonoured},
+	{Acknowledged, acknowledged},
+	{SkipOverlap, skipOverlap},
+	{RetryBound, retryBound},
+	{TermInForce, termInForce},
+	{LiveAssignee, liveAssignee},
+	{CountsAddUp, countsAddUp},
+	{NoLeftovers, noLeftovers},
 }
 
 // Check verifies every invariant.
-func Check(h *History) []Violation {
+func Check(h *History, bounds Bounds) []Violation {
 	x := newIndex(h)
 	var all []Violation
 	for _, invariant := range invariants {
-		invariant.check(x, func(about, detail string, args ...any) {
+		invariant.check(x, bounds, func(about, detail string, args ...any) {
 			all = append(all, Violation{invariant.name, about, fmt.Sprintf(detail, args...)})
 		})
 	}

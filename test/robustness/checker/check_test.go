@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 )
@@ -42,6 +43,7 @@ func jobEvent(uid, event string, attempt, at int) JobEvent {
 func good() *History {
 	return &History{
 		Changes: []Change{
+			change(7, "election/scheduler/l1", "n1"),
 			one(10, "Assigned", `"attempt":1,"term":7`),
 			one(11, "Running", `"attempt":1,"term":7`),
 			one(12, "Running", `"attempt":1,"term":7,"fence":11`),
@@ -74,10 +76,91 @@ func goodJob() *History {
 }
 
 func TestGoodHistories(t *testing.T) {
-	for name, h := range map[string]*History{"empty": {}, "effects": good(), "Jobs": goodJob()} {
-		for _, v := range Check(h) {
+	strict := Bounds{Late: time.Second, Heal: 30 * time.Second, OnTime: time.Second, Settled: true}
+	for name, h := range map[string]*History{"empty": {}, "effects": good(), "Jobs": goodJob(), "tasks": goodTasks()} {
+		for _, v := range Check(h, strict) {
 			t.Errorf("%s: %s", name, v)
 		}
+	}
+}
+
+// broken is a history that is good but for one thing.
+type brokenHistory struct {
+	invariant, what string
+	from            *History
+	bounds          Bounds
+	change          func(h *History)
+}
+
+func brokenRuns() []brokenHistory {
+	return []brokenHistory{
+		{Readable, "garbage", good(), Bounds{}, func(h *History) { h.Changes[3].Value = []byte("{") }},
+		{Readable, "a record of another run", good(), Bounds{}, func(h *History) {
+			for i := range h.Changes[1:] {
+				h.Changes[i+1].Key = "runs/a/t/r2"
+			}
+			for i := range h.Effects {
+				h.Effects[i].Run = "r2"
+			}
+		}},
+		{TerminalFinal, "a late success", good(), Bounds{}, func(h *History) {
+			h.Changes[6] = one(24, "Failed", `"attempt":2,"fence":21,"lostSessions":1,"term":7,"reason":"NodeLost"`)
+			h.Changes[7] = one(25, "Succeeded", `"attempt":2,"fence":21,"lostSessions":1,"term":7`)
+		}},
+		{PhaseOrder, "success without a claim", good(), Bounds{}, func(h *History) {
+			h.Changes[5] = one(21, "Assigned", `"attempt":2,"term":7,"fence":11,"lostSessions":1`)
+		}},
+		{Growth, "the attempt goes back", good(), Bounds{}, func(h *History) {
+			h.Changes[4] = one(20, "Assigned", `"attempt":3,"term":7,"fence":11,"lostSessions":1`)
+		}},
+		{Growth, "the fence goes back", good(), Bounds{}, func(h *History) {
+			h.Changes[3] = one(12, "Running", `"attempt":1,"term":7,"fence":12`)
+		}},
+		{TermInForce, "a write of a term that never was", good(), Bounds{}, func(h *History) {
+			h.Changes[3] = one(12, "Running", `"attempt":1,"term":8,"fence":11`)
+		}},
+		{SingleDispatch, "an attempt starts twice", good(), Bounds{}, func(h *History) {
+			h.Effects = append(h.Effects, effect(2, 21, EffectStart, 22))
+		}},
+		{SingleDispatch, "an attempt has two Jobs", goodJob(), Bounds{}, func(h *History) {
+			h.Jobs = append(h.Jobs, jobEvent("u2", JobCreated, 1, 22))
+		}},
+		{OneAtATime, "the first attempt goes on beside the second", good(), Bounds{}, func(h *History) {
+			h.Effects = append(h.Effects, Effect{
+				Task: "a/t", Run: "r1", Attempt: 1, Fence: 11, Event: EffectBeat, Time: start.Add(22*time.Second + time.Millisecond).UnixNano(),
+			})
+		}},
+		{FenceOrder, "the second attempt has the lower fence", good(), Bounds{}, func(h *History) {
+			h.Effects[0].Fence, h.Effects[1].Fence = 22, 22
+		}},
+		{NoStray, "an effect before there is a record", good(), Bounds{}, func(h *History) {
+			h.Effects = append(h.Effects, effect(1, 9, EffectStart, 9))
+		}},
+		{NoStray, "an effect after the record has gone", good(), Bounds{}, func(h *History) {
+			h.Effects = append(h.Effects, effect(3, 41, EffectStart, 42))
+		}},
+		{NoStray, "a Job of another life of the task", goodJob(), Bounds{}, func(h *History) {
+			e := jobEvent("u2", JobCreated, 1, 40)
+			e.TaskUID = 39
+			h.Jobs = append(h.Jobs, e)
+		}},
+		{Agreement, "success without an end", good(), Bounds{}, func(h *History) { h.Effects = h.Effects[:3] }},
+		{Agreement, "an attempt that no record knows", good(), Bounds{}, func(h *History) {
+			h.Effects = append(h.Effects, effect(3, 22, EffectStart, 23))
+		}},
+		{Agreement, "an effect after the end", good(), Bounds{}, func(h *History) {
+			h.Effects = append(h.Effects, effect(2, 21, EffectBeat, 24))
+		}},
+		{Agreement, "a skipped run that ran", good(), Bounds{}, func(h *History) {
+			h.Changes = []Change{one(10, "Skipped", `"attempt":1`)}
+			h.Effects = h.Effects[:2]
+		}},
+		{Agreement, "a Job that failed", goodJob(), Bounds{}, func(h *History) { h.Jobs[1].Succeeded = false }},
+		{Agreement, "another Job than the one on record", goodJob(), Bounds{}, func(h *History) {
+			for i := range h.Jobs {
+				h.Jobs[i].UID = "u2"
+			}
+		}},
 	}
 }
 
@@ -90,11 +173,11 @@ func TestStoppedNodesExcuseHandlers(t *testing.T) {
 		}
 		h.Faults = []Fault{{Kind: FaultStop, Target: "n1", From: start.Add(13 * time.Second), To: start.Add(23 * time.Second)}}
 		h.Effects = append(h.Effects, effect(1, 11, EffectCut, 23))
-		if got, want := len(Check(h)) > 0, runner == "process"; got != want {
+		if got, want := len(Check(h, Bounds{})) > 0, runner == "process"; got != want {
 			t.Errorf("%s: broken %v, want %v", runner, got, want)
 		}
 		h.Effects[len(h.Effects)-1] = effect(1, 11, EffectCut, 30)
-		if len(Check(h)) == 0 {
+		if len(Check(h, Bounds{})) == 0 {
 			t.Errorf("%s: seven seconds after it woke up nothing is excused", runner)
 		}
 	}
@@ -102,83 +185,10 @@ func TestStoppedNodesExcuseHandlers(t *testing.T) {
 
 // Every invariant is broken by a history of which it is the only one that says so.
 func TestBrokenHistories(t *testing.T) {
-	var broken = []struct {
-		invariant, what string
-		from            *History
-		change          func(h *History)
-	}{
-		{Readable, "garbage", good(), func(h *History) { h.Changes[2].Value = []byte("{") }},
-		{Readable, "a record of another run", good(), func(h *History) {
-			for i := range h.Changes {
-				h.Changes[i].Key = "runs/a/t/r2"
-			}
-			for i := range h.Effects {
-				h.Effects[i].Run = "r2"
-			}
-		}},
-		{TerminalFinal, "a late success", good(), func(h *History) {
-			h.Changes[5] = one(24, "Failed", `"attempt":2,"fence":21,"lostSessions":1,"term":7,"reason":"NodeLost"`)
-			h.Changes[6] = one(25, "Succeeded", `"attempt":2,"fence":21,"lostSessions":1,"term":7`)
-		}},
-		{PhaseOrder, "success without a claim", good(), func(h *History) {
-			h.Changes[4] = one(21, "Assigned", `"attempt":2,"term":7,"fence":11,"lostSessions":1`)
-		}},
-		{Growth, "the attempt goes back", good(), func(h *History) {
-			h.Changes[3] = one(20, "Assigned", `"attempt":3,"term":7,"fence":11,"lostSessions":1`)
-		}},
-		{Growth, "the fence goes back", good(), func(h *History) {
-			h.Changes[2] = one(12, "Running", `"attempt":1,"term":7,"fence":12`)
-		}},
-		{Growth, "a write of an older term", good(), func(h *History) {
-			h.Changes[2] = one(12, "Running", `"attempt":1,"term":8,"fence":11`)
-		}},
-		{SingleDispatch, "an attempt starts twice", good(), func(h *History) {
-			h.Effects = append(h.Effects, effect(2, 21, EffectStart, 22))
-		}},
-		{SingleDispatch, "an attempt has two Jobs", goodJob(), func(h *History) {
-			h.Jobs = append(h.Jobs, jobEvent("u2", JobCreated, 1, 22))
-		}},
-		{OneAtATime, "the first attempt goes on beside the second", good(), func(h *History) {
-			h.Effects = append(h.Effects, Effect{
-				Task: "a/t", Run: "r1", Attempt: 1, Fence: 11, Event: EffectBeat, Time: start.Add(22*time.Second + time.Millisecond).UnixNano(),
-			})
-		}},
-		{FenceOrder, "the second attempt has the lower fence", good(), func(h *History) {
-			h.Effects[0].Fence, h.Effects[1].Fence = 22, 22
-		}},
-		{NoStray, "an effect before there is a record", good(), func(h *History) {
-			h.Effects = append(h.Effects, effect(1, 9, EffectStart, 9))
-		}},
-		{NoStray, "an effect after the record has gone", good(), func(h *History) {
-			h.Effects = append(h.Effects, effect(3, 41, EffectStart, 42))
-		}},
-		{NoStray, "a Job of another life of the task", goodJob(), func(h *History) {
-			e := jobEvent("u2", JobCreated, 1, 40)
-			e.TaskUID = 39
-			h.Jobs = append(h.Jobs, e)
-		}},
-		{Agreement, "success without an end", good(), func(h *History) { h.Effects = h.Effects[:3] }},
-		{Agreement, "an attempt that no record knows", good(), func(h *History) {
-			h.Effects = append(h.Effects, effect(3, 22, EffectStart, 23))
-		}},
-		{Agreement, "an effect after the end", good(), func(h *History) {
-			h.Effects = append(h.Effects, effect(2, 21, EffectBeat, 24))
-		}},
-		{Agreement, "a skipped run that ran", good(), func(h *History) {
-			h.Changes = []Change{one(10, "Skipped", `"attempt":1`)}
-			h.Effects = h.Effects[:2]
-		}},
-		{Agreement, "a Job that failed", goodJob(), func(h *History) { h.Jobs[1].Succeeded = false }},
-		{Agreement, "another Job than the one on record", goodJob(), func(h *History) {
-			for i := range h.Jobs {
-				h.Jobs[i].UID = "u2"
-			}
-		}},
-	}
 	seen := map[string]bool{}
-	for _, b := range broken {
+	for _, b := range slices.Concat(brokenRuns(), brokenTasks()) {
 		b.change(b.from)
-		violations := Check(b.from)
+		violations := Check(b.from, b.bounds)
 		if len(violations) == 0 {
 			t.Errorf("%s, %s: not found", b.invariant, b.what)
 		}

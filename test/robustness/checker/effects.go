@@ -7,7 +7,7 @@ import (
 
 // What must hold of what the tasks wrote themselves, and of Jobs.
 
-func noStray(x *index, broken func(about, detail string, args ...any)) {
+func noStray(x *index, _ Bounds, broken broken) {
 	for _, e := range x.strays {
 		broken(e.Task+"/"+e.Run, "attempt %d, fence %d: %s at %s, without a record", e.Attempt, e.Fence, e.Event, e.At())
 	}
@@ -16,7 +16,7 @@ func noStray(x *index, broken func(about, detail string, args ...any)) {
 	}
 }
 
-func singleDispatch(x *index, broken func(about, detail string, args ...any)) {
+func singleDispatch(x *index, _ Bounds, broken broken) {
 	for _, r := range x.runs {
 		started := map[int]Effect{}
 		for _, e := range r.starts() {
@@ -57,7 +57,7 @@ func (x *index) excused(r *run, e Effect) bool {
 const wakeUp = 5 * time.Second
 
 // oneAtATime compares what the effects of one attempt wrote last with when the next began.
-func oneAtATime(x *index, broken func(about, detail string, args ...any)) {
+func oneAtATime(x *index, _ Bounds, broken broken) {
 	for _, r := range x.runs {
 		newest := Effect{}
 		for _, e := range r.effects { // in order of time
@@ -71,7 +71,7 @@ func oneAtATime(x *index, broken func(about, detail string, args ...any)) {
 	}
 }
 
-func fenceOrder(x *index, broken func(about, detail string, args ...any)) {
+func fenceOrder(x *index, _ Bounds, broken broken) {
 	for _, r := range x.runs {
 		var before Effect
 		for _, e := range r.starts() {
@@ -90,7 +90,7 @@ func writes(runner string) bool {
 
 // agreement compares how records ended with what was seen of their effects. A history without any effects, or Jobs, says
 // nothing about them.
-func agreement(x *index, broken func(about, detail string, args ...any)) {
+func agreement(x *index, _ Bounds, broken broken) {
 	for _, r := range x.runs {
 		end := r.last()
 		switch {
@@ -103,7 +103,7 @@ func agreement(x *index, broken func(about, detail string, args ...any)) {
 	}
 }
 
-func (x *index) agreesWithEffects(r *run, end version, broken func(about, detail string, args ...any)) {
+func (x *index) agreesWithEffects(r *run, end version, broken broken) {
 	done := false
 	for _, e := range r.effects {
 		done = done || e.Event == EffectEnd && e.Attempt == end.Attempt
@@ -126,7 +126,7 @@ func (x *index) agreesWithEffects(r *run, end version, broken func(about, detail
 	}
 }
 
-func (r *run) agreesWithJobs(end version, broken func(about, detail string, args ...any)) {
+func (r *run) agreesWithJobs(end version, broken broken) {
 	if end.Phase != "Succeeded" {
 		return
 	}

@@ -11,8 +11,18 @@ import (
 // index is a history in the order, and by the names, that invariants ask for.
 type index struct {
 	*History
+	// changes are in order of their revisions.
+	changes []Change
 	// runs are all records that there ever were, in the order in which they were made.
 	runs []*run
+	// tasks are all lives that keys of tasks ever had, in the order in which they began.
+	tasks []*task
+	// leaders are the candidates for the scheduler role, in the order in which they stood for it.
+	leaders []span
+	// nodes are the lives of nodes, with their sessions.
+	nodes []span
+	// freezes are what was frozen.
+	freezes []span
 	// strays are effects, and Jobs, of no record.
 	strays     []Effect
 	strayJobs  []*job
@@ -40,10 +50,12 @@ type record struct {
 	ID           string    `json:"id"`
 	Task         string    `json:"task"`
 	TaskUID      int64     `json:"taskUID"`
+	TaskRevision int64     `json:"taskRevision"`
 	Phase        string    `json:"phase"`
 	Reason       string    `json:"reason"`
 	NominalTime  time.Time `json:"nominalTime"`
 	CreateTime   time.Time `json:"createTime"`
+	NotBefore    time.Time `json:"notBefore"`
 	StartTime    time.Time `json:"startTime"`
 	EndTime      time.Time `json:"endTime"`
 	Attempt      int       `json:"attempt"`
@@ -56,8 +68,13 @@ type record struct {
 	Fence        int64     `json:"fence"`
 	ExitCode     *int      `json:"exitCode"`
 	Job          *jobName  `json:"job"`
-	// Shards is there in the record of a run that is only the sum of its shards.
+	Overlap      string    `json:"overlap"`
+	Backfill     string    `json:"backfill"`
+	// Submitted is there in the live record of a submission.
+	Submitted json.RawMessage `json:"submitted"`
+	// Shards is there in the record of a run that is only the sum of its shards, Shard in that of one of these.
 	Shards json.RawMessage `json:"shards"`
+	Shard  json.RawMessage `json:"shard"`
 }
 
 type jobName struct {
@@ -81,6 +98,27 @@ func (r *run) holds(fence int64) bool {
 	return r.first().revision <= fence && (r.deleted == 0 || fence < r.deleted)
 }
 
+// scheduled tells whether the run is that of a nominal time of its task's schedule.
+func (r *run) scheduled() bool {
+	f := r.first()
+	return f.Shard == nil && f.Backfill == "" && !strings.HasPrefix(f.ID, "rev-") && !strings.HasPrefix(f.ID, "req-") && !strings.HasPrefix(f.ID, "dep-")
+}
+
+// began is when the first attempt began, by its effect or its Job: false if nobody saw it.
+func (r *run) began() (time.Time, bool) {
+	for _, e := range r.effects {
+		if e.Event == EffectStart {
+			return e.At(), true
+		}
+	}
+	for _, j := range r.jobs {
+		if !j.Suspended {
+			return j.created, true
+		}
+	}
+	return time.Time{}, false
+}
+
 // starts are the effect's beginnings, in order of time.
 func (r *run) starts() []Effect {
 	var starts []Effect
@@ -94,18 +132,52 @@ func (r *run) starts() []Effect {
 
 func newIndex(h *History) *index {
 	x := &index{History: h}
-	changes := slices.Clone(h.Changes)
-	slices.SortStableFunc(changes, func(a, b Change) int { return cmp.Compare(a.Revision, b.Revision) })
+	x.changes = slices.Clone(h.Changes)
+	slices.SortStableFunc(x.changes, func(a, b Change) int { return cmp.Compare(a.Revision, b.Revision) })
 	lives := map[string][]*run{} // of a record's key
-	for _, c := range changes {
+	for _, c := range x.changes {
 		kind, tail, _ := strings.Cut(c.Key, "/")
-		if kind == "runs" {
+		switch kind {
+		case "runs":
 			x.addRecord(lives, tail, c)
+		case "election":
+			x.leaders = follow(x.leaders, tail, "", c)
+		case "freeze":
+			x.freezes = follow(x.freezes, tail, "", c)
+		case "nodes":
+			var node struct {
+				Session string `json:"session"`
+			}
+			_ = json.Unmarshal(c.Value, &node) // one that cannot be read has no session
+			x.nodes = follow(x.nodes, tail, node.Session, c)
 		}
 	}
+	x.addTasks()
 	x.addEffects(lives)
 	x.addJobs(lives)
 	return x
+}
+
+// span is the life of a key, from the revision that created it until the one that deleted it.
+type span struct {
+	key, what string
+	from, to  int64 // to is 0 while it is there
+}
+
+// at tells whether the key was there right before a revision.
+func (s span) at(revision int64) bool { return s.from < revision && (s.to == 0 || revision <= s.to) }
+
+func follow(spans []span, key, what string, c Change) []span {
+	i := slices.IndexFunc(spans, func(s span) bool { return s.key == key && s.to == 0 })
+	switch {
+	case c.Deleted && i >= 0:
+		spans[i].to = c.Revision
+	case !c.Deleted && i >= 0:
+		spans[i].what = what
+	case !c.Deleted:
+		spans = append(spans, span{key: key, what: what, from: c.Revision})
+	}
+	return spans
 }
 
 func (x *index) addRecord(lives map[string][]*run, key string, c Change) {

@@ -8,7 +8,7 @@ import (
 
 // What must hold of the versions of a record.
 
-func readable(x *index, broken func(about, detail string, args ...any)) {
+func readable(x *index, _ Bounds, broken broken) {
 	for _, c := range x.unreadable {
 		broken(c.Key, "revision %d: %q", c.Revision, c.Value)
 	}
@@ -28,7 +28,7 @@ func (r *run) pairs(do func(before, after version)) {
 	}
 }
 
-func terminalFinal(x *index, broken func(about, detail string, args ...any)) {
+func terminalFinal(x *index, _ Bounds, broken broken) {
 	// That a dead letter has been dealt with is written into it later, and that alone.
 	essence := func(r record) record {
 		r.Term = 0
@@ -51,7 +51,7 @@ var follows = map[string]string{
 	"Running":  "Assigned Pending Succeeded Failed Canceled",
 }
 
-func phaseOrder(x *index, broken func(about, detail string, args ...any)) {
+func phaseOrder(x *index, _ Bounds, broken broken) {
 	for _, r := range x.runs {
 		if r.last().Shards != nil {
 			continue // it is not claimed: its shards are
@@ -66,7 +66,7 @@ func phaseOrder(x *index, broken func(about, detail string, args ...any)) {
 	}
 }
 
-func growth(x *index, broken func(about, detail string, args ...any)) {
+func growth(x *index, _ Bounds, broken broken) {
 	for _, r := range x.runs {
 		r.pairs(func(before, after version) {
 			for _, n := range []struct {
@@ -74,7 +74,7 @@ func growth(x *index, broken func(about, detail string, args ...any)) {
 				before, after int64
 			}{
 				{"attempt", int64(before.Attempt), int64(after.Attempt)}, {"lostSessions", int64(before.LostSessions), int64(after.LostSessions)},
-				{"failures", int64(before.Failures), int64(after.Failures)}, {"fence", before.Fence, after.Fence}, {"term", before.Term, after.Term},
+				{"failures", int64(before.Failures), int64(after.Failures)}, {"fence", before.Fence, after.Fence},
 			} {
 				if n.after < n.before {
 					broken(r.key, "%s is %d at revision %d, and %d at %d", n.what, n.before, before.revision, n.after, after.revision)

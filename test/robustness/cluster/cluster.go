@@ -5,6 +5,7 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -127,21 +128,23 @@ func (c *Cluster) History() *checker.History {
 	}
 }
 
-// Verify checks the history. If an invariant is broken the test fails, and the history is kept.
-func (c *Cluster) Verify() *checker.History {
+// Verify checks the history. It is kept if the test fails, now or later.
+func (c *Cluster) Verify(bounds checker.Bounds) *checker.History {
 	c.t.Helper()
 	h := c.History()
-	violations := checker.Check(h)
-	for _, v := range violations {
+	for _, v := range checker.Check(h, bounds) {
 		c.t.Error(v)
 	}
-	if len(violations) > 0 {
+	c.t.Cleanup(func() {
+		if !c.t.Failed() {
+			return
+		}
 		dir, err := os.MkdirTemp("", "nightwatch-history-")
 		if err == nil {
 			err = h.Write(dir)
 		}
 		c.t.Logf("the history is in %s (%v)", dir, err)
-	}
+	})
 	return h
 }
 
@@ -175,6 +178,23 @@ func (c *Cluster) Put(task, value string) {
 	if _, err := c.Client.Put(c.t.Context(), c.Store.Keys().Task(task), value); err != nil {
 		c.t.Fatal(err)
 	}
+}
+
+// Settle waits until nothing is due any more, as every task is suspended, and nothing is under way.
+func (c *Cluster) Settle() {
+	c.t.Helper()
+	etcdtest.Eventually(c.t, Patience, func() error {
+		statuses, err := c.Store.Statuses(c.t.Context(), "")
+		if err != nil {
+			return err
+		}
+		for task, s := range statuses {
+			if s.Still == "" || s.ActiveCount > 0 {
+				return fmt.Errorf("%s: %s, %d runs: %v", task, s.Phase, s.ActiveCount, s.Active)
+			}
+		}
+		return nil
+	}, "nothing is under way")
 }
 
 // Patience is how long a condition that is met in seconds may take on a machine that is busy with other things.

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -50,6 +51,17 @@ func (c *Cluster) Platform(name string, flags ...string) *Node {
 	return c.spawn(name, c.binaries.platform, append(args, flags...))
 }
 
+// Run runs a command of nightwatch to its end, which must be a good one, and returns what it says.
+func (c *Cluster) Run(args ...string) string {
+	c.t.Helper()
+	cmd := exec.CommandContext(c.t.Context(), c.binaries.nightwatch, append(args, "--endpoints", c.endpoint, "--etcd-prefix", c.prefix)...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		c.t.Fatalf("nightwatch %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
 func (c *Cluster) spawn(name, binary string, args []string) *Node {
 	c.t.Helper()
 	n := &Node{Name: name, Points: failpoint.Points{Address: freeAddress(c.t.Fatal)}, c: c, done: make(chan struct{})}
@@ -85,13 +97,19 @@ func (n *Node) Ready() *Node {
 		if n.console != "" {
 			return n.askReady()
 		}
-		nodes, err := n.c.Store.Nodes(n.c.t.Context())
-		if _, there := nodes[n.Name]; err == nil && !there {
-			err = fmt.Errorf("it has no key")
+		if !n.There() {
+			return errors.New("it has no key")
 		}
-		return err
+		return nil
 	}, "%s is ready", n.Name)
 	return n
+}
+
+// There tells whether the cluster knows the node.
+func (n *Node) There() bool {
+	nodes, err := n.c.Store.Nodes(n.c.t.Context())
+	_, there := nodes[n.Name]
+	return err == nil && there
 }
 
 func (n *Node) askReady() error {

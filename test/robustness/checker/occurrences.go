@@ -1,0 +1,120 @@
+package checker
+
+import (
+	"time"
+)
+
+// What must hold of the times at which tasks are due.
+
+// placed is where a time stands, as far as the checker saw: how many records, of those that are there at a revision, and
+// how many ranges of the ledger.
+func (t *task) placed(at time.Time, revision int64) (records, ranges int) {
+	for _, r := range t.runs {
+		f := r.first()
+		if f.Shard == nil && (r.scheduled() || f.Backfill != "") && f.NominalTime.Equal(at) && f.revision <= revision && (r.deleted == 0 || r.deleted > revision) {
+			records++
+		}
+	}
+	return records, t.ledger(revision).ranges(at)
+}
+
+// byTime is placed for a task with many runs: those that are there at the end, by their times.
+func (t *task) byTime() map[int64]int {
+	records := map[int64]int{}
+	for _, r := range t.runs {
+		if f := r.first(); f.Shard == nil && (r.scheduled() || f.Backfill != "") && r.deleted == 0 {
+			records[f.NominalTime.UnixMilli()]++
+		}
+	}
+	return records
+}
+
+// end is above every revision.
+const end = int64(1) << 62
+
+func completeness(x *index, _ Bounds, broken broken) {
+	for _, t := range x.tasks {
+		s := t.last()
+		if s == nil || t.cleared != 0 {
+			continue // all that told of it is gone
+		}
+		records, l := t.byTime(), t.ledger(end)
+		t.due(time.Time{}, s.Cursor, func(at time.Time, v *accepted) {
+			if v.Task.MaxRuns > 0 || !at.After(l.Since) {
+				return // it may have had its last run; or there are totals only
+			}
+			if r, n := records[at.UnixMilli()], l.ranges(at); r+n != 1 {
+				broken(t.name, "%s is in %d records and %d ranges", text(at), r, n)
+			}
+		})
+	}
+}
+
+func noInvention(x *index, _ Bounds, broken broken) {
+	for _, t := range x.tasks {
+		for _, r := range t.runs {
+			f := r.first()
+			if !r.scheduled() {
+				continue
+			}
+			if want := name(f.NominalTime); f.ID != want {
+				broken(r.key, "its time is %s: want the name %s", text(f.NominalTime), want)
+			}
+			v := t.version(f.revision)
+			if v == nil {
+				broken(r.key, "no version of its task was in force at revision %d", f.revision)
+				continue
+			}
+			if times := v.Task.times(t.name); times != nil {
+				if next, ok := times.Next(f.NominalTime.Add(-time.Millisecond)); !ok || !next.Equal(f.NominalTime) {
+					broken(r.key, "%s is no time of the version in force at revision %d", text(f.NominalTime), f.revision)
+				}
+			}
+			if v.Task.Suspend && !terminal(f.Phase) {
+				broken(r.key, "its task was suspended at revision %d", f.revision)
+			}
+		}
+	}
+}
+
+func uniqueness(x *index, _ Bounds, broken broken) {
+	for _, t := range x.tasks {
+		before := map[string]*run{}
+		for _, r := range t.runs {
+			if first := before[r.key]; first != nil {
+				broken(r.key, "it was made at revision %d, and again at %d", first.first().revision, r.first().revision)
+			}
+			before[r.key] = r
+		}
+	}
+}
+
+func cursorMoves(x *index, _ Bounds, broken broken) {
+	for _, t := range x.tasks {
+		var before time.Time
+		for _, s := range t.statuses {
+			if s.Cursor.Before(before) {
+				broken(t.name, "the cursor is at %s, and at revision %d at %s", text(before), s.at, text(s.Cursor))
+			}
+			if s.Cursor.After(before) {
+				t.due(before, s.Cursor, func(at time.Time, v *accepted) {
+					records, ranges := t.placed(at, s.at)
+					if records+ranges == 0 && v.Task.MaxRuns == 0 && at.After(t.ledger(s.at).Since) {
+						broken(t.name, "at revision %d the cursor is at %s, and %s has neither record nor range", s.at, text(s.Cursor), text(at))
+					}
+				})
+				before = s.Cursor
+			}
+		}
+	}
+}
+
+// name is what the run of a time is called.
+func name(at time.Time) string {
+	if at.Nanosecond() >= int(time.Millisecond) {
+		return at.UTC().Format("20060102T150405.000Z")
+	}
+	return at.UTC().Format("20060102T150405Z")
+}
+
+func text(at time.Time) string { return at.UTC().Format(time.RFC3339Nano) }

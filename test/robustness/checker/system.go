@@ -1,0 +1,100 @@
+package checker
+
+import (
+	"strings"
+)
+
+// What must hold of the cluster as a whole.
+
+// leader is the term in force right before a revision: of the candidates that were there the first.
+func (x *index) leader(revision int64) int64 {
+	first := int64(0)
+	for _, s := range x.leaders {
+		if s.at(revision) && (first == 0 || s.from < first) {
+			first = s.from
+		}
+	}
+	return first
+}
+
+func termInForce(x *index, _ Bounds, broken broken) {
+	for _, r := range x.runs {
+		before := int64(0)
+		for _, v := range r.versions {
+			if v.Term != before {
+				if leader := x.leader(v.revision); v.Term != leader {
+					broken(r.key, "written at revision %d by term %d, when %d was in force", v.revision, v.Term, leader)
+				}
+			}
+			before = v.Term
+		}
+	}
+}
+
+func liveAssignee(x *index, _ Bounds, broken broken) {
+	for _, r := range x.runs {
+		before := ""
+		for _, v := range r.versions {
+			if v.Session != before && v.Session != "" && !x.session(v.Session, v.revision) {
+				broken(r.key, "given at revision %d to session %s of %s, which was not there", v.revision, v.Session, v.Node)
+			}
+			before = v.Session
+		}
+	}
+}
+
+// session tells whether a node had announced it right before a revision.
+func (x *index) session(session string, revision int64) bool {
+	for _, s := range x.nodes {
+		if s.what == session && s.at(revision) {
+			return true
+		}
+	}
+	return false
+}
+
+func countsAddUp(x *index, bounds Bounds, broken broken) {
+	if !bounds.Settled {
+		return
+	}
+	for _, t := range x.tasks {
+		s := t.last()
+		if s == nil || t.cleared != 0 {
+			continue
+		}
+		l := t.ledger(end)
+		sum := l.Totals
+		for _, r := range l.Ranges {
+			sum.add(r.Outcome, r.Count)
+		}
+		for _, r := range t.runs {
+			if r.deleted == 0 && r.first().Shard == nil {
+				sum.add(r.last().Phase, 1)
+			}
+		}
+		if sum != s.Counts {
+			broken(t.name, "the status counts %+v, records and ledger %+v", s.Counts, sum)
+		}
+	}
+}
+
+func noLeftovers(x *index, bounds Bounds, broken broken) {
+	if !bounds.Settled {
+		return
+	}
+	there := map[string]bool{}
+	for _, c := range x.changes {
+		there[c.Key] = !c.Deleted
+	}
+	live := map[string]bool{}
+	for _, r := range x.runs {
+		live[r.key] = live[r.key] || r.deleted == 0 && !terminal(r.last().Phase)
+	}
+	for key, is := range there {
+		kind, tail, _ := strings.Cut(key, "/")
+		_, run, _ := strings.Cut(tail, "/") // what follows the node's name
+		if is && (kind == "locks" || kind == "requests" || kind == "queue" && !live[run]) {
+			broken(key, "it is there, and nothing is under way")
+		}
+	}
+}

@@ -1,0 +1,81 @@
+package checker
+
+import (
+	"encoding/json"
+	"strings"
+)
+
+// What must hold of what users ask for.
+
+// frozen tells whether something that covers the task was frozen right before and at a revision.
+func (x *index) frozen(task string, revision int64) bool {
+	namespace, _, _ := strings.Cut(task, "/")
+	for _, s := range x.freezes {
+		if (s.key == task || s.key == namespace || s.key == "_cluster") && s.from < revision && (s.to == 0 || revision < s.to) {
+			return true
+		}
+	}
+	return false
+}
+
+func freezeHonoured(x *index, _ Bounds, broken broken) {
+	for _, r := range x.runs {
+		for _, e := range r.starts() {
+			if x.frozen(e.Task, e.Fence) {
+				broken(r.key, "attempt %d was claimed at revision %d, when it was frozen, and started at %s", e.Attempt, e.Fence, text(e.At()))
+			}
+		}
+	}
+}
+
+func editHonoured(x *index, _ Bounds, broken broken) {
+	for _, t := range x.tasks {
+		for _, r := range t.runs {
+			f := r.first()
+			if v := t.version(f.revision); v != nil && f.Submitted == nil && !strings.HasPrefix(f.ID, "rev-") && f.Shard == nil && f.TaskRevision != v.Revision {
+				broken(r.key, "made at revision %d by version %d, when %d was in force", f.revision, f.TaskRevision, v.Revision)
+			}
+		}
+	}
+}
+
+func deleteHonoured(x *index, _ Bounds, broken broken) {
+	for _, t := range x.tasks {
+		for _, r := range t.runs {
+			if f := r.first(); t.deleted != 0 && f.revision > t.deleted && f.Shard == nil {
+				broken(r.key, "made at revision %d, and its task was deleted at %d", f.revision, t.deleted)
+			}
+		}
+	}
+}
+
+func acknowledged(x *index, bounds Bounds, broken broken) {
+	if !bounds.Settled {
+		return
+	}
+	observed, verdicts, deleted := map[string]int64{}, map[string]bool{}, map[string]int64{}
+	for _, c := range x.changes {
+		kind, tail, _ := strings.Cut(c.Key, "/")
+		switch {
+		case kind == "status" && !c.Deleted:
+			var s status
+			if json.Unmarshal(c.Value, &s) == nil {
+				observed[tail] = max(observed[tail], s.ObservedRevision)
+			}
+		case kind == "verdicts" && !c.Deleted:
+			verdicts[tail] = true
+		case kind == "tasks" && c.Deleted:
+			deleted[tail] = c.Revision
+		}
+	}
+	for _, o := range x.Operations {
+		kind, tail, _ := strings.Cut(o.Key, "/")
+		switch {
+		case o.Answered.IsZero() || o.Deleted:
+		case kind == "tasks" && observed[tail] < o.Revision && deleted[tail] < o.Revision:
+			broken(o.Key, "put at revision %d, the status has observed %d", o.Revision, observed[tail])
+		case kind == "requests" && !verdicts[tail]:
+			broken(o.Key, "put at revision %d, and there is no verdict", o.Revision)
+		}
+	}
+}
