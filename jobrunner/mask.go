@@ -147,7 +147,7 @@ func (w *maskWriter) Write(data []byte) (int, error) {
 	}
 	all := data
 	if len(w.held) > 0 {
-		all = append(w.held, data...)
+		all = slices.Concat(w.held, data)
 	}
 	clean, rest := w.mask.clean(all, false)
 	w.held = bytes.Clone(rest)

@@ -53,7 +53,7 @@ func (dir secretsDir) read(namespace, name string) (string, error) {
 	if err != nil {
 		return "", hidden(err)
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	if info, err := root.Stat(namespace); err == nil && info.IsDir() {
 		name = path.Join(namespace, name)
 	}
