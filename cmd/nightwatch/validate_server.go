@@ -7,7 +7,6 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/pflag"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/jobrunner/kubernetes"
@@ -53,14 +52,13 @@ func (s *apiServer) ask(ctx context.Context, d document, v *validation) error {
 		return nil
 	}
 	opinion, err := s.runner.DryRun(ctx, d.key, d.task)
-	var status apierrors.APIStatus
 	switch {
 	case errors.Is(err, kubernetes.ErrNoCluster):
 		return failed(fmt.Errorf("%s: %w among those of --kube-context", d.name(), err))
-	case errors.As(err, &status):
-		return failed(fmt.Errorf("%s: ask API server: %w", d.name(), err))
+	case errors.Is(err, kubernetes.ErrNotReached):
+		return failure{exitUnreachable, fmt.Errorf("%s: %w", d.name(), err)}
 	case err != nil:
-		return failure{exitUnreachable, fmt.Errorf("%s: API server not reachable: %w", d.name(), err)}
+		return failed(fmt.Errorf("%s: ask API server: %w", d.name(), err))
 	}
 	v.Server = &answeredBy{opinion.Cluster, opinion.Namespace}
 	for _, text := range opinion.Faults {

@@ -24,15 +24,20 @@ type Opinion struct {
 	Warnings []string
 }
 
-// ErrNoCluster says that a task asks for a Kubernetes cluster that the Runner does not have.
-var ErrNoCluster = errors.New("no such Kubernetes cluster")
+// Errors of DryRun.
+var (
+	// ErrNoCluster says that a task asks for a Kubernetes cluster that the Runner does not have.
+	ErrNoCluster = errors.New("no such Kubernetes cluster")
+	// ErrNotReached says that no API server has answered.
+	ErrNotReached = errors.New("API server not reachable")
+)
 
 // dryRun stands for a run in the name of a Job that is never made: the name is a hashed one, which no Job has.
 const dryRun = "dry-run"
 
 // DryRun has the API server of the cluster that a task asks for say what it would of the Job of its first attempt: a create
 // in server-side dry-run, through admission and quota, that makes nothing. It wants the right to create Jobs. The error is
-// about the question; apierrors knows those that the API server itself has answered with.
+// about the question, which the API server has not answered, or not as one about the Job.
 func (r *Runner) DryRun(ctx context.Context, key string, task *nightwatch.Task) (Opinion, error) {
 	c := r.clusterOf(task)
 	if c == nil {
@@ -52,7 +57,7 @@ func (r *Runner) DryRun(ctx context.Context, key string, task *nightwatch.Task) 
 	job, err := newJob(a, namespace, nightwatch.JobName(dryRun, name, &record, true))
 	if err != nil {
 		opinion.Faults = []string{err.Error()}
-		return opinion, nil
+		return opinion, nil //nolint:nilerr // the opinion has it
 	}
 	err = c.call(listening(silent(ctx), &opinion.Warnings), func(ctx context.Context) error {
 		_, err := c.client.BatchV1().Jobs(namespace).Create(ctx, job, metav1.CreateOptions{
@@ -63,6 +68,9 @@ func (r *Runner) DryRun(ctx context.Context, key string, task *nightwatch.Task) 
 	if final(err) {
 		opinion.Faults = words(err)
 		return opinion, nil
+	}
+	if err != nil && !errors.As(err, new(apierrors.APIStatus)) {
+		err = fmt.Errorf("%w: %w", ErrNotReached, err)
 	}
 	return opinion, err
 }
