@@ -31,6 +31,13 @@ func (h *HTTPSpec) Render(values HTTPValues, read func(secret string) (string, e
 		NominalTime: moment{values.NominalTime.UTC()}, Fence: values.Fence, Params: params,
 		Shard: values.Shard, Shards: values.Shards, ShardParam: shardParam["shardParam"],
 	}}
+	for i := range values.Upstream {
+		upstream, err := plainUpstream(&values.Upstream[i])
+		if err != nil {
+			return nil, err
+		}
+		r.data.Upstream = append(r.data.Upstream, upstream)
+	}
 	made := *h
 	if made.URL, err = r.text("http.url", h.URL, escapeURL); err != nil {
 		return nil, err
@@ -94,6 +101,7 @@ type templateData struct {
 	NominalTime          moment
 	Fence                int64
 	Params               map[string]any
+	Upstream             []map[string]any
 	Shard, Shards        int
 	ShardParam           any
 }
@@ -213,6 +221,24 @@ func plain(prefix string, params map[string]json.RawMessage) (map[string]any, er
 		}
 		values[name] = whole(value)
 	}
+	return values, nil
+}
+
+// plainUpstream is a run of an upstream as templates see it: by the names of its JSON, with times as moments.
+func plainUpstream(run *UpstreamRun) (map[string]any, error) {
+	encoded, err := Encode(run)
+	if err != nil {
+		return nil, FieldError{"upstream", err.Error()}
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(encoded, &fields); err != nil {
+		return nil, FieldError{"upstream", err.Error()}
+	}
+	values, err := plain("upstream.", fields)
+	if err != nil {
+		return nil, err
+	}
+	values["nominalTime"], values["endTime"] = moment{run.NominalTime.UTC()}, moment{run.EndTime.UTC()}
 	return values, nil
 }
 

@@ -20,6 +20,7 @@ type HTTPValues struct {
 	NominalTime          time.Time
 	Fence                int64
 	Params               map[string]json.RawMessage
+	Upstream             []UpstreamRun
 	// Shard is the number of the shard, from 0, of Shards; ShardParam is its param. All are zero for a run that is not
 	// split.
 	Shard, Shards int
@@ -43,7 +44,7 @@ var templateFunctions = []string{"and", "eq", "ge", "gt", "index", "json", "le",
 // writeFunction stands last in every action that writes something. No task may call it.
 const writeFunction = "write"
 
-var templateFields = []string{"Namespace", "Task", "Run", "Attempt", "NominalTime", "Fence", "Params", "Shard", "Shards", "ShardParam"}
+var templateFields = []string{"Namespace", "Task", "Run", "Attempt", "NominalTime", "Fence", "Params", "Shard", "Shards", "ShardParam", "Upstream"}
 
 // httpTemplate is a text whose actions are to be replaced.
 type httpTemplate struct {

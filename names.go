@@ -95,6 +95,22 @@ func ScheduledRunID(nominal time.Time) string {
 // SubmittedRunID names the run of one put of a task without a schedule.
 func SubmittedRunID(modRevision int64) string { return "rev-" + strconv.FormatInt(modRevision, 10) }
 
+// UpstreamRunID names the run of a complete set of upstream runs, by the revision at which the run ended that completed
+// it; last is the id that the set before had. Of several sets that are complete at one revision the second is
+// "dep-<revision>-2".
+func UpstreamRunID(revision int64, last string) string {
+	id := "dep-" + strconv.FormatInt(revision, 10)
+	switch more, same := strings.CutPrefix(last, id); {
+	case same && more == "":
+		return id + "-2"
+	case same && more[0] == '-':
+		if n, err := strconv.Atoi(more[1:]); err == nil {
+			return id + "-" + strconv.Itoa(n+1)
+		}
+	}
+	return id
+}
+
 // RequestedRunID names the run of a request.
 func RequestedRunID(id string) string { return "req-" + id }
 

@@ -204,6 +204,13 @@ func (t *Task) compile(key string) []FieldError {
 		}
 		t.compiled = compiled
 	}
+	if t.After != nil {
+		namespace, _, _ := strings.Cut(key, "/")
+		t.upstreams = nil
+		for _, item := range t.After.Tasks {
+			t.upstreams = append(t.upstreams, upstreamName(namespace, item))
+		}
+	}
 	selector, err := ParseSelector(t.RunsOn)
 	if err != nil {
 		faults.add("runsOn", "%v", err)

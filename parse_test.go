@@ -173,6 +173,7 @@ func TestErrorsRead(t *testing.T) {
 }
 
 var seeds = []string{
+	`{"image":"a","after":{"tasks":["b","other/c"],"condition":"finished","window":"90m"},"overlap":"skip"}`,
 	`{"image":"alpine","command":["sleep"],"args":["60"]}`,
 	"image: alpine\nschedule: '*/5 * * * *'\ntimeZone: Asia/Shanghai\n",
 	"schedule: ['@daily', 0 0 30 2 *]\nprocess: {shell: 'echo a', env: {A: b}, dir: /tmp, stdin: x}",

@@ -43,6 +43,8 @@ const (
 
 	// Why a task is where it is.
 	ReasonCalendarMissing  = "CalendarMissing" // a calendar that it uses is not there, or was never accepted
+	ReasonUpstream         = "Upstream"        // it waits for runs of the tasks that it comes after
+	ReasonUpstreamMissing  = "UpstreamMissing" // one of these is not there, or was never accepted
 	ReasonDeleting         = "Deleting"
 	ReasonPreviousDeleting = "PreviousDeleting"
 )

@@ -43,8 +43,9 @@ func (p Phase) Terminal() bool {
 // Run is what happened at one occurrence of a task: the value of runs/<namespace>/<task>/<run>, whose key is the
 // claim on that occurrence. All times are UTC.
 type Run struct {
-	// ID is unique among the task's runs: the nominal time ("20261120T141500Z"), "rev-<ModRevision>" of a put, or
-	// "req-<id>" of a request; of a shard it is that of the whole, a dot and its number.
+	// ID is unique among the task's runs: the nominal time ("20261120T141500Z"), "rev-<ModRevision>" of a put,
+	// "dep-<revision>" of a complete set of upstream runs, or "req-<id>" of a request; of a shard it is that of the whole,
+	// a dot and its number.
 	ID string `json:"id"`
 	// Task is <namespace>/<task>.
 	Task string `json:"task"`
@@ -95,6 +96,10 @@ type Run struct {
 	// was made good, or the request by which it was dropped.
 	RetryOf    string `json:"retryOf,omitempty"`
 	ResolvedBy string `json:"resolvedBy,omitempty"`
+	// EndRevision is the revision at which the run ended, in a record that has been written since.
+	EndRevision int64 `json:"endRevision,omitempty"`
+	// Upstream are, of a run of a task with After, those that it comes after, in the order of the task.
+	Upstream []UpstreamRun `json:"upstream,omitempty"`
 	// Shards is, of a run that is split, what its shards are at; Shard is, of a shard that is a run of its own
 	// ("<run>.<k>"), which one it is. Such a run is a part: no occurrence, not counted, and it leaves with the whole.
 	Shards *RunShards `json:"shards,omitempty"`

@@ -37,6 +37,10 @@ type Status struct {
 	StartedRuns int64 `json:"startedRuns,omitempty"`
 	// LastEndTime is when the newest finished run ended, for AfterFinish.
 	LastEndTime time.Time `json:"lastEndTime,omitzero"`
+	// Upstream is, of a task with After, how far it has come with each of its upstreams, in their order.
+	Upstream []Upstream `json:"upstream,omitempty"`
+	// LastSet is the id of the run of the newest complete set of upstream runs, be that run one that never was.
+	LastSet string `json:"lastSet,omitempty"`
 	// Backfills are under way; at most 10.
 	Backfills []Backfill `json:"backfills,omitempty"`
 	// Active names live runs, the oldest 10; ActiveCount counts them all.

@@ -35,7 +35,7 @@ type Task struct {
 	Params map[string]json.RawMessage `json:"params,omitempty"`
 
 	// Schedule is one cron expression or a list of them, whose union counts. Without Schedule, Every, AfterFinish and
-	// At, of which there is one at most, the task runs once for each time it is put.
+	// At, of which there is one at most, the task runs once for each time it is put, or as After says.
 	Schedule Strings `json:"schedule,omitempty"`
 	// Every is an interval anchored to the Unix epoch plus Offset, which is less, and never to the start of a process.
 	Every  Duration `json:"every,omitempty"`
@@ -44,6 +44,8 @@ type Task struct {
 	AfterFinish Duration `json:"afterFinish,omitempty"`
 	// At is one instant or a list of them: RFC 3339, or without an offset as the clock of TimeZone shows it.
 	At Strings `json:"at,omitempty"`
+	// After has the task follow runs of others, in place of times of its own.
+	After *After `json:"after,omitempty"`
 	// TimeZone is the IANA name of the zone that Schedule, instants without an offset and the days of Calendars are
 	// read in. Default UTC.
 	TimeZone string `json:"timeZone,omitempty"`
@@ -103,9 +105,10 @@ type Task struct {
 	// History bounds the run records that are kept whole; older ones become ranges of the ledger.
 	History History `json:"history,omitzero"`
 
-	compiled *schedule.Schedule
-	selector Selector
-	clusters Selector
+	compiled  *schedule.Schedule
+	selector  Selector
+	clusters  Selector
+	upstreams []string
 }
 
 // ProcessSpec is an operating-system process on a node that has the process runner turned on.
@@ -266,7 +269,8 @@ func (t *Task) Runner() string {
 	}
 }
 
-// Recurring tells whether the task has times of its own, as against running once for each time it is put.
+// Recurring tells whether the task has times of its own, as against running once for each time it is put, or after
+// others.
 func (t *Task) Recurring() bool {
 	return len(t.Schedule) > 0 || t.Every > 0 || t.AfterFinish > 0 || len(t.At) > 0
 }

@@ -44,6 +44,7 @@ func (t *Task) check(namespace, name string) faults {
 	}
 	t.Retry.check(&f)
 	t.checkShards(&f)
+	t.checkAfter(&f, namespace, name)
 	if t.RunTimeout > 0 && t.RunTimeout < t.Timeout {
 		f.add("runTimeout", "%q: want at least timeout, %s", t.RunTimeout, t.Timeout)
 	}
@@ -112,13 +113,14 @@ func (t *Task) checkWhat(f *faults, namespace string) {
 	}
 }
 
-// timedBy are the fields that give the task times of its own; more than one is a fault.
+// timedBy are the fields that say when the task runs; more than one is a fault.
 func (t *Task) timedBy() (named []string) {
 	for _, when := range []struct {
 		name string
 		set  bool
 	}{
 		{"schedule", len(t.Schedule) > 0}, {"every", t.Every > 0}, {"afterFinish", t.AfterFinish > 0}, {"at", len(t.At) > 0},
+		{"after", t.After != nil},
 	} {
 		if when.set {
 			named = append(named, when.name)
@@ -130,7 +132,7 @@ func (t *Task) timedBy() (named []string) {
 func (t *Task) checkWhen(f *faults) {
 	named := t.timedBy()
 	if len(named) > 1 {
-		f.add(named[1], "also %s is set: want one of schedule, every, afterFinish, at", named[0])
+		f.add(named[1], "also %s is set: want one of schedule, every, afterFinish, at, after", named[0])
 		return
 	}
 	when := ""

@@ -83,7 +83,7 @@ func TestWhatRunsRefusals(t *testing.T) {
 		{name: "empty range", value: `{"http":{"url":"http://a","success":["299-200"]}}`, field: "http.success[0]", reason: "the range is empty"},
 
 		{name: "template that is not one", value: `{"http":{"url":"http://a","body":"{{.Run"}}`, field: "http.body", reason: "line 1: unclosed action"},
-		{name: "template of a header", value: `{"http":{"url":"http://a","headers":{"A":"{{.Rnu}}"}}}`, field: "http.headers.A", reason: ".Rnu: want .Namespace, .Task, .Run, .Attempt, .NominalTime, .Fence, .Params, .Shard, .Shards or .ShardParam"},
+		{name: "template of a header", value: `{"http":{"url":"http://a","headers":{"A":"{{.Rnu}}"}}}`, field: "http.headers.A", reason: ".Rnu: want .Namespace, .Task, .Run, .Attempt, .NominalTime, .Fence, .Params, .Shard, .Shards, .ShardParam or .Upstream"},
 		{name: "template with another dot", value: `{"http":{"url":"http://a","body":"{{with .Params.a}}{{$.Rnu}}{{.any}}{{end}}"}}`, field: "http.body", reason: ".Rnu: want .Namespace"},
 		{name: "function that there is not", value: `{"http":{"url":"http://a","body":"{{upper .Run}}"}}`, field: "http.body", reason: `function "upper" not defined`},
 		{name: "function that is not allowed", value: `{"http":{"url":"http://a","body":"{{if true}}{{else}}{{(printf \"%99999d\" 1)}}{{end}}"}}`, field: "http.body", reason: "printf: want one of the functions and, eq,"},

@@ -418,21 +418,22 @@ func (j *job) describe(record *nightwatch.Run, accepted *nightwatch.Accepted) *A
 		j.run.TaskRevision = accepted.Revision
 		j.mu.Unlock()
 	}
-	a.Run = userView(record, j.common(record).Params, a.Task, j.w.cfg.ClusterID)
+	a.Run = userView(record, j.common(record), a.Task, j.w.cfg.ClusterID)
 	return a
 }
 
-// userView is what user code is told, the task's params with the run's laid over them.
-func userView(record *nightwatch.Run, given map[string]json.RawMessage, task *nightwatch.Task, clusterID string) Run {
+// userView is what user code is told: of the run as a whole the params, which are laid over the task's, and what it comes
+// after.
+func userView(record, whole *nightwatch.Run, task *nightwatch.Task, clusterID string) Run {
 	namespace, name, _ := strings.Cut(record.Task, "/")
 	params := map[string]json.RawMessage{}
 	if task != nil {
 		maps.Copy(params, task.Params)
 	}
-	maps.Copy(params, given)
+	maps.Copy(params, whole.Params)
 	view := Run{
 		Namespace: namespace, Task: name, ID: record.ID, Attempt: record.Attempt, NominalTime: record.NominalTime,
-		Fence: record.Fence, IdempotencyKey: record.IdempotencyKey(clusterID), Params: params,
+		Fence: record.Fence, IdempotencyKey: record.IdempotencyKey(clusterID), Params: params, Upstream: whole.Upstream,
 	}
 	switch {
 	case record.Shard != nil:

@@ -137,6 +137,9 @@ type Run struct {
 	IdempotencyKey string
 	// Params are the task's with the request's laid over them.
 	Params map[string]json.RawMessage
+	// Upstream are the runs that this one comes after, in the order of the task's after; none of a run that somebody asked
+	// for, unless it retries one that had them.
+	Upstream []nightwatch.UpstreamRun
 	// Shards is into how many parts the run is split, 0 when it is not; Shard is which one this is, from 0, or -1 for
 	// all of them, as an Indexed Job is. ShardParam is the shard's own param, nil when it has none.
 	Shards     int
@@ -210,6 +213,9 @@ func (r Run) Environment() []string {
 		"NIGHTWATCH_NOMINAL_TIME=" + r.NominalTime.UTC().Format(time.RFC3339Nano),
 		"NIGHTWATCH_FENCE=" + itoa(r.Fence),
 		"NIGHTWATCH_PARAMS=" + string(params),
+	}
+	if upstream, err := nightwatch.Encode(r.Upstream); err == nil && len(r.Upstream) > 0 {
+		environment = append(environment, "NIGHTWATCH_UPSTREAM="+string(upstream))
 	}
 	if r.Shards > 0 {
 		environment = append(environment, "NIGHTWATCH_SHARDS="+itoa(int64(r.Shards)))

@@ -72,6 +72,8 @@ func (a Account) checkable() (bound, bool) {
 		return bound{why: "no version of the task was ever accepted"}, false
 	case a.Status == nil:
 		return bound{why: "the task's status is not there"}, false
+	case a.Accepted.Task.After != nil:
+		return bound{why: "the task has no times of its own: it is due when those that it comes after have run"}, false
 	case !a.Accepted.Task.Recurring():
 		return bound{why: "the task has no schedule: it runs once for each time it is put"}, false
 	case a.Accepted.Task.Times() == nil:

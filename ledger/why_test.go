@@ -113,6 +113,15 @@ func TestWhyRecord(t *testing.T) {
 				"(overlap: replace); run 20261120T101000Z takes its place.",
 		},
 		{
+			name: "after others", run: runAt("10:05", nightwatch.PhaseAssigned),
+			change: func(r *nightwatch.Run) {
+				r.Node = "n1"
+				r.Upstream = []nightwatch.UpstreamRun{{Task: "ops/b", Run: "req-x", Phase: nightwatch.PhaseCanceled, EndTime: at("10:05")}}
+			},
+			headline: "2026-11-20T10:05:00Z: run 20261120T100500Z was given to node n1, which has not begun it yet.",
+			details:  []string{"It comes after run req-x of ops/b, which was canceled at 2026-11-20T10:05:00Z."},
+		},
+		{
 			name: "being canceled", run: runAt("10:05", nightwatch.PhaseRunning),
 			change: func(r *nightwatch.Run) {
 				r.Node, r.StartTime = "n1", at("10:05")

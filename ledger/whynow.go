@@ -27,10 +27,13 @@ func (y *inquiry) tellNow() {
 		y.answer.Run = first
 		y.say(first.Reason, "%s.", capital(y.fate(first)))
 		y.shards(first)
-	case still != "" && (a.Accepted.Task.Recurring() || a.Status.PendingRevision != 0):
+	case still != "" && (a.Accepted.Task.Recurring() || a.Accepted.Task.After != nil || a.Status.PendingRevision != 0):
 		y.say(still, "Nothing starts (%s): %s.", still, waits(still))
 	case a.exhausted():
 		y.say(MaxRunsReached, "The task has had all its runs (maxRuns: %d).", a.Accepted.Task.MaxRuns)
+	case a.Accepted.Task.After != nil:
+		reason := firstOf(a.Status.Reason, nightwatch.ReasonUpstream)
+		y.say(reason, "Nothing is due (%s): %s.", reason, waits(reason))
 	case a.Accepted.Task.Recurring():
 		y.tellNext()
 	default:
@@ -43,6 +46,7 @@ func (y *inquiry) tellNow() {
 			y.detail("Its next time is %s, in %s.", y.clock.noted(next, y.note(next)), lasting(next.Sub(a.Now)))
 		}
 	}
+	y.tellUpstreams()
 	y.tellBackfills()
 	y.tellLast()
 }

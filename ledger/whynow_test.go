@@ -158,6 +158,36 @@ func TestWhyNow(t *testing.T) {
 			headline: "Nothing is to be done: the task has no schedule, it runs when it is put.",
 		},
 		{
+			name: "comes after others", fields: `"after":{"tasks":["a","ops/b"],"window":"2h"}`, reason: "Upstream",
+			change: func(a *ledger.Account) {
+				a.Status.Reason = "Upstream"
+				a.Status.Upstream = []nightwatch.Upstream{
+					{Task: "default/a", Used: "20261120T100000Z", Passed: 2, Waiting: &nightwatch.UpstreamRun{Run: "20261120T105500Z", Phase: succeeded, EndTime: at("10:56")}},
+					{Task: "ops/b"},
+				}
+			},
+			headline: "Nothing is due (Upstream): it waits for runs of the tasks that it comes after.",
+			details: []string{
+				"It runs once for each set of runs, one of each of default/a, ops/b, that have succeeded within 2h of each other.",
+				"Of default/a run 20261120T105500Z, which succeeded at 2026-11-20T10:56:00Z, waits for those of the others; " +
+					"the last one that it used is 20261120T100000Z; 2 were passed over.",
+				"Of ops/b it waits for a run.",
+			},
+		},
+		{
+			name: "comes after one that is not there", fields: `"after":{"tasks":["a"],"condition":"finished"}`, reason: "UpstreamMissing",
+			change: func(a *ledger.Account) {
+				a.Status.Reason, a.Status.Upstream = "UpstreamMissing", []nightwatch.Upstream{{Task: "default/a"}}
+				a.Status.Warnings = []nightwatch.FieldError{{Field: "after.tasks[0]", Reason: "UpstreamMissing: there is no task default/a"}}
+			},
+			headline: "Nothing is due (UpstreamMissing): a task that it comes after is not there, or was never accepted.",
+			details:  []string{"that have finished within 24h of each other.", "Missing: there is no task default/a."},
+		},
+		{
+			name: "comes after others, suspended", fields: `"after":{"tasks":["a"]},"suspend":true`, reason: "Suspended",
+			headline: "Nothing starts (Suspended): the task is suspended: its value has suspend: true.",
+		},
+		{
 			name: "a backfill is under way", reason: ledger.WaitsForTheClock,
 			change: func(a *ledger.Account) {
 				a.Status.Backfills = []nightwatch.Backfill{

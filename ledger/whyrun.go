@@ -85,6 +85,7 @@ func (y *inquiry) history(r *nightwatch.Run) {
 		due = r.NotBefore
 		y.detail("Its start was delayed by the task's jitter to %s.", y.clock.text(due))
 	}
+	y.upstreams(r)
 	if r.Backfill != "" {
 		y.detail("It was asked for by the backfill %s.", r.Backfill)
 	}

@@ -92,7 +92,9 @@ func (y *inquiry) record(at time.Time) *nightwatch.Run {
 	return nil
 }
 
-func recordOf(r *nightwatch.Run) bool { return r.ID == nightwatch.ScheduledRunID(r.NominalTime) }
+func recordOf(r *nightwatch.Run) bool {
+	return r.ID == nightwatch.ScheduledRunID(r.NominalTime) || strings.HasPrefix(r.ID, "dep-")
+}
 
 // tellRange answers for a time that a range of the ledger tells of.
 func (y *inquiry) tellRange(r nightwatch.LedgerRange, at time.Time) {
@@ -257,6 +259,9 @@ func (y *inquiry) tellUnknown(at time.Time, from bound, checkable bool) {
 	case !y.a.Ledger.Since.IsZero() && !at.After(y.a.Ledger.Since):
 		y.say(BeforeLedger, "%s is older than the ledger tells: up to %s there are totals only.", when, y.clock.text(y.a.Ledger.Since))
 		y.detail("Totals up to then: %s.", counts(y.a.Ledger.Totals))
+	case y.a.Accepted.Task.After != nil:
+		y.say(NoSchedule, "No run is on record for %s: the task has no times of its own, it is due when those that it comes after have run.", when)
+		y.neighbours(at)
 	case !y.a.Accepted.Task.Recurring():
 		y.say(NoSchedule, "No run is on record for %s: the task has no schedule, it runs once for each time it is put.", when)
 		y.neighbours(at)

@@ -67,6 +67,8 @@ var meanings = map[string]meaning{
 		waits: "a calendar that the task uses is not there or was never accepted, so nobody can say when it is due",
 		over:  "a calendar that the task uses was not in force then",
 	},
+	nightwatch.ReasonUpstream:         {waits: "it waits for runs of the tasks that it comes after"},
+	nightwatch.ReasonUpstreamMissing:  {waits: "a task that it comes after is not there, or was never accepted"},
 	nightwatch.ReasonDeleting:         {waits: "the task was deleted, and its runs are being ended and removed"},
 	nightwatch.ReasonPreviousDeleting: {waits: "the task was deleted and put anew, and the runs of its earlier life are being ended and removed"},
 }

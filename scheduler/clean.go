@@ -3,6 +3,7 @@ package scheduler
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nightwatch-go/nightwatch"
@@ -33,13 +34,20 @@ func cleanRemains(p *plan) {
 	if !p.txn.Empty() || p.liveShards() {
 		return // records that became terminal just now go with the next transaction
 	}
-	removed := 0
+	removed, awaited := 0, false
 	for r := range p.t.records {
 		if removed == maxRemovals {
 			return
 		}
+		if p.awaited(r) {
+			awaited = true // those that come after it look at it at once
+			continue
+		}
 		p.remove(p.keys.Run(p.t.name, r.run.ID), r.mod)
 		removed++
+	}
+	if awaited {
+		return
 	}
 	// If we die here, between transactions, the status still says that there is something to remove.
 	if p.t.ledgerAt.present() {
@@ -94,7 +102,8 @@ func (p *plan) saveRemainsStatus(live []*runView) {
 }
 
 // foldHistory moves records beyond the task's limits into the ledger, in the same transaction. Only runs that have
-// been counted go, and none that lost a session within the hour.
+// been counted go, none that lost a session within the hour, and none that a task that comes after this one has yet to
+// look at.
 func foldHistory(p *plan) {
 	if p.def == nil || !p.t.task.present() {
 		return
@@ -111,7 +120,7 @@ func foldHistory(p *plan) {
 		if class == nightwatch.PhaseCanceled || class == nightwatch.PhaseMissed {
 			class = nightwatch.PhaseFailed
 		}
-		if kept[class]++; kept[class] <= p.def.Task.Keep(class) {
+		if kept[class]++; kept[class] <= p.def.Task.Keep(class) || p.awaited(r) {
 			continue
 		}
 		if stays := p.lostAt(r).Add(keepLost); stays.After(p.now) {
@@ -161,7 +170,7 @@ func (p *plan) fold(r *runView) {
 
 // occurrence tells whether a run met an occurrence of its task, as against a request.
 func occurrence(r *nightwatch.Run) bool {
-	return r.ID == nightwatch.ScheduledRunID(r.NominalTime) || len(r.ID) > 4 && r.ID[:4] == "rev-"
+	return r.ID == nightwatch.ScheduledRunID(r.NominalTime) || strings.HasPrefix(r.ID, "rev-") || strings.HasPrefix(r.ID, "dep-")
 }
 
 // dropOldVerdicts removes verdicts on requests an hour after they were given.

@@ -67,7 +67,9 @@ func conduct(p *plan) {
 	}
 	settled := p.def == nil || createDue(p, horizon, fresh)
 	if fresh && settled && p.txn.Empty() {
-		admit(p)
+		if admit(p); p.deferred {
+			return
+		}
 		if p.status.Accepted {
 			createDue(p, p.now, false)
 		}
@@ -98,6 +100,7 @@ func restoreStatus(p *plan) {
 	if p.def.Task.Recurring() {
 		p.status.Cursor = later(p.def.Since, p.newest())
 	}
+	p.restoreUpstreams()
 }
 
 // newest is the latest time of an occurrence that has a record or is in the ledger.
@@ -108,6 +111,11 @@ func (p *plan) newest() time.Time {
 	}
 	for _, r := range p.t.runs {
 		if r.run.TaskUID == p.uid && occurrence(&r.run) {
+			newest = later(newest, r.run.NominalTime)
+		}
+	}
+	for _, r := range p.runs {
+		if !r.present() && occurrence(&r.run) {
 			newest = later(newest, r.run.NominalTime)
 		}
 	}
@@ -126,6 +134,13 @@ func (p *plan) refuse(faults nightwatch.InvalidError) {
 // admit judges the newest value of a task.
 func admit(p *plan) {
 	def, err := nightwatch.ParseTask(p.t.name, p.t.value)
+	drawn := err == nil && draws(p.def, def)
+	if p.deferred = drawn && p.drawing; p.deferred {
+		return
+	}
+	if drawn {
+		err = p.cycle(def)
+	}
 	p.txn.Seen(p.keys.Task(p.t.name), p.t.task.mod)
 	if err != nil {
 		p.refuse(faultsOf(err))
@@ -155,17 +170,24 @@ func admit(p *plan) {
 		}
 	} else {
 		p.status.Cursor = nothing
-		if before == nil || submits(&before.Task, def) {
+		switch {
+		case def.After != nil:
+			p.status.PendingRevision = 0
+		case before == nil || submits(&before.Task, def):
 			p.status.PendingRevision = p.t.task.mod
 		}
 	}
+	if drawn {
+		p.draw()
+	}
 	p.put(p.keys.Accepted(p.t.name), p.t.accepted.mod, p.def)
+	p.beginUpstreams()
 }
 
 // submits tells whether putting def over before is a submission of a task without a schedule: any put is, the same
 // bytes too, unless it changes nothing but suspend, history or priority.
 func submits(before, def *nightwatch.Task) bool {
-	if before.Recurring() {
+	if before.Recurring() || before.After != nil {
 		return true
 	}
 	a, b := encodeAny(before), encodeAny(def)

@@ -62,6 +62,34 @@
 // parent's. A shard without a parent, or with one that has ended, which only somebody's hand can bring about, is canceled
 // and, without one, removed.
 //
+// # After others
+//
+// A task with after (the downstream) is due by runs of other tasks (its upstreams). When a run ended is told by etcd's
+// revisions: that of the write that made its record terminal, after which the record is written at most once more, by
+// who makes a dead letter good, and then notes that revision (endRevision). So all schedulers see the same runs in the same
+// order, and the one that completes a set gives the set's run its name, "dep-<revision>".
+//
+// The downstream's status says, for each upstream, up to which revision its runs have been looked at, and which run waits
+// for those of the others, with all that the downstream's run is to be told of it. One transaction takes in what has
+// arrived: it moves that, and makes the run when a set is complete. Before it, the records are there to be looked at;
+// after it, nothing hangs on them any more. Nothing needs to be compared of an upstream: what has ended stays as it
+// ended, and what ends later has a higher revision. A record leaves the history, or goes with its deleted task, only when
+// no downstream in force has yet to look at it; as looking is all that is asked of it, a downstream that is suspended,
+// or that can never be complete, holds nothing up.
+//
+//	a run ends      → if we die here its record stays until a successor's downstreams have looked at it.
+//	it is looked at → if we die here the status says that it waits, or the set's run is there and the status says that
+//	                  its runs were used: both are one transaction.
+//	it leaves       → nobody needs it any more.
+//
+// A version counts what ends after the put that it is of. Between that put and its acceptance nobody knows that it is a
+// downstream: a record that leaves the history in between, which takes two transactions after the run's end, is not seen.
+//
+// No task comes after itself, by way of whichever others. A version that would is refused when it is judged, by a walk
+// over the versions in force. For all of those stands one key, meta/after, which is compared and written with every
+// version that comes after a task that the one before did not come after: of two that are decided on the same view one
+// is refused. So that they are not refused in masses, the loop has only one of them under way.
+//
 // # Failures
 //
 // If the scheduler dies between two transactions, what is left is a state that decide meets again: runs that wait,

@@ -17,6 +17,13 @@ const maxAccounted = 10_000
 // (suspended, frozen, without a calendar) is settled by one range when it ends, or when an edit ends the version it
 // belongs to. It tells whether that is all there was.
 func createDue(p *plan, horizon time.Time, edited bool) (settled bool) {
+	if p.def.Task.After != nil {
+		before := int64(everything)
+		if edited {
+			before = p.t.task.mod
+		}
+		return p.followUpstreams(before)
+	}
 	if !p.def.Task.Recurring() {
 		submit(p)
 		return true

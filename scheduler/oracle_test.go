@@ -130,6 +130,7 @@ func (o *oracle) compare(before, after *taskView) {
 		if was != nil && was.create == r.create {
 			if same := was.run; !same.Live() && was.mod != r.mod {
 				same.ResolvedBy, same.Term, same.Submitted = r.run.ResolvedBy, r.run.Term, r.run.Submitted
+				same.EndRevision = was.mod
 				if was.run.ResolvedBy == "" && reflect.DeepEqual(same, r.run) {
 					continue
 				}

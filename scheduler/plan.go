@@ -26,6 +26,8 @@ type world struct {
 	term int64
 	// reserved is what runs take that are given in transactions whose effect the view does not show yet.
 	reserved *usage
+	// drawing says that a version that comes after more tasks than before is under way, or does not show in the view yet.
+	drawing bool
 }
 
 func (w *world) load(session, kind string) int {
@@ -49,6 +51,8 @@ type plan struct {
 	written       map[string]bool     // keys put or deleted, each once
 	changes       int
 	bytes         int
+	drawn         bool // the version comes after more tasks than the one before
+	deferred      bool // it would, and another one goes first
 	remains       bool // of an earlier life of the key: nothing else is done before they are gone
 
 	carvable map[time.Time]bool // ranges of the ledger by their beginning: whether a backfill may take them apart

@@ -8,6 +8,7 @@ type agenda struct {
 	timed   dueHeap
 	waiting map[string]*taskView // those that stand in one of the lines
 	lines   map[lineKey]*line
+	turns   []*taskView // are to be put after other tasks, one by one
 }
 
 func newAgenda() *agenda { return &agenda{waiting: map[string]*taskView{}, lines: map[lineKey]*line{}} }
@@ -17,6 +18,24 @@ func (a *agenda) now(t *taskView) {
 	if !t.dirty {
 		t.dirty = true
 		a.dirty = append(a.dirty, t)
+	}
+}
+
+// waitTurn has t wait until the version of another task that is put after others shows in the view.
+func (a *agenda) waitTurn(t *taskView) {
+	if !t.waitsTurn {
+		t.waitsTurn = true
+		a.turns = append(a.turns, t)
+	}
+}
+
+// nextTurn puts the first of those that wait on the list of this pass.
+func (a *agenda) nextTurn() {
+	if len(a.turns) > 0 {
+		first := a.turns[0]
+		a.turns = a.turns[1:]
+		first.waitsTurn = false
+		a.now(first)
 	}
 }
 

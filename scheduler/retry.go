@@ -47,6 +47,7 @@ func (p *plan) retryRun(id string, request *nightwatch.Request) (string, error) 
 	}
 	return p.requested(id, request.Overlap, func(r *nightwatch.Run) {
 		r.NominalTime, r.Params, r.RetryOf, r.Shards = dead.run.NominalTime, params, dead.run.ID, shards
+		r.Upstream = dead.run.Upstream
 	})
 }
 
@@ -112,7 +113,7 @@ func resolveRetried(p *plan) {
 func (p *plan) resolve(dead *runView, by string) {
 	r := p.run(dead.run.ID)
 	before := r.run
-	r.run.ResolvedBy = by
+	r.run.ResolvedBy, r.run.EndRevision = by, r.endRevision()
 	p.saveRun(r, before)
 	p.txn.Seen(p.keys.Status(p.t.name), p.t.statusAt.mod) // it is among the counts that stand in the store
 }

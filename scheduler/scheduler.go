@@ -92,6 +92,9 @@ type Scheduler struct {
 	restUntil time.Time
 	rest      time.Duration
 	refused   int // transactions in a row
+	// A version that comes after more tasks than before is under way; the view shows the last one from drawn on.
+	drawing bool
+	drawn   int64
 }
 
 // lease lends the role to the loop; ended is closed when the loop has stopped acting.
@@ -106,6 +109,7 @@ type result struct {
 	revision int64 // etcd's when it answered; 0: it did not
 	err      error
 	clock    bool
+	drawn    bool
 }
 
 // release gives back reservations once the view shows what they stood for.
@@ -212,7 +216,7 @@ func (s *Scheduler) startLeading(l lease) {
 	s.agenda = newAgenda()
 	s.reserved.since, s.reserved.started = s.cfg.Now(), map[string]time.Time{}
 	for _, t := range s.view.tasks {
-		t.dirty, t.heapIndex, t.retryAt = false, -1, time.Time{}
+		t.dirty, t.waitsTurn, t.heapIndex, t.retryAt = false, false, -1, time.Time{}
 		s.agenda.now(t)
 	}
 	s.metrics.leading.Set(1)
@@ -279,6 +283,9 @@ func (s *Scheduler) settle(r result) {
 			s.caughtUp = r.revision
 		}
 		return
+	}
+	if r.drawn {
+		s.drawing, s.drawn = false, max(s.drawn, r.revision)
 	}
 	if len(r.takings) > 0 {
 		if r.err == nil && r.revision > s.view.revision {
@@ -361,6 +368,10 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 	}
 	w := &world{
 		now: now.UTC().Truncate(time.Millisecond), keys: s.keys, view: s.view, term: s.lease.term.Revision(), reserved: s.reserved,
+		drawing: s.drawing || s.view.revision < s.drawn,
+	}
+	if !w.drawing {
+		s.agenda.nextTurn()
 	}
 	for _, t := range s.agenda.take() {
 		switch {
@@ -385,7 +396,7 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 	if ready := s.reserved.ready; !ready.IsZero() && (next.IsZero() || ready.Before(next)) {
 		next = ready
 	}
-	if s.view.roomChanged && len(s.agenda.waiting) > 0 {
+	if s.view.roomChanged && len(s.agenda.waiting) > 0 || len(s.agenda.turns) > 0 && !w.drawing {
 		return 0
 	}
 	sleep := s.tick - steady.Sub(s.lastTick)
@@ -404,6 +415,9 @@ func (s *Scheduler) look(ctx context.Context, w *world, t *taskView) {
 		s.view.roomChanged = true // the place that it was looked at for is still free
 	}
 	t.hopeful = false
+	if p.deferred {
+		s.agenda.waitTurn(t)
+	}
 	for _, err := range p.errs {
 		s.log.Error("decide", "task", t.name, "error", err)
 	}
@@ -413,9 +427,12 @@ func (s *Scheduler) look(ctx context.Context, w *world, t *taskView) {
 	}
 	s.metrics.observe(w.now, p)
 	t.busy = true
+	if p.drawn {
+		s.drawing, w.drawing = true, true
+	}
 	p.txn.If(s.lease.term.Guard())
 	// gofail: var schedulerBeforeCommit struct{}
-	s.commit(ctx, &p.txn, result{task: t.name, takings: p.takings})
+	s.commit(ctx, &p.txn, result{task: t.name, takings: p.takings, drawn: p.drawn})
 }
 
 // commit sends a transaction and has its result come to the loop. It outlives ctx: an answer is worth waiting for,

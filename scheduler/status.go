@@ -38,8 +38,8 @@ func (p *plan) saveStatus() {
 	s.LastRun = nil
 	if len(all) > 0 {
 		last := all[len(all)-1].run
-		last.Checkpoint, last.Submitted = nil, nil // they are long, and of use to the next attempt only
-		last.Log = nil                             // who may read the record may read the log
+		last.Checkpoint, last.Submitted, last.Upstream = nil, nil, nil // they are long, and of use to attempts only
+		last.Log = nil                                                 // who may read the record may read the log
 		if last.Shards != nil {
 			brief := *last.Shards
 			brief.Nodes, brief.Results = nil, nil
@@ -52,6 +52,7 @@ func (p *plan) saveStatus() {
 		s.Still, _ = p.standsStill()
 		s.Next, s.NextNotes = p.next()
 	}
+	p.warn()
 	p.derivePhase(live)
 	if p.t.statusAt.present() && sameStatus(&p.t.status, s) {
 		return
@@ -107,7 +108,7 @@ func (p *plan) derivePhase(live []*runView) {
 	case len(live) > 0:
 		s.Phase = nightwatch.PhasePending
 		for _, r := range live {
-			if r.run.Phase == nightwatch.PhaseRunning || (r.run.Phase == nightwatch.PhaseAssigned && p.def != nil && p.def.Task.Recurring()) {
+			if r.run.Phase == nightwatch.PhaseRunning || (r.run.Phase == nightwatch.PhaseAssigned && p.def != nil && (p.def.Task.Recurring() || p.def.Task.After != nil)) {
 				s.Phase = nightwatch.PhaseRunning
 			}
 		}
@@ -116,9 +117,12 @@ func (p *plan) derivePhase(live []*runView) {
 		}
 	case p.def == nil:
 		s.Phase = nightwatch.PhaseInvalid
-	case s.Still != "" && (p.def.Task.Recurring() || s.PendingRevision != 0):
+	case s.Still != "" && (p.def.Task.Recurring() || p.def.Task.After != nil || s.PendingRevision != 0):
 		s.Phase, s.Reason = nightwatch.PhaseSuspended, s.Still
 		_, s.Message = p.standsStill()
+	case p.def.Task.After != nil:
+		s.Phase = nightwatch.PhaseScheduled
+		s.Reason, s.Message = p.waitsForUpstreams()
 	case p.def.Task.Recurring() && len(s.Next) > 0:
 		s.Phase = nightwatch.PhaseScheduled
 	case p.def.Task.Recurring():

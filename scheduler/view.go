@@ -40,6 +40,7 @@ type taskView struct {
 
 	runs     map[string]*runView
 	shards   map[string]map[int]*runView // runs that are shards, by the run that they are part of and their number
+	ended    int64                       // not below the revision at which any of runs ended
 	requests map[string]keyView          // by id
 	verdicts map[string]verdictView
 	locks    map[string]struct{}
@@ -56,6 +57,7 @@ type taskView struct {
 	heapIndex     int
 	wakeAt        time.Time
 	dirty         bool
+	waitsTurn     bool // to be put after other tasks: see drawing
 }
 
 type runView struct {
@@ -101,6 +103,9 @@ type view struct {
 	cordons  map[string]*cordonView          // by node
 	users    map[string]map[string]*taskView // of a calendar, by its name and theirs
 	used     *usage                          // by runs that are assigned or running
+	// downstreams are the tasks that come after one, by its name and theirs.
+	downstreams map[string]map[string]*taskView
+	afterAt     revisions // of the key that says which task was put after others last
 
 	clock      clockValue
 	clockAt    revisions
@@ -130,6 +135,8 @@ func (v *view) clear() {
 	v.cordons = map[string]*cordonView{}
 	v.users = map[string]map[string]*taskView{}
 	v.used = newUsage()
+	v.downstreams = map[string]map[string]*taskView{}
+	v.afterAt = revisions{}
 	v.clockAt = revisions{}
 }
 
@@ -195,11 +202,15 @@ func (v *view) applyEvent(e store.Event, now time.Time, live bool) {
 	switch kind {
 	case store.Tasks:
 		t := v.task(tail)
+		came := t.task.present() != at.present()
 		t.task, t.value = at, e.Value
 		if live {
 			t.putTime = now
 		}
 		v.changed(t)
+		if came {
+			v.touchNeighbours(t)
+		}
 	case store.Accepted:
 		t := v.task(tail)
 		v.use(t, nil)
@@ -230,12 +241,14 @@ func (v *view) applyEvent(e store.Event, now time.Time, live bool) {
 		v.changed(t)
 	case store.Statuses:
 		t := v.task(tail)
+		before := t.status.Upstream
 		t.statusAt, t.status = at, nightwatch.Status{}
 		if !e.Deleted {
 			// A value that cannot be read is as good as none: it is written anew under its revision.
 			_ = json.Unmarshal(e.Value, &t.status)
 		}
 		v.changed(t)
+		v.touchLookedAt(before, t.status.Upstream)
 	case store.Ledgers:
 		t := v.task(tail)
 		t.ledgerAt, t.ledger = at, nightwatch.Ledger{}
@@ -270,6 +283,9 @@ func (v *view) applyEvent(e store.Event, now time.Time, live bool) {
 		t.source, t.sourceValue = at, e.Value
 		v.changed(t)
 	case store.Meta:
+		if e.Key == v.keys.MetaAfter() {
+			v.afterAt = at
+		}
 		if e.Key == v.keys.MetaClock() && !e.Deleted && json.Unmarshal(e.Value, &v.clock) == nil {
 			v.clockAt = at
 			if live {
@@ -304,6 +320,9 @@ func (v *view) applyRun(tail string, at revisions, e store.Event) {
 	}
 	t.keep(id, r)
 	v.changed(t)
+	if r != nil {
+		v.arrived(t, r)
+	}
 }
 
 // readRun reads the record of a run. A value that is none, or another run's, is nobody's run that has ended: it stands
@@ -435,8 +454,9 @@ func (v *view) applyCalendar(t *taskView, name string, e store.Event) {
 	v.touchUsers(name)
 }
 
-// use makes def the version of t in force, and t a user of its calendars.
+// use makes def the version of t in force, and t a user of its calendars and a downstream of its upstreams.
 func (v *view) use(t *taskView, def *nightwatch.Accepted) {
+	v.follow(t, def)
 	if t.def != nil {
 		for _, name := range t.def.Task.Calendars.Names() {
 			delete(v.users[name], t.name)

@@ -185,6 +185,10 @@ func (k Keys) MetaVersion() string { return k.Of(Meta) + "version" }
 // MetaCluster holds the cluster's random id.
 func (k Keys) MetaCluster() string { return k.Of(Meta) + "cluster" }
 
+// MetaAfter says which task was the last to be put after others: it is compared and written wherever that is added to, so
+// that no two additions pass each other by.
+func (k Keys) MetaAfter() string { return k.Of(Meta) + "after" }
+
 // MetaClock holds the scheduler's clock.
 func (k Keys) MetaClock() string { return k.Of(Meta) + "clock" }
 

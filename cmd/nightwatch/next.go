@@ -198,6 +198,9 @@ func (a *asked) ofTask(account ledger.Account, from moment) (coming, error) {
 		return coming{}, neverAccepted(a.task)
 	}
 	task := &account.Accepted.Task
+	if task.After != nil {
+		return coming{}, fmt.Errorf("%s: has no times of its own: it is due when %s have run; `nightwatch why` tells what it waits for", a.task, strings.Join(task.Upstreams(), ", "))
+	}
 	if !task.Recurring() {
 		return coming{}, fmt.Errorf("%s: has no schedule: it runs once for each time it is put", a.task)
 	}

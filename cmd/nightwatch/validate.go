@@ -28,6 +28,8 @@ type validation struct {
 	Calendars []string                `json:"calendars,omitempty"`
 	// Server is the Kubernetes cluster whose API server was asked, and the namespace that the Job would be in.
 	Server *answeredBy `json:"server,omitempty"`
+	// After are the tasks that this one comes after. Whether they are there, and lead to no cycle, only the cluster knows.
+	After []string `json:"after,omitempty"`
 
 	zone *time.Location
 }
@@ -38,6 +40,9 @@ const nextShown = 5
 // validate is the verdict on a document.
 func validate(d document, now time.Time) (validation, error) {
 	v := validation{Source: d.source, Task: d.key, Accepted: len(d.faults) == 0, Errors: d.faults}
+	if v.Accepted {
+		v.After = d.task.Upstreams()
+	}
 	if !v.Accepted || !d.task.Recurring() {
 		return v, nil
 	}
@@ -148,6 +153,9 @@ func (v *validation) showTimes(out io.Writer) {
 	}
 	if len(v.Calendars) > 0 {
 		fmt.Fprintf(out, "  next: on the days of its calendars %s, which only the cluster knows\n", strings.Join(v.Calendars, ", "))
+	}
+	if len(v.After) > 0 {
+		fmt.Fprintf(out, "  after: %s; whether they are there, and lead to no cycle, only the cluster knows\n", strings.Join(v.After, ", "))
 	}
 	for _, t := range v.Next {
 		fmt.Fprintf(out, "  next: %s%s\n", t.In(v.zone).Format(fine), noteIn(v.NextNotes, t))

@@ -6,6 +6,7 @@ package reference
 const (
 	label      = `^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`
 	subdomain  = `^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`
+	upstream   = `^([a-z0-9]([a-z0-9-]*[a-z0-9])?/)?[a-z0-9]([a-z0-9-]*[a-z0-9])?$`
 	labelKey   = `^` + key + `$`
 	labelValue = `^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$`
 	variable   = `^[A-Za-z_][A-Za-z0-9_.-]*$`
@@ -61,6 +62,8 @@ var forms = map[string]members{
 	"endsAt":   matches(instant),
 	"runsOn":   matches(selector),
 	"timeZone": {{"not", members{{"const", "Local"}}}},
+
+	"after.tasks": append(items(upstream), member{"minItems", 1}, member{"maxItems", 20}, member{"uniqueItems", true}),
 
 	"calendars.include": items(label),
 	"calendars.exclude": items(label),
@@ -173,7 +176,8 @@ var rules = map[string]members{
 		{"allOf", []any{
 			not("schedule", "every"), not("schedule", "afterFinish"), not("schedule", "at"),
 			not("every", "afterFinish"), not("every", "at"), not("afterFinish", "at"),
-			when("overlap", []any{"skip"}, members{{"anyOf", one("schedule", "every", "afterFinish", "at")}}),
+			not("after", "schedule"), not("after", "every"), not("after", "afterFinish"), not("after", "at"),
+			when("overlap", []any{"skip"}, members{{"anyOf", one("schedule", "every", "afterFinish", "at", "after")}}),
 			when("overlap", []any{"queue-one", "queue-all", "replace"}, not("afterFinish")),
 			when("delivery", []any{"at-most-once"}, atMostOnce),
 			members{
@@ -194,6 +198,7 @@ var rules = map[string]members{
 			},
 		}},
 	},
+	"after": required("tasks"),
 	"calendars": {
 		{"dependencies", members{goes("onExcluded", "include", "exclude")}},
 	},

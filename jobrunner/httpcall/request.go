@@ -25,7 +25,7 @@ func render(a *jobrunner.Attempt) (*nightwatch.HTTPSpec, error) {
 	}
 	return a.Task.HTTP.Render(nightwatch.HTTPValues{
 		Namespace: a.Run.Namespace, Task: a.Run.Task, Run: a.Run.ID, Attempt: a.Run.Attempt,
-		NominalTime: a.Run.NominalTime, Fence: a.Run.Fence, Params: a.Run.Params,
+		NominalTime: a.Run.NominalTime, Fence: a.Run.Fence, Params: a.Run.Params, Upstream: a.Run.Upstream,
 		Shard: a.Run.Shard, Shards: a.Run.Shards, ShardParam: a.Run.ShardParam,
 	}, a.Secret)
 }
