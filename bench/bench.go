@@ -202,7 +202,7 @@ func (b *bench) startNodes(ctx context.Context) (stop func() error, err error) {
 		for _, n := range started {
 			for _, check := range n.Checks() {
 				if check.Err != nil {
-					return false, nil
+					return false, nil //nolint:nilerr // not yet
 				}
 			}
 		}

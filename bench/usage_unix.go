@@ -14,7 +14,7 @@ func usage() (cpu time.Duration, rss int64) {
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
 		return 0, 0
 	}
-	rss = int64(u.Maxrss)
+	rss = int64(u.Maxrss) //nolint:unconvert // it has 32 bits on some machines
 	if runtime.GOOS == "linux" {
 		rss *= 1024 // kilobytes there
 	}

@@ -137,11 +137,11 @@ func TestNamespaceLimit(t *testing.T) {
 	if b.view.weight("default") != 3 || b.view.weight("other") != 1 {
 		t.Error("other weights")
 	}
-	b.set(b.keys.Namespace("default"), `{"limits":{"runing":2}}`)
+	b.set(b.keys.Namespace("default"), `{"limits":{"runnin":2}}`)
 	b.settle(tail)
 	var verdict nightwatch.NamespaceStatus
 	b.read(b.keys.NamespaceStatus("default"), &verdict)
-	if verdict.Accepted || len(verdict.Errors) != 1 || verdict.Errors[0].Field != "limits.runing" || verdict.AcceptedRevision == 0 {
+	if verdict.Accepted || len(verdict.Errors) != 1 || verdict.Errors[0].Field != "limits.runnin" || verdict.AcceptedRevision == 0 {
 		t.Errorf("%+v", verdict)
 	}
 	p := b.decide(demo)

@@ -305,7 +305,7 @@ func (p *plan) warn() {
 	warnings := slices.DeleteFunc(slices.Clone(p.status.Warnings), func(w nightwatch.FieldError) bool {
 		return strings.HasPrefix(w.Reason, nightwatch.ReasonUpstreamMissing+":")
 	})
-	p.status.Warnings = append(warnings, p.missingUpstreams()...)
+	p.status.Warnings = slices.Concat(warnings, p.missingUpstreams())
 }
 
 // everything is after every revision.

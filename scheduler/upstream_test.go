@@ -191,7 +191,7 @@ func TestRunsThatEndAtOneRevision(t *testing.T) {
 		b.upstreams("a", "b")
 		b.put(follower(`"tasks":["a","b"]`, `"overlap":"allow"`))
 		b.settle(demo)
-		rev := b.arrives("b", "zz", nightwatch.PhaseSucceeded)
+		b.arrives("b", "zz", nightwatch.PhaseSucceeded)
 		var pairs []any
 		add := func(task, id string) {
 			key, run := b.ended(task, id, nightwatch.PhaseSucceeded)
@@ -201,7 +201,7 @@ func TestRunsThatEndAtOneRevision(t *testing.T) {
 			add("a", fmt.Sprintf("a%03d", i))
 			add("b", fmt.Sprintf("b%03d", i))
 		}
-		rev = b.set(pairs...)
+		rev := b.set(pairs...)
 		b.settle(demo)
 		want := []string{depID(rev) + " Assigned", depID(rev) + "-2 Assigned"}
 		if got := b.runs(); !slices.Equal(got, want) {

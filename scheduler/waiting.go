@@ -109,7 +109,7 @@ func (a *agenda) room(fitting bool, free int, has, weight func(namespace string)
 	for _, t := range first {
 		t.hopeful, t.dirty, called[t] = true, true, true
 	}
-	a.dirty = append(first, slices.DeleteFunc(a.dirty, func(t *taskView) bool { return called[t] })...)
+	a.dirty = slices.Concat(first, slices.DeleteFunc(a.dirty, func(t *taskView) bool { return called[t] }))
 }
 
 // neediest is the line that is not empty whose namespace has the fewest places for its weight, of equal ones the first by

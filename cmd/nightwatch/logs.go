@@ -307,7 +307,7 @@ func (t *tailing) followRun(ctx context.Context, run *nightwatch.Run) error {
 		var none *unavailable
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // whoever reads has had enough
 		case err != nil && !errors.As(err, &none):
 			return err
 		case err == nil && (run.Phase.Terminal() || t.attempt != 0):

@@ -184,7 +184,7 @@ func (w *podWatcher) round(ctx context.Context) error {
 		})
 		w.cluster.ended.isOpen(false)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // told to stop, which is no error
 		}
 		if lost(err) {
 			return fmt.Errorf("watch: %w", err)

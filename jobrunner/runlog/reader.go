@@ -150,7 +150,7 @@ func (r *reader) last(n int) (place, error) {
 		return r.end, nil
 	}
 	scan := &reader{ctx: r.ctx, log: r.log, end: r.end}
-	defer scan.Close()
+	defer func() { _ = scan.Close() }()
 	if err := scan.enter(place{}); err != nil {
 		return place{}, err
 	}

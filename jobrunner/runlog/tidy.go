@@ -57,7 +57,7 @@ func (d *directory) close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.root != nil {
-		d.root.Close()
+		_ = d.root.Close()
 		d.root = nil
 	}
 }
