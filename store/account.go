@@ -66,6 +66,7 @@ func readRun(task, id string, value []byte) nightwatch.Run {
 	if json.Unmarshal(value, &run) != nil || run.ID != id {
 		return nightwatch.Run{ID: id, Task: task, Phase: nightwatch.PhaseFailed, Message: "the record cannot be read"}
 	}
+	run.Log = nil // an account is for showing around, and who has the token may read the log
 	return run
 }
 

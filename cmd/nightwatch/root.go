@@ -52,7 +52,7 @@ Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 cluster not reachable.
 		newDev(), newNode(), newGuard(),
 		newApply(), newGet(), newStatus(), newWhy(), newAudit(), newRun(), newBackfill(), newCancel(), newRetry(), newDrop(), newPause(), newResume(), newDelete(),
 		newCordon(), newUncordon(), newDrain(),
-		newLogsCommand(),
+		newLogsCommand(), newDescribe(), newWatch(),
 		newNext(), newValidate(), newBench(), newVersion(),
 	)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
