@@ -27,6 +27,9 @@ func cleanRemains(p *plan) {
 	p.uid, p.remains = uid, true
 	tendRuns(p, true)
 	tendStray(p)
+	if p.txn.Empty() {
+		abandonRemains(p)
+	}
 	if live := p.live(); len(live) > 0 {
 		p.saveRemainsStatus(live)
 		return

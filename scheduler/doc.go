@@ -99,6 +99,10 @@
 // time; a transaction that etcd will never take is its own task's trouble. A value that cannot be read where a record
 // or a status stands is nobody's run that has ended, or a status to be written anew.
 //
+// A run that waits for a node while its Job may live is ended by its runTimeout all the same: by the wish that it end
+// (cancel, with the reason Timeout), which the next node that reaches the Job's cluster carries out. When no such node is to
+// come, a person may drop the run, and its Job is left alone.
+//
 // # Not promised
 //
 // Puts of one task that follow each other faster than they are looked at are one put of the newest value. While

@@ -272,6 +272,9 @@ func (p *plan) wait(r *runView, task *nightwatch.Task, before nightwatch.Run, re
 	if !crowded(p.waits.reason) { // a node that comes is told of either way
 		p.waits = lacks(reason, task, &r.run)
 	}
+	if c := r.run.Cancel; c != nil && c.Reason == nightwatch.ReasonTimeout {
+		message = c.Why + ", and its Job is to be ended: " + message
+	}
 	said := before.Reason == reason && before.Message == message || crowded(before.Reason) && crowded(reason)
 	if r.present() && before.Phase == nightwatch.PhasePending && said &&
 		before.Cancel == r.run.Cancel {

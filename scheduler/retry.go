@@ -57,6 +57,9 @@ func (p *plan) drop(id string, request *nightwatch.Request) (string, error) {
 	if choice != "" {
 		return "", fault("run", "%q is a shard: want the run that it is part of, %q", request.Run, run)
 	}
+	if r := p.t.runs[run]; r != nil && r.run.Live() && r.run.TaskUID == p.uid {
+		return run, p.abandon(r, request)
+	}
 	dead, err := p.finished(run)
 	if err != nil {
 		return "", err
@@ -123,18 +126,25 @@ func (p *plan) counts(r *runView) bool {
 	return r.run.ResolvedBy != "" || r.mod <= p.t.status.CountedRevision
 }
 
-// timeOut ends a run that waits for longer than its runTimeout allows. One that a node has is ended by that node.
+// timeOut ends a run that waits for longer than its runTimeout allows. One that a node has is ended by that node. One
+// whose Job may live, while no node has it, is given the wish that it end, as a cancel is: whichever node gets it ends the
+// Job and then the run, as Failed (Timeout). The timeout of an attempt needs nobody: what a lost node ran ended with it,
+// and a Job has it as its activeDeadlineSeconds.
 func (p *plan) timeOut(r *runView, before nightwatch.Run) bool {
-	if p.def == nil || p.def.Task.RunTimeout == 0 || r.run.Phase == nightwatch.PhaseRunning || r.run.Job != nil {
+	if p.def == nil || r.run.Phase == nightwatch.PhaseRunning || r.run.Phase == nightwatch.PhaseAssigned && r.run.Job != nil {
 		return false
 	}
-	end := r.run.CreateTime.Add(time.Duration(p.def.Task.RunTimeout))
+	limit := p.taskOf(&r.run).RunTimeout
+	if limit == 0 {
+		return false
+	}
+	end := r.run.CreateTime.Add(time.Duration(limit))
 	if p.now.Before(end) {
 		p.wakeBy(end)
 		return false
 	}
-	r.run.Phase, r.run.Reason, r.run.EndTime = nightwatch.PhaseFailed, nightwatch.ReasonTimeout, p.now
-	r.run.Message = "the run took longer than its runTimeout, " + p.def.Task.RunTimeout.String()
-	p.saveRun(r, before)
-	return true
+	r.run.Cancel = &nightwatch.Cancel{
+		Reason: nightwatch.ReasonTimeout, Why: "the run took longer than its runTimeout, " + limit.String(), Time: p.now,
+	}
+	return p.settleCancel(r, before)
 }
