@@ -191,11 +191,9 @@ func (c *committer) ask(batch []*pending) []outcome {
 	return outcomes
 }
 
-// alone sends one transaction as it is.
+// alone sends one transaction as it is, for as long as its caller waits.
 func (c *committer) alone(p *pending) outcome {
-	ctx, cancel := context.WithTimeout(p.ctx, callTimeout)
-	defer cancel()
-	response, err := c.kv.Txn(ctx).If(p.txn.ifs...).Then(p.txn.then...).Commit()
+	response, err := c.kv.Txn(p.ctx).If(p.txn.ifs...).Then(p.txn.then...).Commit()
 	switch {
 	case err == nil:
 		return answered(response)
