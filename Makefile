@@ -29,6 +29,11 @@ test: deps ## every test, with the race detector, on real etcd, Kubernetes, syst
 	$(GO) tool -modfile=tools/test/go.mod gotestsum --format pkgname --format-hide-empty-pkg -- \
 		-race -timeout 40m -p $(P) ./...
 
+# Not in CI: it wants root, and changes the machine's network while it runs.
+e2e-kubelet: ## Jobs in real containers, by a kubelet: root, Debian
+	apt-get install -y --no-install-recommends containerd runc containernetworking-plugins busybox-static iproute2
+	$(GO) test -tags kubelet -count=1 -v -timeout 30m ./test/kubelet
+
 vet: ## go vet
 	$(GO) vet ./...
 

@@ -25,6 +25,8 @@ type Binaries struct {
 	ControllerManager string
 	Scheduler         string
 	KWOK              string
+	// Kubelet is empty unless it was asked for.
+	Kubelet string
 
 	// kwokStages is the folder of the stages that KWOK's own module ships.
 	kwokStages string

@@ -24,6 +24,10 @@ type Options struct {
 	Dir string
 	// Log gets the progress of a build. Default nothing.
 	Log io.Writer
+	// Kubelet gives the cluster a Node on which pods run in containers, RealNodeName with the image Image, in the place
+	// of the one on which they only pretend to. It takes root, Linux, containerd and more (see kubelet.go), and there
+	// can be one on a machine.
+	Kubelet bool
 }
 
 // Cluster is a running control plane. Its methods can be called from several goroutines.
@@ -41,6 +45,8 @@ type Cluster struct {
 	tokens   string
 	ports    ports
 	client   *kubernetes.Clientset
+	real     bool   // a kubelet, in the place of KWOK
+	cgroup   string // of the kubelet's pods
 
 	mu        sync.Mutex // held while processes are started and killed
 	processes map[string]*process
@@ -65,8 +71,13 @@ func Start(ctx context.Context, options Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
+	if options.Kubelet {
+		if binaries.Kubelet, err = buildKubelet(ctx, options.Log); err != nil {
+			return nil, err
+		}
+	}
 	for attempt := 1; ; attempt++ {
-		c, err := start(ctx, binaries, options.Dir)
+		c, err := start(ctx, binaries, options)
 		if err == nil {
 			return c, nil
 		}
@@ -76,9 +87,9 @@ func Start(ctx context.Context, options Options) (*Cluster, error) {
 	}
 }
 
-func start(ctx context.Context, binaries Binaries, dir string) (_ *Cluster, err error) {
-	c := &Cluster{binaries: binaries, processes: make(map[string]*process)}
-	c.dir, c.unlock, err = makeDir(dir)
+func start(ctx context.Context, binaries Binaries, options Options) (_ *Cluster, err error) {
+	c := &Cluster{binaries: binaries, real: options.Kubelet, processes: make(map[string]*process)}
+	c.dir, c.unlock, err = makeDir(options.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -129,6 +140,9 @@ func (c *Cluster) bringUp(ctx context.Context) error {
 	if err := c.waitForServiceAccount(ctx, c.processes[controllerManager], "default"); err != nil {
 		return err
 	}
+	if c.real {
+		return c.waitForRealNode(ctx, c.processes[machine])
+	}
 	return c.waitForNode(ctx, c.processes[kwok])
 }
 
@@ -145,6 +159,12 @@ func (c *Cluster) bringUpAPI(ctx context.Context) error {
 		return err
 	}
 	if _, err := c.started(c.startScheduler()); err != nil {
+		return err
+	}
+	if c.real {
+		if c.processes[machine] == nil { // it bears a restart of the API server
+			_, err = c.started(c.startMachine())
+		}
 		return err
 	}
 	// A KWOK that is started anew has another identity: it would wait 40 s for its predecessor's lease to run out.
@@ -214,7 +234,10 @@ func (c *Cluster) Stop() {
 		return
 	}
 	c.stopped = true
-	c.kill(etcd, apiServer, controllerManager, scheduler, kwok)
+	c.kill(etcd, apiServer, controllerManager, scheduler, kwok, machine)
+	if c.real {
+		_ = c.removeMachine() // what is left does no harm, and the next one takes it
+	}
 	if c.client != nil {
 		closeIdle(c.client)
 	}

@@ -139,7 +139,7 @@ func TestStartShowsTheLogOfWhatFailed(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(t.TempDir(), "cluster")
-	_, err = start(t.Context(), binaries, dir)
+	_, err = start(t.Context(), binaries, Options{Dir: dir})
 	if err == nil {
 		t.Fatal("start succeeded without an API server")
 	}

@@ -48,7 +48,8 @@ func (c *Cluster) startAPIServer() (*process, error) {
 		"--service-account-key-file="+c.keys.saPublicKey,
 		"--service-cluster-ip-range=10.96.0.0/16",
 		"--token-auth-file="+c.tokens,
-		"--authorization-mode=RBAC",
+		"--authorization-mode=Node,RBAC",
+		"--kubelet-preferred-address-types=InternalIP",
 	)
 }
 

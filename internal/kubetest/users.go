@@ -26,7 +26,7 @@ type user struct {
 // users are the parties of a cluster. The controller manager and the scheduler have the names that RBAC's own roles are
 // bound to.
 type users struct {
-	admin, controllerManager, scheduler, kwok user
+	admin, controllerManager, scheduler, kwok, node user
 }
 
 func newUsers(dir string) users {
@@ -38,13 +38,14 @@ func newUsers(dir string) users {
 		controllerManager: with("system:kube-controller-manager", "", "controller-manager"),
 		scheduler:         with("system:kube-scheduler", "", "scheduler"),
 		kwok:              with("kwok", "system:masters", "kwok"),
+		node:              with(nodeUser, "system:nodes", "node"),
 	}
 }
 
 // write writes the API server's token file and each user's kubeconfig.
 func (u users) write(tokens, server string, caPEM []byte) error {
 	var lines strings.Builder
-	for _, one := range []user{u.admin, u.controllerManager, u.scheduler, u.kwok} {
+	for _, one := range []user{u.admin, u.controllerManager, u.scheduler, u.kwok, u.node} {
 		fmt.Fprintf(&lines, "%s,%s,%s,%q\n", one.token, one.name, one.name, one.groups)
 		if err := one.writeKubeconfig(server, caPEM); err != nil {
 			return fmt.Errorf("write kubeconfig of %s: %w", one.name, err)
