@@ -16,6 +16,8 @@
 // image is pulled; a pod is never evicted unless its annotations say so, and never restarted in place, whatever its
 // restartPolicy.
 //
+// With [Options.Kubelet] there are a real Node and real containers in the place of KWOK.
+//
 // etcd does not fsync. The data of a cluster does not outlive it.
 //
 // # Processes
