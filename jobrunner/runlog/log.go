@@ -196,8 +196,8 @@ func (l *log) Close() {
 
 // flush writes what the spool holds until the log is closed.
 func (l *log) flush() {
+	defer close(l.flushed) // and by then it is not live any more
 	defer l.done()
-	defer close(l.flushed)
 	l.resume()
 	for range l.filled {
 		data, dropped := l.spool.Take()

@@ -81,6 +81,7 @@ type kept struct {
 // tidy removes what is too old, and then the oldest logs until there is room for new ones. Logs that are being written
 // count, and stay.
 func (l *Logs) tidy(now time.Time) error {
+	before := l.dir.used.Load()
 	root, err := l.dir.open()
 	if err != nil {
 		return err
@@ -113,8 +114,9 @@ func (l *Logs) tidy(now time.Time) error {
 		used -= k.bytes
 		removed++
 	}
-	// What is left over the limit is being written: another look before there is much more of it would be in vain.
-	l.dir.used.Store(min(used, l.cfg.TotalBytes/10*9))
+	// What is left over the limit is being written: another look before there is much more of it would be in vain. What
+	// was written since the look began stays counted; where the look saw it too, the next one is early, which is harmless.
+	l.dir.used.Add(min(used, l.cfg.TotalBytes/10*9) - before)
 	if removed > 0 {
 		l.cfg.Logger.Debug("removed logs of runs", "logs", removed, "bytes-left", used)
 	}
