@@ -297,12 +297,13 @@ func (s *Store) findRun(ctx context.Context, task, request string, run *nightwat
 		}
 		return sight{key: record, from: next}, run.Phase.Terminal(), nil
 	}
-	// The run, the verdict and the end of the request are one transaction of the scheduler's.
-	if firstValue(response, 1) != nil {
-		return sight{key: asked, from: next}, false, nil
-	}
+	// The run, the verdict and the end of the request are one transaction of the scheduler's. A request beside its verdict
+	// was asked for once more, to which the answer is the same.
 	answers := response.Responses[2].GetResponseRange().Kvs
 	if len(answers) == 0 {
+		if firstValue(response, 1) != nil {
+			return sight{key: asked, from: next}, false, nil
+		}
 		return at, true, fmt.Errorf("it was not asked for, or %w", errGone)
 	}
 	var answer nightwatch.Verdict

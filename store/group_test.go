@@ -94,6 +94,23 @@ func TestGroupSucceeds(t *testing.T) {
 	}
 }
 
+// A group that is waited for after its end is told the end, though its requests stand there again.
+func TestGroupAskedForAgain(t *testing.T) {
+	a := answerer{t, store.New(etcdtest.Start(t).Client(t), "")}
+	g := store.Group{ID: "g", Members: []store.Member{{Task: "default/a"}}}
+	if err := a.StartGroup(within(t), g); err != nil {
+		t.Fatal(err)
+	}
+	a.answer("default/a", "g-0", `{"accepted":true,"run":"req-g-0"}`, a.run("default/a", "req-g-0", "Succeeded"))
+	del(t, a.Client(), a.Keys().Run("default/a", "req-g-0"))
+	if err := a.StartGroup(within(t), g); err != nil {
+		t.Fatal(err)
+	}
+	if ends, err := a.WaitGroup(within(t), g); err != nil || ends[0].Record.Phase != nightwatch.PhaseSucceeded {
+		t.Errorf("%+v, %v: want it succeeded", ends, err)
+	}
+}
+
 // One that fails, or is refused, has the others canceled, one that has not begun as well; or not.
 func TestGroupFails(t *testing.T) {
 	for _, tt := range []struct {
