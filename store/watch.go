@@ -51,6 +51,7 @@ type Follower struct {
 const (
 	listPage     = 1000
 	listTimeout  = 10 * time.Second
+	askTimeout   = 500 * time.Millisecond
 	retryDelay   = 250 * time.Millisecond
 	progressEach = 3
 )
@@ -118,7 +119,10 @@ func (f Follower) follow(ctx context.Context, from int64, apply func(Batch)) (in
 				return from, fmt.Errorf("watch %s: silent for %s", f.Prefix, f.Silence)
 			}
 			// An answer comes on the watch's own channel; a failure to ask shows as silence.
-			_ = f.Client.RequestProgress(watchCtx)
+			// While there is no connection it would wait for one, and the silence go unnoticed.
+			asking, done := context.WithTimeout(watchCtx, askTimeout)
+			_ = f.Client.RequestProgress(asking)
+			done()
 		case response, open := <-watch:
 			if !open {
 				return from, fmt.Errorf("watch %s: closed", f.Prefix)

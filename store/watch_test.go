@@ -226,13 +226,19 @@ func TestFollowerWaitsForEtcd(t *testing.T) {
 	}, "the follower says that things go well")
 }
 
-// A watch from which nothing comes, though the connection stands, is replaced.
+// A watch from which nothing comes, though the connection stands, is replaced; one without a connection is noticed too.
 func TestFollowerReplacesASilentWatch(t *testing.T) {
+	for name, breakOff := range map[string]func(*etcdtest.Proxy){"answers lost": (*etcdtest.Proxy).DropResponses, "no connection": (*etcdtest.Proxy).Refuse} {
+		t.Run(name, func(t *testing.T) { silentWatch(t, breakOff) })
+	}
+}
+
+func silentWatch(t *testing.T, breakOff func(*etcdtest.Proxy)) {
 	server := etcdtest.Start(t)
 	proxy, direct := server.Proxy(t), server.Client(t)
 	r := follow(t, store.Follower{Client: etcdtest.NewClient(t, proxy.Endpoint()), Prefix: "p/", Silence: 300 * time.Millisecond})
 	r.reaches(t, put(t, direct, "p/a", "1"))
-	proxy.DropResponses()
+	breakOff(proxy)
 	revision := put(t, direct, "p/a", "2")
 	etcdtest.Eventually(t, patience, func() bool {
 		r.mu.Lock()
