@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"regexp"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/internal/etcdtest"
+	"github.com/nightwatch-go/nightwatch/store"
 )
 
 // matches wants each of some expressions in a text, in their order.
@@ -97,4 +99,76 @@ func TestDescribeOfANodeThatDoesNotAnswer(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 	matches(t, p.out.String(), `^Node: +n1$`, `^Checks: +cannot be asked: .*--advertise there`)
+}
+
+// TestWatch prints what happens, while etcd is out of reach and its history is compacted too, and when a task goes.
+func TestWatch(t *testing.T) {
+	server := etcdtest.Start(t, etcdtest.WithElectionTimeout(time.Second))
+	client := server.Client(t)
+	st := store.New(client, "")
+	proxy := server.Proxy(t)
+	env := environment(t, "NIGHTWATCH_ENDPOINTS="+proxy.Endpoint())
+	address := freeAddress(t)
+	start(t, environment(t), "node", "--endpoints", server.Endpoint(), "--name", "n1", "--listen", address, "--runners", "process")
+	becomesReady(t, address)
+	put := func(task, value string) {
+		t.Helper()
+		if _, err := st.Put(t.Context(), task, []byte(value)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const task = `{"process":{"shell":"exit 3"}}`
+	put("default/demo", task)
+	if _, err := st.Wait(t.Context(), "default/demo", inPhase(nightwatch.PhaseFailed)); err != nil {
+		t.Fatal(err)
+	}
+	table := start(t, env, "watch", "demo")
+	table.find(t, `^20\S+  default/demo +run rev-\d+ +Failed +ExitCode: exit code 3; on n1$`)
+	lines := start(t, env, "watch", "-o", "json", "--all-namespaces")
+	etcdtest.Eventually(t, patience, func() error {
+		put("default/demo-1", task) // another task, whose name begins alike, until the watch has begun and sees it
+		if !strings.Contains(lines.out.String(), "demo-1") {
+			return errors.New("not seen")
+		}
+		return nil
+	}, "a change is printed")
+	lines.find(t, `^\{"time":"20[^"]+","kind":"run","task":"default/demo-1","run":"rev-\d+","phase":"Failed","reason":"ExitCode"`)
+	lines.find(t, `^\{"time":"20[^"]+","kind":"task","task":"default/demo-1","phase":"Failed"`)
+
+	// What happens while etcd is out of reach, and its history with it, is told when it is back.
+	proxy.Refuse()
+	table.find(t, `^nightwatch: watching is interrupted, trying on`)
+	put("default/demo", `{"process":{"shell":"exit 4"}}`)
+	if _, err := st.Wait(t.Context(), "default/demo", func(s *nightwatch.Status) bool { return s.LastRun.ExitCode != nil && *s.LastRun.ExitCode == 4 }); err != nil {
+		t.Fatal(err)
+	}
+	server.Compact(t)
+	proxy.Resume()
+	table.find(t, `^nightwatch: watching goes on`)
+	table.find(t, `run rev-\d+ +Failed +ExitCode: exit code 4; on n1$`)
+	if _, err := st.Delete(t.Context(), "default/demo"); err != nil {
+		t.Fatal(err)
+	}
+	table.find(t, `default/demo +task +gone$`)
+	lines.find(t, `"kind":"task","task":"default/demo","deleted":true`)
+	if strings.Contains(table.out.String(), "demo-1") {
+		t.Errorf("another task is in\n%s", &table.out)
+	}
+	for line := range strings.Lines(lines.out.String()) {
+		var c change
+		if err := json.Unmarshal([]byte(line), &c); err != nil || c.Time.IsZero() || c.Task == "" {
+			t.Errorf("%q: %v", line, err)
+		}
+	}
+	for _, p := range []*program{table, lines} {
+		if code := p.stop(t); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+	}
+	if p := start(t, env, "watch", "-o", "yaml"); p.code(t) != 2 {
+		t.Error("yaml is no form of lines")
+	}
+	if p := start(t, environment(t), "watch", "--endpoints", freeAddress(t), "--command-timeout", "1s"); p.code(t) != 3 {
+		t.Errorf("an etcd that is not there: %s", &p.err)
+	}
 }
