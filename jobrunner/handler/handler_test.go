@@ -2,7 +2,6 @@ package handler_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime"
@@ -44,15 +43,22 @@ func TestConformance(t *testing.T) {
 	runnertest.Run(t, runnertest.Subject{
 		New: func(tb testing.TB) jobrunner.Runner {
 			r := handler.New()
-			for kind, work := range map[runnertest.Kind]func(ctx context.Context) error{
-				runnertest.Succeed: func(context.Context) error { return nil },
-				runnertest.Fail:    func(context.Context) error { return errors.New("no paper") },
-				runnertest.Live:    func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+			noPaper := errors.New("no paper")
+			for kind, work := range map[runnertest.Kind]handler.Func{
+				runnertest.Succeed:   func(context.Context, jobrunner.Run) error { return nil },
+				runnertest.Fail:      func(context.Context, jobrunner.Run) error { return noPaper },
+				runnertest.Permanent: func(context.Context, jobrunner.Run) error { return nightwatch.Permanent(noPaper) },
+				runnertest.Retryable: func(context.Context, jobrunner.Run) error { return nightwatch.Retryable(noPaper) },
+				runnertest.Live:      func(ctx context.Context, _ jobrunner.Run) error { <-ctx.Done(); return ctx.Err() },
+				runnertest.Big: func(_ context.Context, run jobrunner.Run) error {
+					_, err := fmt.Fprintln(run.Log(), strings.Repeat("x", 1<<20), runnertest.BigEnd)
+					return err
+				},
 			} {
 				if _, err := r.Handle(string(kind), func(ctx context.Context, run jobrunner.Run) error {
 					defer begin(run)()
 					fmt.Fprintln(run.Log(), "hello")
-					return work(ctx)
+					return work(ctx, run)
 				}); err != nil {
 					tb.Fatal(err)
 				}
@@ -103,20 +109,6 @@ func TestOutcomes(t *testing.T) {
 				t.Errorf("message of %d bytes, output of %d", len(out.Message), len(out.Output))
 			}
 		})
-	}
-}
-
-func TestTold(t *testing.T) {
-	var got jobrunner.Run
-	r := handle(t, func(_ context.Context, run jobrunner.Run) error { got = run; return nil })
-	w := task("work")
-	w.Params = map[string]json.RawMessage{"n": json.RawMessage(`1`)}
-	a, _ := runnertest.Attempt(t, w)
-	if out := r.Run(t.Context(), a); out.Phase != nightwatch.PhaseSucceeded {
-		t.Fatalf("%+v", out)
-	}
-	if got.ID != a.Run.ID || got.Fence != a.Run.Fence || string(got.Params["n"]) != "1" {
-		t.Errorf("told %+v: want %+v", got, a.Run)
 	}
 }
 

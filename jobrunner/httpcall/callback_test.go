@@ -80,6 +80,10 @@ func TestConformanceOfCallbacks(t *testing.T) {
 			say(t, url, `{"phase":"Succeeded"}`)
 		case runnertest.Fail:
 			say(t, url, `{"phase":"Failed"}`)
+		case runnertest.Permanent:
+			say(t, url, `{"phase":"Failed","retry":false}`)
+		case runnertest.Retryable:
+			say(t, url, `{"phase":"Failed","retry":true}`)
 		}
 	})
 	runnertest.Run(t, runnertest.Subject{
@@ -87,6 +91,9 @@ func TestConformanceOfCallbacks(t *testing.T) {
 			return callable{httpcall.New(httpcall.Config{Allow: loopback}), callbacks}
 		},
 		Task: func(_ testing.TB, kind runnertest.Kind) *nightwatch.Task {
+			if kind == runnertest.Big {
+				return nil // its answer is as any other's
+			}
 			return waiting(server.URL + "/" + string(kind))
 		},
 		Started: func(run jobrunner.Run) int { mu.Lock(); defer mu.Unlock(); return started[run.ID] },
@@ -182,39 +189,6 @@ func TestCallbackOutcomes(t *testing.T) {
 				t.Errorf("a further call is answered %d: want %d", got, tt.after)
 			}
 		})
-	}
-}
-
-// TestCallbackEndsWithTheAttempt, whatever ends it.
-func TestCallbackEndsWithTheAttempt(t *testing.T) {
-	t.Cleanup(http.DefaultClient.CloseIdleConnections)
-	callbacks := listen(t)
-	for _, tt := range []struct {
-		cause  error
-		phase  nightwatch.Phase
-		reason string
-	}{
-		{jobrunner.ErrCancel, nightwatch.PhaseCanceled, nightwatch.ReasonCancelRequested},
-		{jobrunner.ErrTimeout, nightwatch.PhaseFailed, nightwatch.ReasonTimeout},
-		{jobrunner.ErrSessionLost, "", ""},
-		{jobrunner.ErrStopping, "", ""},
-	} {
-		url := make(chan string, 1)
-		server := serve(t, func(w http.ResponseWriter, req *http.Request) { url <- req.Header.Get("Nightwatch-Callback-Url") })
-		a, saves := runnertest.Attempt(t, waiting(server.URL))
-		a.Callbacks = callbacks
-		ctx, cancel := context.WithCancelCause(t.Context())
-		done := make(chan jobrunner.Outcome, 1)
-		go func() { done <- httpcall.New(httpcall.Config{Allow: loopback}).Run(ctx, a) }()
-		to := <-url
-		<-saves.First() // it waits for longer than a request that is answered soon
-		cancel(tt.cause)
-		if out := <-done; out.Phase != tt.phase || out.Reason != tt.reason {
-			t.Errorf("%v: %+v", tt.cause, out)
-		}
-		if got := say(t, to, `{"phase":"Succeeded"}`); got != http.StatusGone {
-			t.Errorf("%v: a call is answered %d: want 410", tt.cause, got)
-		}
 	}
 }
 

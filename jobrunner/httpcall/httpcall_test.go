@@ -78,11 +78,18 @@ func TestConformance(t *testing.T) {
 			w.WriteHeader(http.StatusTeapot)
 		case runnertest.Live:
 			<-req.Context().Done()
+		case runnertest.Big:
+			fmt.Fprintln(w, strings.Repeat("x", 1<<20), runnertest.BigEnd)
 		}
 	})
 	runnertest.Run(t, runnertest.Subject{
-		New:     func(testing.TB) jobrunner.Runner { return httpcall.New(httpcall.Config{Allow: loopback}) },
-		Task:    func(_ testing.TB, kind runnertest.Kind) *nightwatch.Task { return get(server.URL + "/" + string(kind)) },
+		New: func(testing.TB) jobrunner.Runner { return httpcall.New(httpcall.Config{Allow: loopback}) },
+		Task: func(_ testing.TB, kind runnertest.Kind) *nightwatch.Task {
+			if kind == runnertest.Permanent || kind == runnertest.Retryable {
+				return nil // those that are called back can say so
+			}
+			return get(server.URL + "/" + string(kind))
+		},
 		Says:    "hello\n",
 		Started: func(run jobrunner.Run) int { mu.Lock(); defer mu.Unlock(); return started[run.ID] },
 		Live:    func(run jobrunner.Run) bool { mu.Lock(); defer mu.Unlock(); return live[run.ID] },
@@ -173,8 +180,6 @@ func TestOutcomes(t *testing.T) {
 			_, _ = io.WriteString(w, "fine\n")
 		case "/404":
 			http.Error(w, "gone fishing", http.StatusNotFound)
-		case "/large":
-			_, _ = io.WriteString(w, strings.Repeat("x", 1<<20)+"the end")
 		case "/binary":
 			_, _ = w.Write([]byte{0xff, 0xfe, 'x'})
 		case "/cut":
@@ -212,7 +217,6 @@ func TestOutcomes(t *testing.T) {
 		{name: "status", url: server.URL + "/404", phase: nightwatch.PhaseFailed, reason: nightwatch.ReasonHTTPStatus, message: "status 404 Not Found", output: "gone fishing\n"},
 		{name: "status that means success", url: server.URL + "/404", success: []string{"200", "400-499"}, phase: nightwatch.PhaseSucceeded, output: "gone fishing\n"},
 		{name: "status that does not", url: server.URL + "/ok", success: []string{"204"}, phase: nightwatch.PhaseFailed, reason: nightwatch.ReasonHTTPStatus, message: "status 200 OK", output: "fine\n"},
-		{name: "large answer", url: server.URL + "/large", phase: nightwatch.PhaseSucceeded, output: strings.Repeat("x", nightwatch.MaxOutput-7) + "the end"},
 		{name: "binary answer", url: server.URL + "/binary", phase: nightwatch.PhaseSucceeded, output: "\uFFFDx"},
 		{name: "answer cut short", url: server.URL + "/cut", phase: nightwatch.PhaseFailed, reason: nightwatch.ReasonHTTPError, message: "read the answer (status 200): unexpected EOF", output: "part"},
 		{name: "no answer", url: server.URL + "/hang-up", phase: nightwatch.PhaseFailed, reason: nightwatch.ReasonHTTPError, message: "EOF"},

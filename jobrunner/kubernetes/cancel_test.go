@@ -35,17 +35,6 @@ func TestCancelByFirstOwner(t *testing.T) {
 	}
 }
 
-func TestCancelBeforeTheCreate(t *testing.T) {
-	t.Parallel()
-	p := newPlace(t)
-	r := p.attempt("hello", forever)
-	r.end(jobrunner.ErrCancel)
-	expect(t, r.start().outcome(), nightwatch.PhaseCanceled, nightwatch.ReasonCancelRequested)
-	if err := p.absent("hello"); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestCancelAfterTheEnd(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -37,10 +38,11 @@ func TestConformance(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	labelled := func(run jobrunner.Run) string {
+		return LabelClusterID + "=" + runnertest.ClusterID + "," + LabelRun + "=" + run.ID
+	}
 	jobs := func(run jobrunner.Run) []batchv1.Job {
-		list, err := client.BatchV1().Jobs(namespace).List(t.Context(), metav1.ListOptions{
-			LabelSelector: LabelClusterID + "=" + runnertest.ClusterID + "," + LabelRun + "=" + run.ID,
-		})
+		list, err := client.BatchV1().Jobs(namespace).List(t.Context(), metav1.ListOptions{LabelSelector: labelled(run)})
 		if err != nil {
 			t.Error(err)
 			return nil
@@ -85,11 +87,17 @@ func TestConformance(t *testing.T) {
 			return r
 		},
 		Task: func(_ testing.TB, kind runnertest.Kind) *nightwatch.Task {
-			return &nightwatch.Task{Image: "busybox", Annotations: map[runnertest.Kind]map[string]string{
+			pod, ok := map[runnertest.Kind]map[string]string{
 				runnertest.Succeed: {"kwok-run": "100ms"},
 				runnertest.Fail:    {"kwok-run": "100ms", "kwok-exit": "3"},
 				runnertest.Live:    {"kwok-run": kubetest.RunForever},
-			}[kind]}
+				// A kubelet takes no longer termination message.
+				runnertest.Big: {"kwok-run": "100ms", "kwok-message": strings.Repeat("x", 4096-len(runnertest.BigEnd)) + runnertest.BigEnd},
+			}[kind]
+			if !ok {
+				return nil
+			}
+			return &nightwatch.Task{Image: "busybox", Annotations: pod}
 		},
 		Started: func(run jobrunner.Run) int {
 			mu.Lock()
@@ -98,12 +106,25 @@ func TestConformance(t *testing.T) {
 		},
 		Live: func(run jobrunner.Run) bool {
 			for _, job := range jobs(run) {
-				if finished(&job) == nil {
+				if finished(&job) == nil && !atRest(&job) {
 					return true
 				}
 			}
 			return false
 		},
+		Told: func(run jobrunner.Run) jobrunner.Run {
+			pods, err := client.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{LabelSelector: labelled(run)})
+			if err != nil || len(pods.Items) != 1 {
+				t.Errorf("%d pods (%v): want 1", len(pods.Items), err)
+				return jobrunner.Run{}
+			}
+			var environment []string
+			for _, one := range pods.Items[0].Spec.Containers[0].Env {
+				environment = append(environment, one.Name+"="+one.Value)
+			}
+			return runnertest.Told(t, environment)
+		},
+		ExitCode: 3,
 		Detached: true,
 		Patience: patience,
 	})

@@ -89,25 +89,6 @@ func TestInvalidJobIsRefused(t *testing.T) {
 	}
 }
 
-func TestOwnJobIsAdopted(t *testing.T) {
-	t.Parallel()
-	p := newPlace(t)
-	first := p.attempt("hello", map[string]string{"run": "1s"})
-	first.lost.Store(true) // dies between the create and the record
-	if out := first.start().outcome(); out.Phase != "" {
-		t.Fatalf("outcome %+v of an owner that lost its record", out)
-	}
-	made := p.jobs()["hello"]
-	second := first.next()
-	if second.Record.Job.UID != "" || second.Record.Job.Name != "hello" {
-		t.Fatalf("record %+v", second.Record.Job)
-	}
-	expect(t, second.start().outcome(), nightwatch.PhaseSucceeded, "")
-	if jobs := p.jobs(); len(jobs) != 1 || second.job().UID != string(made.UID) {
-		t.Errorf("%d Jobs, record %+v, first made %s", len(jobs), second.job(), made.UID)
-	}
-}
-
 func TestNameTakenByStranger(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
@@ -256,19 +237,6 @@ func TestQuota(t *testing.T) {
 	expect(t, r.next().start().outcome(), nightwatch.PhaseSucceeded, "")
 }
 
-func TestNothingIsCreatedAfterTheDeadline(t *testing.T) {
-	t.Parallel()
-	p := newPlace(t)
-	r := p.attempt("hello", nil)
-	r.Deadline = time.Now
-	if out := r.start().outcome(); out.Phase != "" {
-		t.Errorf("outcome %+v", out)
-	}
-	if err := p.absent("hello"); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestDeletedByHand(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
@@ -316,24 +284,6 @@ func TestNamespaceDeleted(t *testing.T) {
 	expect(t, r.outcome(), nightwatch.PhaseFailed, nightwatch.ReasonJobGone)
 	// Another attempt, while the namespace is going or when it is gone, is refused and not repeated for ever.
 	expect(t, p.attempt("again", nil).start().outcome(), nightwatch.PhaseFailed, nightwatch.ReasonStartRefused)
-}
-
-func TestInterruptedLeavesTheJob(t *testing.T) {
-	t.Parallel()
-	p := newPlace(t)
-	r := p.attempt("hello", map[string]string{"run": kubetest.RunForever})
-	for _, cause := range []error{jobrunner.ErrSessionLost, jobrunner.ErrStopping} {
-		r.start()
-		made := r.running()
-		r.end(cause)
-		if out := r.outcome(); out.Phase != "" {
-			t.Fatalf("%v: outcome %+v", cause, out)
-		}
-		if job := p.jobs()["hello"]; job.UID != made.UID || job.DeletionTimestamp != nil {
-			t.Errorf("%v: Job %+v", cause, job.ObjectMeta)
-		}
-		r = r.next()
-	}
 }
 
 // A create that is under way when the node is told to stop is brought to an end and recorded.

@@ -1,13 +1,11 @@
 package process_test
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/jobrunner"
@@ -31,9 +29,14 @@ func TestConformance(t *testing.T) {
 			return r
 		},
 		Task: func(_ testing.TB, kind runnertest.Kind) *nightwatch.Task {
-			return shell(begin + map[runnertest.Kind]string{
+			end, ok := map[runnertest.Kind]string{
 				runnertest.Succeed: "true", runnertest.Fail: "exit 3", runnertest.Live: "sleep 60",
-			}[kind])
+				runnertest.Big: "head -c 3000000 /dev/zero | tr '\\0' x; echo " + runnertest.BigEnd,
+			}[kind]
+			if !ok {
+				return nil
+			}
+			return shell(begin + end)
 		},
 		Says:    "hello\n",
 		Started: func(run jobrunner.Run) int { return len(log(run)) },
@@ -45,39 +48,13 @@ func TestConformance(t *testing.T) {
 			}
 			return false
 		},
-		Told:     func(run jobrunner.Run) jobrunner.Run { return told(t, filepath.Join(dir, run.ID+".env")) },
+		Told: func(run jobrunner.Run) jobrunner.Run {
+			data, err := os.ReadFile(filepath.Join(dir, run.ID+".env"))
+			if err != nil {
+				t.Error(err)
+			}
+			return runnertest.Told(t, strings.Split(string(data), "\n"))
+		},
 		ExitCode: 3,
 	})
-}
-
-// told is what an environment says of a run.
-func told(t *testing.T, file string) (run jobrunner.Run) {
-	t.Helper()
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Error(err)
-	}
-	for line := range strings.Lines(string(data)) {
-		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
-		switch name {
-		case "NIGHTWATCH_NAMESPACE":
-			run.Namespace = value
-		case "NIGHTWATCH_TASK":
-			run.Task = value
-		case "NIGHTWATCH_RUN":
-			run.ID = value
-		case "NIGHTWATCH_ATTEMPT":
-			run.Attempt, err = strconv.Atoi(value)
-		case "NIGHTWATCH_FENCE":
-			run.Fence, err = strconv.ParseInt(value, 10, 64)
-		case "NIGHTWATCH_NOMINAL_TIME":
-			run.NominalTime, err = time.Parse(time.RFC3339Nano, value)
-		case "NIGHTWATCH_PARAMS":
-			err = json.Unmarshal([]byte(value), &run.Params)
-		}
-		if err != nil {
-			t.Errorf("%s: %v", line, err)
-		}
-	}
-	return run
 }

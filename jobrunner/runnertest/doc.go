@@ -11,10 +11,14 @@
 //   - success has no reason; failure has a reason and a message;
 //   - an attempt whose context ended before, or whose deadline has passed, starts nothing;
 //   - cancel and timeout end the effect before Run returns, and say so;
-//   - a lost session and a stopping node end it too (or leave it alone, see Subject.Detached), and the attempt is
-//     Interrupted;
+//   - a lost session and a node that drains end it too (or leave it alone, on record, see Subject.Detached), and the
+//     attempt is Interrupted; a drain whose time is up is not held up by an attempt that is being ended;
+//   - what a first instance of the runner began, or was about to begin, is taken over by a second one, by adoption or by
+//     another attempt, and nothing is there twice;
 //   - Save follows the effect, ends the attempt when it fails, and leaves alone what the record says besides;
-//   - what an attempt writes is in its log while it runs and afterwards, and the end of it in its output (see Subject.Says);
+//   - what an attempt writes is in its log while it runs and afterwards, and the end of it in its output (see Subject.Says),
+//     however much it is;
+//   - an attempt that fails for good, or that is worth another one, says so, where the runner has a task that can;
 //   - attempts side by side do not disturb each other;
 //   - a wish to cancel that comes as the effect begins is not lost;
 //   - the effect is told who it is, and its params, where [Subject.Told] can say so.
@@ -30,8 +34,8 @@
 //		})
 //	}
 //
-// The tests of this package have a runner of a page that passes, and break it in eleven ways that the suite finds.
+// The tests of this package have two runners of a page each that pass, and break them in all the ways that the suite is to
+// find.
 //
-// It does not check what a runner does when its session or process dies outright; a runner whose effects are outside of
-// the node's process needs tests of its own for that.
+// It does not kill the node: a runner whose effects are outside of the node's process needs tests of its own for that.
 package runnertest

@@ -2,11 +2,8 @@ package runnertest
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"reflect"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -18,18 +15,31 @@ import (
 // Kind is what a task of the suite is for.
 type Kind string
 
-// Kinds of tasks. A Live one goes on until it is ended, and for a minute at most; the suite sets Timeout itself.
+// Kinds of tasks that every runner has. A Live one goes on until it is ended, and for a minute at most; the suite sets
+// Timeout itself.
 const (
 	Succeed Kind = "succeed"
 	Fail    Kind = "fail"
 	Live    Kind = "live"
 )
 
+// Kinds of tasks that a runner may have. A Big one succeeds, and says more than a record keeps, at the end of it BigEnd:
+// a megabyte or more, or as much as is possible. A Permanent and a Retryable one fail and say so of themselves, in the
+// Hint of their outcome.
+const (
+	Big       Kind = "big"
+	Permanent Kind = "permanent"
+	Retryable Kind = "retryable"
+)
+
+// BigEnd is what a Big task says last; a line break may follow.
+const BigEnd = "the last words"
+
 // Subject is a runner under test. Its functions are safe for concurrent use.
 type Subject struct {
 	// New makes a runner; the suite calls its Serve, if it has one.
 	New func(tb testing.TB) jobrunner.Runner
-	// Task is a task of a kind.
+	// Task is a task of a kind: nil when the runner has none such, for those kinds that not every runner has.
 	Task func(tb testing.TB, kind Kind) *nightwatch.Task
 	// Started is how many times the effect of a run has begun.
 	Started func(run jobrunner.Run) int
@@ -43,7 +53,8 @@ type Subject struct {
 	// Says is what a Live attempt has written to its log while it lives, and a Succeed one by its end; it is in the output
 	// of the latter too. Empty: attempts do not write to their logs.
 	Says string
-	// Detached says that effects live apart from the node: they outlast a lost session and a stopping node.
+	// Detached says that effects live apart from the node: they outlast a lost session and a stopping node, and another
+	// instance of the runner, a jobrunner.Preparer, takes them over.
 	Detached bool
 	// Env is what Serve is given. Default a Lookup that finds nothing, and a Gone that never tells anything.
 	Env func(tb testing.TB) jobrunner.Env
@@ -66,12 +77,11 @@ func Run(t *testing.T, s Subject) {
 		fn   func(*testing.T, Subject)
 	}{
 		{"name", testName}, {"succeeds", testSucceeds}, {"fails", testFails}, {"cancel", testCancel}, {"timeout", testTimeout},
-		{"session lost", func(t *testing.T, s Subject) { testInterrupted(t, s, jobrunner.ErrSessionLost) }},
-		{"node stopping", func(t *testing.T, s Subject) { testInterrupted(t, s, jobrunner.ErrStopping) }},
+		{"session lost", testSessionLost}, {"drained", testDrained}, {"drain is over", testDrainIsOver}, {"taken over", testTakenOver},
 		{"canceled before", testCanceledBefore}, {"deadline passed", testDeadlinePassed},
 		{"save follows the effect", testSave}, {"save fails", testSaveFails}, {"save changes what is the runner's", testSaveKeeps},
 		{"side by side", testConcurrent}, {"told", testTold}, {"canceled as it starts", testCanceledAtStart},
-		{"writes its log", testWrites},
+		{"writes its log", testWrites}, {"big output", testBig}, {"hint", testHint},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.fn(t, s) })
 	}
@@ -107,39 +117,6 @@ func testFails(t *testing.T, s Subject) {
 	s.wantEnded(t, a)
 }
 
-func testTold(t *testing.T, s Subject) {
-	if s.Told == nil {
-		return
-	}
-	r := s.serve(t)
-	task := s.task(t, Succeed)
-	task.Params = map[string]json.RawMessage{"city": json.RawMessage(`"Zürich"`), "n": json.RawMessage(`[1,2]`)}
-	a, _ := Attempt(t, task)
-	Prepared(r, a)
-	if out := s.wait(t, s.start(t.Context(), r, a)); out.Phase != nightwatch.PhaseSucceeded {
-		t.Fatalf("outcome %+v: want Succeeded", out)
-	}
-	got, want := s.Told(a.Run), a.Run
-	if got.Namespace != want.Namespace || got.Task != want.Task || got.ID != want.ID || got.Attempt != want.Attempt || got.Fence != want.Fence ||
-		!got.NominalTime.Equal(want.NominalTime) || !reflect.DeepEqual(meaning(t, got.Params), meaning(t, want.Params)) {
-		t.Errorf("told %+v: want %+v", got, want)
-	}
-}
-
-// meaning is what params say, however that is written.
-func meaning(t *testing.T, params map[string]json.RawMessage) map[string]any {
-	values := map[string]any{}
-	for name, raw := range params {
-		var value any
-		if err := json.Unmarshal(raw, &value); err != nil {
-			t.Errorf("param %s: %v", name, err)
-		}
-		values[name] = value
-	}
-	return values
-}
-
-// testCanceledAtStart has the wish to cancel come as the runner asks for the last time whether it may start.
 func testCanceledAtStart(t *testing.T, s Subject) {
 	if s.Detached {
 		return // its effect may be there and be removed again, which its own tests look at
@@ -155,6 +132,20 @@ func testCanceledAtStart(t *testing.T, s Subject) {
 		t.Errorf("outcome %+v: want Canceled", out)
 	}
 	s.wantEnded(t, a)
+}
+
+func testHint(t *testing.T, s Subject) {
+	for kind, says := range map[Kind]func(nightwatch.RetryHint) bool{
+		Permanent: nightwatch.RetryHint.Permanent, Retryable: nightwatch.RetryHint.Retryable,
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			r, a, _ := s.attempt(t, kind)
+			out := s.wait(t, s.start(t.Context(), r, a))
+			if out.Phase != nightwatch.PhaseFailed || out.Reason == "" || !says(out.Hint) {
+				t.Errorf("outcome %+v: want Failed with a reason and a hint that it is %s", out, kind)
+			}
+		})
+	}
 }
 
 func testCancel(t *testing.T, s Subject) {
@@ -176,22 +167,8 @@ func testTimeout(t *testing.T, s Subject) {
 	s.wantEnded(t, a)
 }
 
-func testInterrupted(t *testing.T, s Subject, cause error) {
-	r, a, _ := s.attempt(t, Live)
-	if out := s.stop(t, r, a, cause); out != jobrunner.Interrupted {
-		t.Errorf("outcome %+v: want Interrupted", out)
-	}
-	if s.Detached {
-		if !s.Live(a.Run) {
-			t.Error("the effect was ended: want it left alone")
-		}
-		return
-	}
-	s.wantEnded(t, a)
-}
-
 func testCanceledBefore(t *testing.T, s Subject) {
-	for _, cause := range []error{jobrunner.ErrCancel, jobrunner.ErrSessionLost} {
+	for _, cause := range []error{jobrunner.ErrCancel, jobrunner.ErrSessionLost, jobrunner.ErrStopping} {
 		r, a, _ := s.attempt(t, Live)
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(cause)
@@ -272,33 +249,6 @@ func testSaveKeeps(t *testing.T, s Subject) {
 	before.Job, after.Job = nil, nil
 	if !reflect.DeepEqual(before, after) {
 		t.Errorf("the record was\n%+v and is\n%+v: want nothing but its Job changed", before, after)
-	}
-}
-
-// testWrites looks at the log of an attempt while it runs and afterwards, and at the end of it that goes into the record.
-func testWrites(t *testing.T, s Subject) {
-	if s.Says == "" {
-		return
-	}
-	r, a, _ := s.attempt(t, Live)
-	ctx, cancel := context.WithCancelCause(t.Context())
-	defer cancel(nil)
-	done := s.start(ctx, r, a)
-	has := func() bool { return strings.Contains(fmt.Sprint(a.Log), s.Says) }
-	s.eventually(t, fmt.Sprintf("%q in the log of a live attempt", s.Says), has)
-	cancel(jobrunner.ErrCancel)
-	s.wait(t, done)
-	if !has() {
-		t.Errorf("the log has %q after the end: want %q in it", a.Log, s.Says)
-	}
-
-	r, a, _ = s.attempt(t, Succeed)
-	out := s.wait(t, s.start(t.Context(), r, a))
-	if out.Output == "" {
-		out.Output = fmt.Sprint(a.Log) // as the worker has it
-	}
-	if !has() || !strings.Contains(out.Output, s.Says) || len(out.Output) > nightwatch.MaxOutput {
-		t.Errorf("the log has %q, and the output is %q: want %q in both", a.Log, out.Output, s.Says)
 	}
 }
 
