@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 
@@ -41,17 +42,30 @@ func TestConformance(t *testing.T) {
 	labelled := func(run jobrunner.Run) string {
 		return LabelClusterID + "=" + runnertest.ClusterID + "," + LabelRun + "=" + run.ID
 	}
+	// A Job that was canceled is gone, and one whose create was cut off has no answer, so what began is known by both: by
+	// answers, and by what has been there.
+	var mu sync.Mutex
+	began := map[string]map[types.UID]bool{}
+	seen := func(jobs ...batchv1.Job) {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, job := range jobs {
+			run := job.Labels[LabelRun]
+			if began[run] == nil {
+				began[run] = map[types.UID]bool{}
+			}
+			began[run][job.UID] = true
+		}
+	}
 	jobs := func(run jobrunner.Run) []batchv1.Job {
 		list, err := client.BatchV1().Jobs(namespace).List(t.Context(), metav1.ListOptions{LabelSelector: labelled(run)})
 		if err != nil {
 			t.Error(err)
 			return nil
 		}
+		seen(list.Items...)
 		return list.Items
 	}
-	// A Job that was canceled is gone, so what began is counted by the API server's answers.
-	var mu sync.Mutex
-	began := map[string]int{}
 	counted := intercept(func(next http.RoundTripper, request *http.Request) (*http.Response, error) {
 		response, err := next.RoundTrip(request)
 		if err != nil || !creates(request) || response.StatusCode != http.StatusCreated {
@@ -67,9 +81,7 @@ func TestConformance(t *testing.T) {
 		if err != nil {
 			return nil, err
 		}
-		mu.Lock()
-		defer mu.Unlock()
-		began[made.(*batchv1.Job).Labels[LabelRun]]++
+		seen(*made.(*batchv1.Job))
 		return response, nil
 	})
 	runnertest.Run(t, runnertest.Subject{
@@ -100,9 +112,10 @@ func TestConformance(t *testing.T) {
 			return &nightwatch.Task{Image: "busybox", Annotations: pod}
 		},
 		Started: func(run jobrunner.Run) int {
+			jobs(run)
 			mu.Lock()
 			defer mu.Unlock()
-			return began[run.ID]
+			return len(began[run.ID])
 		},
 		Live: func(run jobrunner.Run) bool {
 			for _, job := range jobs(run) {

@@ -67,6 +67,9 @@ func (r tiny) Run(ctx context.Context, a *jobrunner.Attempt) jobrunner.Outcome {
 		return jobrunner.Interrupted
 	}
 	told := a.Run
+	if r.broken == "saves before its effect" && a.Save(ctx, func(*nightwatch.Run) {}) != nil {
+		return jobrunner.Interrupted
+	}
 	if r.broken == "forgets params" {
 		told.Params = nil
 	}
@@ -83,7 +86,7 @@ func (r tiny) Run(ctx context.Context, a *jobrunner.Attempt) jobrunner.Outcome {
 	if out := r.said(a); out.Phase != "" {
 		return out
 	}
-	if r.broken != "does not save" {
+	if r.broken != "does not save" && r.broken != "saves before its effect" {
 		err := a.Save(ctx, func(run *nightwatch.Run) {
 			if r.broken == "changes the record" {
 				run.Checkpoint = nil
@@ -216,6 +219,7 @@ func TestBroken(t *testing.T) {
 		{"TestTiny", "leaves its effect", "cancel"},
 		{"TestTiny", "fails without a word", "fails"},
 		{"TestTiny", "does not save", "save_follows_the_effect"},
+		{"TestTiny", "saves before its effect", "save_follows_the_effect"},
 		{"TestTiny", "changes the record", "save_changes_what_is_the_runner's"},
 		{"TestTiny", "goes on when Save fails", "save_fails"},
 		{"TestTiny", "takes a lost session for a failure", "session_lost"},

@@ -192,28 +192,28 @@ func testDeadlinePassed(t *testing.T, s Subject) {
 	}
 }
 
+// testSave holds the first Save up until its effect is seen, which may take a moment, and never is when Save goes before it.
 func testSave(t *testing.T, s Subject) {
 	r, a, saves := s.attempt(t, Live)
-	started := make(chan int, 1)
-	saves.Before(func() {
-		select {
-		case started <- s.Started(a.Run):
-		default:
-		}
-	})
+	saving, looked := make(chan struct{}), make(chan struct{})
+	goOn := sync.OnceFunc(func() { close(looked) })
+	defer goOn()
+	saves.Before(sync.OnceFunc(func() {
+		close(saving)
+		<-looked
+	}))
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
 	done := s.start(ctx, r, a)
 	select {
-	case <-saves.First():
+	case <-saving:
 	case out := <-done:
 		t.Fatalf("ended before Save: %+v", out)
 	case <-time.After(s.Patience):
 		t.Fatalf("no Save within %v", s.Patience)
 	}
-	if n := <-started; n != 1 {
-		t.Errorf("Save was called after %d effects: want 1", n)
-	}
+	s.eventually(t, "the effect that is saved", func() bool { return s.Started(a.Run) == 1 })
+	goOn()
 	cancel(jobrunner.ErrCancel)
 	s.wait(t, done)
 	if n := saves.Count(); n != 1 && !s.Detached {
