@@ -6,7 +6,7 @@ P ?= 1
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build generate test vet lint fmt kube examples clean
+.PHONY: help deps build generate test robustness vet lint fmt kube examples clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,13 @@ test: deps ## every test, with the race detector, on real etcd, Kubernetes, syst
 	$(GO) run ./test/kubeup -build-only
 	$(GO) tool -modfile=tools/test/go.mod gotestsum --format pkgname --format-hide-empty-pkg -- \
 		-race -timeout 40m -p $(P) ./...
+
+# FAULTS: names, with commas between them; default all. SEED: default random. DIR: default among the temporary ones.
+DURATION ?= 6m
+TTL ?= 2s
+robustness: ## random faults to a running cluster: SEED, DURATION, FAULTS, TTL, DIR (docs/robustness.md)
+	@mkdir -p bin && $(GO) build -o bin/robustness ./test/robustness/cmd
+	@bin/robustness -duration $(DURATION) -lease-ttl $(TTL) $(if $(SEED),-seed $(SEED)) $(if $(FAULTS),-faults $(FAULTS)) $(if $(DIR),-dir $(DIR))
 
 # Not in CI: it wants root, and changes the machine's network while it runs.
 e2e-kubelet: ## Jobs in real containers, by a kubelet: root, Debian

@@ -223,16 +223,11 @@ func (m *matrix) reached(point string) bool {
 }
 
 func (c *cell) put() {
-	hold := 0
-	job := "10ms"
+	work := cluster.Work{Lasts: 10 * time.Millisecond, Prelude: c.m.prelude}
 	if c.m.at.hold {
-		hold, job = 1, kubetest.RunForever
+		work.Hold = 1
 	}
-	what := map[string]string{
-		nightwatch.RunnerKubernetes: c.m.Job(job), nightwatch.RunnerProcess: c.m.ProcessAfter(c.m.prelude, hold),
-		nightwatch.RunnerHTTP: c.m.HTTP(hold), nightwatch.RunnerHandler: c.m.Handler(hold),
-	}[c.runner]
-	c.m.Put(c.task, fmt.Sprintf(`{%s,"delivery":%q,"runsOn":"machine notin (a)"}`, what, c.delivery))
+	c.m.Put(c.task, fmt.Sprintf(`{%s,"delivery":%q,"runsOn":"machine notin (a)"}`, c.m.Work(c.runner, work), c.delivery))
 }
 
 // run is the cell's only one, as its record has it now.

@@ -39,13 +39,13 @@ type loaded struct {
 // put submits the tasks, whose every run is kept and waits for no other. Those that are suspended wait for nothing.
 func (l *loaded) put(suspended func(i, tasks int) bool) {
 	for _, kind := range full {
-		what := map[string]string{
-			nightwatch.RunnerHandler: l.Handler(0), nightwatch.RunnerHTTP: l.HTTP(0), nightwatch.RunnerProcess: l.Process(0),
-			nightwatch.RunnerKubernetes: l.Job("10ms"),
-		}[kind.runner]
+		work := cluster.Work{}
+		if kind.runner == nightwatch.RunnerKubernetes {
+			work.Lasts = 10 * time.Millisecond
+		}
 		for i := range kind.tasks {
 			l.Put(fmt.Sprintf("%s/%s-%d", l.namespace, kind.runner, i), fmt.Sprintf(`{%s,"every":%q,"overlap":"allow","catchUp":{"mode":"all","max":1000},
-				"history":{"succeeded":1000,"failed":1000,"skipped":1000},"suspend":%v}`, what, nightwatch.Duration(kind.every), suspended(i, kind.tasks)))
+				"history":{"succeeded":1000,"failed":1000,"skipped":1000},"suspend":%v}`, l.Work(kind.runner, work), nightwatch.Duration(kind.every), suspended(i, kind.tasks)))
 		}
 	}
 }

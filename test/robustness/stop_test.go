@@ -139,9 +139,9 @@ func (m *matrix) anybodyAt(point string) bool {
 
 // useful waits until machine b, which has woken up, runs something again.
 func (m *matrix) useful() {
-	for what, value := range map[string]string{"process": m.Process(0), "handler": m.Handler(0)} {
-		task := m.namespace + "/again-" + what
-		m.Put(task, fmt.Sprintf(`{%s,"runsOn":"machine=b"}`, value))
+	for _, runner := range []string{nightwatch.RunnerProcess, nightwatch.RunnerHandler} {
+		task := m.namespace + "/again-" + runner
+		m.Put(task, fmt.Sprintf(`{%s,"runsOn":"machine=b"}`, m.Work(runner, cluster.Work{})))
 		m.Wait(task, func(s *nightwatch.Status) bool { return s != nil && s.Phase == nightwatch.PhaseSucceeded })
 	}
 }

@@ -18,11 +18,11 @@ func (t *task) placed(at time.Time, revision int64) (records, ranges int) {
 	return records, t.ledger(revision).ranges(at)
 }
 
-// byTime is placed for a task with many runs: those that are there at the end, by their times.
-func (t *task) byTime() map[int64]int {
+// byTime is placed for a task with many runs: those that are there at a revision, by their times.
+func (t *task) byTime(revision int64) map[int64]int {
 	records := map[int64]int{}
 	for _, r := range t.runs {
-		if f := r.first(); f.Shard == nil && (r.scheduled() || f.Backfill != "") && r.deleted == 0 {
+		if f := r.first(); f.Shard == nil && (r.scheduled() || f.Backfill != "") && f.revision <= revision && (r.deleted == 0 || r.deleted > revision) {
 			records[f.NominalTime.UnixMilli()]++
 		}
 	}
@@ -38,7 +38,7 @@ func completeness(x *index, _ Bounds, broken broken) {
 		if s == nil || t.cleared != 0 {
 			continue // all that told of it is gone
 		}
-		records, l := t.byTime(), t.ledger(end)
+		records, l := t.byTime(end), t.ledger(end)
 		t.due(time.Time{}, s.Cursor, func(at time.Time, v *accepted) {
 			if v.Task.MaxRuns > 0 || !at.After(l.Since) {
 				return // it may have had its last run; or there are totals only

@@ -47,6 +47,7 @@ type spec struct {
 	Jitter         duration        `json:"jitter"`
 	Suspend        bool            `json:"suspend"`
 	Overlap        string          `json:"overlap"`
+	Delivery       string          `json:"delivery"`
 	MaxRuns        int64           `json:"maxRuns"`
 	Retry          struct {
 		Attempts int `json:"attempts"`

@@ -142,6 +142,13 @@ func brokenTasks() []brokenHistory {
 			h.edit(second, "2026-11-20T14:17:03Z", "2026-11-20T16:17:03Z")
 			h.edit("accepted/", `"every":"1m"`, `"every":"1m","overlap":"allow"`)
 		}},
+		{Recovery, "late long after the fault, and suspended in the end", goodTasks(), Bounds{Heal: 30 * time.Second, OnTime: time.Second}, func(h *History) {
+			h.shift(2, time.Hour)
+			h.edit(second, "2026-11-20T14:17:03Z", "2026-11-20T16:17:03Z")
+			h.edit("accepted/", `"every":"1m"`, `"every":"1m","overlap":"allow"`)
+			h.Changes = append(h.Changes, change(59, "accepted/a/e", fmt.Sprintf(
+				`{"revision":58,"uid":5,"since":%q,"task":{"every":"1m","overlap":"allow","suspend":true,"process":{}}}`, text(minute(3).Add(time.Second)))))
+		}},
 		{StartOrder, "the later time starts first", goodTasks(), Bounds{}, func(h *History) {
 			h.shift(2, 90*time.Second)
 			h.edit(second, "2026-11-20T14:17:03Z", "2026-11-20T14:18:50Z")

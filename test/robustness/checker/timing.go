@@ -88,7 +88,7 @@ func recovery(x *index, bounds Bounds, broken broken) {
 	healed := slices.MaxFunc(x.Faults, func(a, b Fault) int { return a.To.Compare(b.To) }).To.Add(bounds.Heal)
 	over := slices.MaxFunc(x.changes, func(a, b Change) int { return cmp.Compare(a.Revision, b.Revision) }).Seen.Add(-bounds.OnTime)
 	for _, t := range x.tasks {
-		if t.deleted != 0 || x.frozen(t.name, end-1) || t.versions[len(t.versions)-1].Task.Suspend {
+		if t.deleted != 0 || x.frozen(t.name, end-1) {
 			continue
 		}
 		runs := map[int64]*run{}
@@ -101,7 +101,7 @@ func recovery(x *index, bounds Bounds, broken broken) {
 		t.due(healed, over, func(at time.Time, v *accepted) {
 			r := runs[at.UnixMilli()]
 			switch {
-			case v.Task.MaxRuns > 0 || !at.After(healed):
+			case v.Task.MaxRuns > 0 || v.Task.Suspend || !at.After(healed):
 			case r == nil && l.ranges(at) == 0:
 				broken(t.name, "nothing became of %s, and all was well from %s on", text(at), text(healed))
 			case r != nil:

@@ -37,6 +37,8 @@ func Build(ctx context.Context, dir string) (Binaries, error) {
 type Cluster struct {
 	Client *clientv3.Client
 	Store  *store.Store
+	// Logs is a folder for all that nodes say. Default none: the end of it is told when a test fails.
+	Logs string
 
 	t        testing.TB
 	binaries Binaries
@@ -45,8 +47,9 @@ type Cluster struct {
 	effects  string // file
 	released string // file that is there once nothing is to be held
 	sink     *sink
-	stopped  context.Context // ended when the cluster's test is over
-	watching context.Context // the watch's own
+	proxies  map[string]*etcdtest.Proxy // of nodes, by name
+	stopped  context.Context            // ended when the cluster's test is over
+	watching context.Context            // the watch's own
 
 	mu       sync.Mutex
 	changes  []checker.Change
@@ -68,6 +71,7 @@ func New(t testing.TB, binaries Binaries, endpoint, prefix string) *Cluster {
 		Client: client, Store: store.New(client, prefix),
 		t: t, binaries: binaries, endpoint: endpoint, effects: filepath.Join(dir, "effects.jsonl"), released: filepath.Join(dir, "released"),
 		stopped: ctx, watching: clientv3.WithRequireLeader(ctx), jobsSeen: map[string]bool{},
+		proxies: map[string]*etcdtest.Proxy{},
 	}
 	c.prefix = c.Store.Keys().Prefix()
 	var recorded sync.WaitGroup
@@ -80,41 +84,71 @@ func New(t testing.TB, binaries Binaries, endpoint, prefix string) *Cluster {
 	return c
 }
 
-// recordChanges follows the prefix from the first revision on. etcd must keep its history for as long.
+// recordChanges follows the prefix from the first revision on. etcd must keep its history for as long as it takes.
 func (c *Cluster) recordChanges() {
-	for response := range c.Client.Watch(c.watching, c.prefix, clientv3.WithPrefix(), clientv3.WithRev(1), clientv3.WithProgressNotify()) {
-		if err := response.Err(); err != nil && c.stopped.Err() == nil {
-			c.t.Errorf("the record of changes ends: %v", err)
-			return
+	for c.stopped.Err() == nil {
+		watch := c.Client.Watch(c.watching, c.prefix, clientv3.WithPrefix(), clientv3.WithRev(c.Recorded()+1), clientv3.WithProgressNotify())
+		for response := range watch {
+			if response.CompactRevision > 0 {
+				c.t.Errorf("the record of changes ends at revision %d: compacted up to %d", c.Recorded(), response.CompactRevision)
+				return
+			}
+			if response.Err() == nil {
+				c.saw(response)
+			}
 		}
-		now := time.Now()
-		c.mu.Lock()
-		for _, e := range response.Events {
-			c.changes = append(c.changes, checker.Change{
-				Revision: e.Kv.ModRevision, Key: strings.TrimPrefix(string(e.Kv.Key), c.prefix), Value: e.Kv.Value,
-				Deleted: e.Type == clientv3.EventTypeDelete, Created: e.Kv.CreateRevision, Seen: now,
-			})
-		}
-		c.reached = max(c.reached, response.Header.Revision)
-		c.mu.Unlock()
 	}
+}
+
+func (c *Cluster) saw(response clientv3.WatchResponse) {
+	now := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, e := range response.Events {
+		c.changes = append(c.changes, checker.Change{
+			Revision: e.Kv.ModRevision, Key: strings.TrimPrefix(string(e.Kv.Key), c.prefix), Value: e.Kv.Value,
+			Deleted: e.Type == clientv3.EventTypeDelete, Created: e.Kv.CreateRevision, Seen: now,
+		})
+	}
+	// While a watch catches up, the header of its responses is ahead of their events.
+	if n := len(response.Events); n > 0 {
+		c.reached = response.Events[n-1].Kv.ModRevision
+	} else if response.IsProgressNotify() {
+		c.reached = max(c.reached, response.Header.Revision)
+	}
+}
+
+// Recorded is the revision up to which the record of changes is complete.
+func (c *Cluster) Recorded() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.reached
+}
+
+// CatchUp waits until the record of changes is complete up to now, and returns that revision.
+func (c *Cluster) CatchUp() int64 {
+	c.t.Helper()
+	var head int64
+	etcdtest.Eventually(c.t, Patience, func() error {
+		ctx, cancel := context.WithTimeout(c.t.Context(), 5*time.Second)
+		defer cancel()
+		now, err := c.Client.Get(ctx, c.prefix, clientv3.WithCountOnly())
+		if err != nil {
+			return err
+		}
+		head = now.Header.Revision
+		return c.Client.RequestProgress(c.watching)
+	}, "the watch says where it is")
+	etcdtest.Eventually(c.t, Patience, func() bool {
+		return c.Recorded() >= head || c.Client.RequestProgress(c.watching) != nil
+	}, "the record of changes is complete up to revision %d", head)
+	return head
 }
 
 // History is what has been seen up to now.
 func (c *Cluster) History() *checker.History {
 	c.t.Helper()
-	now, err := c.Client.Get(c.t.Context(), c.prefix, clientv3.WithCountOnly())
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	etcdtest.Eventually(c.t, time.Minute, func() error {
-		return c.Client.RequestProgress(c.watching)
-	}, "the watch says where it is")
-	etcdtest.Eventually(c.t, time.Minute, func() bool {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return c.reached >= now.Header.Revision
-	}, "the record of changes is complete up to revision %d", now.Header.Revision)
+	c.CatchUp()
 	if c.listJobs != nil {
 		if err := c.listJobs(c.t.Context()); err != nil {
 			c.t.Fatal(err)

@@ -11,45 +11,63 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/internal/kubetest"
 	"github.com/nightwatch-go/nightwatch/test/robustness/checker"
 )
 
 // beatEvery is how often an effect that goes on says so.
 const beatEvery = 100 * time.Millisecond
 
-// The ways in which a task may run so that it writes down what it does, as members of its value. Attempts up to hold go
-// on until they are ended from outside, or Release; later ones end by themselves at once.
+// Work is what the attempts of a task do, beside writing it down.
+type Work struct {
+	// Hold has attempts up to this one go on until they are ended from outside, or Release. Jobs know only whether there
+	// are any, and have pods of their own, which Release does not end.
+	Hold int
+	// Lasts is how long every other attempt takes.
+	Lasts time.Duration
+	// Fails has attempts up to this one fail in the end. A Job of such a task always fails.
+	Fails int
+	// Prelude is shell commands with which a process begins.
+	Prelude string
+}
 
-// Process is a process that appends to the file of effects.
-func (c *Cluster) Process(hold int) string { return c.ProcessAfter("", hold) }
+// Work is the member of a task's value that has a runner do it. For requests nodes need leave to reach loopback
+// addresses; Jobs have pods that are played.
+func (c *Cluster) Work(runner string, w Work) string {
+	switch runner {
+	case nightwatch.RunnerProcess:
+		quoted, _ := json.Marshal(c.script(w)) // a string
+		return fmt.Sprintf(`"process":{"shell":%s}`, quoted)
+	case nightwatch.RunnerHTTP:
+		return fmt.Sprintf(`"http":{"url":"%s/?hold=%d&lasts=%s&fails=%d"}`, c.sink.server.URL, w.Hold, w.Lasts, w.Fails)
+	case nightwatch.RunnerHandler:
+		return fmt.Sprintf(`"handler":{"name":"effect"},"params":{"hold":%d,"released":%q,"lasts":%d,"fails":%d}`,
+			w.Hold, c.released, w.Lasts.Milliseconds(), w.Fails)
+	case nightwatch.RunnerKubernetes:
+		runs, exit := w.Lasts.String(), min(w.Fails, 1)
+		if w.Hold > 0 {
+			runs = kubetest.RunForever
+		}
+		return fmt.Sprintf(`"image":"effect","annotations":{"kwok-run":%q,"kwok-exit":"%d"}`, runs, exit)
+	}
+	panic("cluster: no runner " + runner)
+}
 
-// ProcessAfter is Process, with shell commands that come first.
-func (c *Cluster) ProcessAfter(prelude string, hold int) string {
-	script := prelude + fmt.Sprintf(`
+// script appends to the file of effects.
+func (c *Cluster) script(w Work) string {
+	return w.Prelude + fmt.Sprintf(`
 say() {
   printf '{"task":"%%s/%%s","run":"%%s","attempt":%%s,"fence":%%s,"event":"%%s","time":%%s}\n' "$NIGHTWATCH_NAMESPACE" "$NIGHTWATCH_TASK" \
-    "$NIGHTWATCH_RUN" "$NIGHTWATCH_ATTEMPT" "$NIGHTWATCH_FENCE" "$1" "$(date +%%s%%N)" >> %s
+    "$NIGHTWATCH_RUN" "$NIGHTWATCH_ATTEMPT" "$NIGHTWATCH_FENCE" "$1" "$(date +%%s%%N)" >> %[1]s
 }
 say start
-while [ "$NIGHTWATCH_ATTEMPT" -le %d ] && ! [ -e %s ]; do sleep %g; say beat; done
-say end`, c.effects, hold, c.released, beatEvery.Seconds())
-	quoted, _ := json.Marshal(script) // a string
-	return fmt.Sprintf(`"process":{"shell":%s}`, quoted)
-}
-
-// HTTP is a request to a server that appends to the file of effects. Nodes need leave to reach loopback addresses.
-func (c *Cluster) HTTP(hold int) string {
-	return fmt.Sprintf(`"http":{"url":"%s/?hold=%d"}`, c.sink.server.URL, hold)
-}
-
-// Handler is the handler of a platform.
-func (c *Cluster) Handler(hold int) string {
-	return fmt.Sprintf(`"handler":{"name":"effect"},"params":{"hold":%d,"released":%q}`, hold, c.released)
-}
-
-// Job is a Job whose pod is played: it runs for as long as the annotation says.
-func (c *Cluster) Job(runs string) string {
-	return fmt.Sprintf(`"image":"effect","annotations":{"kwok-run":%q}`, runs)
+i=0
+while if [ "$NIGHTWATCH_ATTEMPT" -gt %[2]d ]; then [ $i -lt %[4]d ]; else ! [ -e %[3]s ]; fi; do
+  sleep %[5]g; say beat; i=$((i+1))
+done
+[ "$NIGHTWATCH_ATTEMPT" -gt %[6]d ] || exit 1
+say end`, c.effects, w.Hold, c.released, w.Lasts/beatEvery, beatEvery.Seconds(), w.Fails)
 }
 
 // Release has what is held end by itself, well. Jobs have pods of their own.
@@ -97,16 +115,29 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	hold, _ := strconv.Atoi(r.FormValue("hold")) // none is 0
+	fails, _ := strconv.Atoi(r.FormValue("fails"))
+	lasts, _ := time.ParseDuration(r.FormValue("lasts"))
 	say := func(event string) {
 		s.write(checker.Effect{
 			Task: r.Header.Get("Nightwatch-Namespace") + "/" + r.Header.Get("Nightwatch-Task"), Run: r.Header.Get("Nightwatch-Run"),
 			Attempt: attempt, Fence: fence, Event: event,
 		})
 	}
-	say(checker.EffectStart)
-	if attempt > hold {
+	over := func() {
+		if attempt <= fails {
+			http.Error(w, "it is to fail", http.StatusInternalServerError)
+			return
+		}
 		say(checker.EffectEnd)
-		return
+	}
+	say(checker.EffectStart)
+	var lasted <-chan time.Time
+	if attempt > hold {
+		if lasts == 0 {
+			over()
+			return
+		}
+		lasted = time.After(lasts)
 	}
 	beat := time.NewTicker(beatEvery)
 	defer beat.Stop()
@@ -115,9 +146,12 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		case <-r.Context().Done():
 			say(checker.EffectCut)
 			return
+		case <-lasted:
+			over()
+			return
 		case <-beat.C:
 			say(checker.EffectBeat)
-			if _, err := os.Stat(s.released); err == nil {
+			if _, err := os.Stat(s.released); err == nil && attempt <= hold {
 				say(checker.EffectEnd)
 				return
 			}

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -38,7 +40,7 @@ type Node struct {
 func (c *Cluster) Nightwatch(name string, flags ...string) *Node {
 	c.t.Helper()
 	console := freeAddress(c.t.Fatal)
-	args := []string{"node", "--name", name, "--endpoints", c.endpoint, "--etcd-prefix", c.prefix, "--listen", console, "--log-level", "debug"}
+	args := []string{"node", "--name", name, "--endpoints", c.reaches(name), "--etcd-prefix", c.prefix, "--listen", console, "--log-level", "debug"}
 	n := c.spawn(name, c.binaries.nightwatch, append(args, flags...))
 	n.console = console
 	return n
@@ -47,8 +49,25 @@ func (c *Cluster) Nightwatch(name string, flags ...string) *Node {
 // Platform starts an embedder's program, which has the handler "effect".
 func (c *Cluster) Platform(name string, flags ...string) *Node {
 	c.t.Helper()
-	args := []string{"-name", name, "-endpoint", c.endpoint, "-prefix", c.prefix, "-effects", c.effects}
+	args := []string{"-name", name, "-endpoint", c.reaches(name), "-prefix", c.prefix, "-effects", c.effects}
 	return c.spawn(name, c.binaries.platform, append(args, flags...))
+}
+
+// Proxy is what stands between etcd and the node of this name, in all its lives from the next on.
+func (c *Cluster) Proxy(node string) *etcdtest.Proxy {
+	c.t.Helper()
+	if c.proxies[node] == nil {
+		c.proxies[node] = etcdtest.StartProxy(c.t, c.endpoint)
+	}
+	return c.proxies[node]
+}
+
+// reaches is where a node finds etcd.
+func (c *Cluster) reaches(node string) string {
+	if proxy := c.proxies[node]; proxy != nil {
+		return proxy.Endpoint()
+	}
+	return c.endpoint
 }
 
 // Run runs a command of nightwatch to its end, which must be a good one, and returns what it says.
@@ -66,7 +85,16 @@ func (c *Cluster) spawn(name, binary string, args []string) *Node {
 	c.t.Helper()
 	n := &Node{Name: name, Points: failpoint.Points{Address: freeAddress(c.t.Fatal)}, c: c, done: make(chan struct{})}
 	n.cmd = exec.Command(binary, args...)
-	n.cmd.Stdout, n.cmd.Stderr = &n.log, &n.log
+	var log io.Writer = &n.log
+	if c.Logs != "" {
+		file, err := os.OpenFile(filepath.Join(c.Logs, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		defer file.Close() // the process has one of its own
+		log = file
+	}
+	n.cmd.Stdout, n.cmd.Stderr = log, log
 	n.cmd.Env = append(os.Environ(), n.Points.Environment()...)
 	n.cmd.Env = append(n.cmd.Env, "XDG_STATE_HOME="+c.t.TempDir())
 	if err := n.cmd.Start(); err != nil {
@@ -78,7 +106,7 @@ func (c *Cluster) spawn(name, binary string, args []string) *Node {
 	}()
 	c.t.Cleanup(func() {
 		n.end(syscall.SIGKILL)
-		if c.t.Failed() {
+		if c.t.Failed() && c.Logs == "" {
 			c.t.Logf("the end of what %s said:\n%s", name, n.log.String())
 		}
 	})
@@ -89,20 +117,23 @@ func (c *Cluster) spawn(name, binary string, args []string) *Node {
 func (n *Node) Ready() *Node {
 	n.c.t.Helper()
 	etcdtest.Eventually(n.c.t, Patience, func() error {
-		select {
-		case <-n.done:
+		if n.Ended() {
 			n.c.t.Fatalf("%s has ended: %s", n.Name, n.cmd.ProcessState)
-		default:
 		}
-		if n.console != "" {
-			return n.askReady()
-		}
-		if !n.There() {
-			return errors.New("it has no key")
-		}
-		return nil
+		return n.AskReady()
 	}, "%s is ready", n.Name)
 	return n
+}
+
+// AskReady says why the node takes no runs yet.
+func (n *Node) AskReady() error {
+	if n.console != "" {
+		return n.askConsole()
+	}
+	if !n.There() {
+		return errors.New("it has no key")
+	}
+	return nil
 }
 
 // There tells whether the cluster knows the node.
@@ -112,7 +143,7 @@ func (n *Node) There() bool {
 	return err == nil && there
 }
 
-func (n *Node) askReady() error {
+func (n *Node) askConsole() error {
 	client := http.Client{Timeout: 5 * time.Second}
 	defer client.CloseIdleConnections()
 	response, err := client.Get("http://" + n.console + "/readyz")
@@ -130,15 +161,24 @@ func (n *Node) askReady() error {
 func (n *Node) Kill() {
 	from := time.Now()
 	n.end(syscall.SIGKILL)
-	n.c.record(checker.Fault{Kind: checker.FaultKill, Target: n.Name, From: from, To: time.Now()})
+	n.c.Record(checker.Fault{Kind: checker.FaultKill, Target: n.Name, From: from, To: time.Now()})
 }
 
 // Terminate asks the process to end by SIGTERM and waits until it has. It tells whether it did so by itself and well.
 func (n *Node) Terminate() bool {
+	ended := n.AskToEnd()
+	<-n.done
+	return ended()
+}
+
+// AskToEnd asks the process to end by SIGTERM. Once it has Ended, ended tells whether it did so well.
+func (n *Node) AskToEnd() (ended func() bool) {
 	from := time.Now()
-	n.end(syscall.SIGTERM)
-	n.c.record(checker.Fault{Kind: checker.FaultTerminate, Target: n.Name, From: from, To: time.Now()})
-	return n.cmd.ProcessState.Success()
+	_ = n.cmd.Process.Signal(syscall.SIGTERM)
+	return func() bool {
+		n.c.Record(checker.Fault{Kind: checker.FaultTerminate, Target: n.Name, From: from, To: time.Now()})
+		return n.cmd.ProcessState.Success()
+	}
 }
 
 // Stop stops the process, as SIGSTOP does; its children go on. When it is to go on again, so it does.
@@ -146,8 +186,18 @@ func (n *Node) Stop() (goOn func()) {
 	_ = n.cmd.Process.Signal(syscall.SIGSTOP)
 	from := time.Now()
 	return func() {
-		n.c.record(checker.Fault{Kind: checker.FaultStop, Target: n.Name, From: from, To: time.Now()})
+		n.c.Record(checker.Fault{Kind: checker.FaultStop, Target: n.Name, From: from, To: time.Now()})
 		_ = n.cmd.Process.Signal(syscall.SIGCONT)
+	}
+}
+
+// Ended tells whether the process has.
+func (n *Node) Ended() bool {
+	select {
+	case <-n.done:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -156,7 +206,8 @@ func (n *Node) end(signal syscall.Signal) {
 	<-n.done
 }
 
-func (c *Cluster) record(f checker.Fault) {
+// Record adds to what was done to the cluster.
+func (c *Cluster) Record(f checker.Fault) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.faults = append(c.faults, f)

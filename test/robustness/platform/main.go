@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -84,6 +85,8 @@ type params struct {
 	Released string `json:"released"`
 	// Lasts is how long every other attempt takes, in milliseconds.
 	Lasts int `json:"lasts"`
+	// Fails has attempts up to this one fail in the end.
+	Fails int `json:"fails"`
 }
 
 // beatEvery is how often an attempt that goes on says so.
@@ -112,12 +115,15 @@ func (e *effect) handle(ctx context.Context, run jobrunner.Run, p params) error 
 			}
 			return context.Cause(ctx)
 		case <-over:
+			if run.Attempt <= p.Fails {
+				return errors.New("it is to fail")
+			}
 			return e.say(run, checker.EffectEnd)
 		case <-beat.C:
 			if err := e.say(run, checker.EffectBeat); err != nil {
 				return err
 			}
-			if _, err := os.Stat(p.Released); err == nil {
+			if _, err := os.Stat(p.Released); err == nil && run.Attempt <= p.Hold {
 				return e.say(run, checker.EffectEnd)
 			}
 		}

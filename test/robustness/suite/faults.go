@@ -1,0 +1,118 @@
+package suite
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// fault is something that is done to the cluster.
+type fault struct {
+	name string
+	// kubernetes says that it needs a control plane.
+	kubernetes bool
+	// begin does it, to what it names: nothing if it is "". After the time that it returns, end undoes it.
+	begin func(s *suite) (target string, long time.Duration, end func())
+}
+
+// faults are all that there are.
+var faults = slices.Concat(processFaults)
+
+// Names are those of the faults.
+func Names() []string {
+	var all []string
+	for _, f := range faults {
+		all = append(all, f.name)
+	}
+	return all
+}
+
+// choose finds the faults that were asked for and can be.
+func (s *suite) choose() ([]fault, error) {
+	var chosen []fault
+	for _, name := range s.config.Faults {
+		i := slices.IndexFunc(faults, func(f fault) bool { return f.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("no fault %q: there are %s", name, strings.Join(Names(), ", "))
+		}
+		if !faults[i].kubernetes || s.jobs != nil {
+			chosen = append(chosen, faults[i])
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("the faults %s need Kubernetes", strings.Join(s.config.Faults, ", "))
+	}
+	return chosen, nil
+}
+
+// processFaults are those of the nodes' processes.
+var processFaults = []fault{
+	{name: "kill-scheduler", begin: func(s *suite) (string, time.Duration, func()) { return s.kill(s.leader()) }},
+	{name: "kill-worker", begin: func(s *suite) (string, time.Duration, func()) { return s.kill(s.worker()) }},
+	{name: "kill-all", begin: (*suite).killAll},
+	{name: "pause-scheduler", begin: func(s *suite) (string, time.Duration, func()) { return s.pause(s.leader()) }},
+	{name: "pause-worker", begin: func(s *suite) (string, time.Duration, func()) { return s.pause(s.worker()) }},
+	{name: "restart-rolling", begin: (*suite).restart},
+}
+
+// kill kills a node. It is started again before its lease is over, or after.
+func (s *suite) kill(nodes ...string) (string, time.Duration, func()) {
+	long := s.some(2 * s.config.LeaseTTL)
+	nodes = slices.DeleteFunc(nodes, func(name string) bool { return name == "" })
+	for _, name := range nodes {
+		s.nodes[name].Kill()
+		delete(s.nodes, name)
+	}
+	return strings.Join(nodes, " "), long, func() {
+		for _, name := range nodes {
+			s.start(name)
+		}
+	}
+}
+
+func (s *suite) killAll() (string, time.Duration, func()) {
+	var nodes []string
+	for _, name := range names {
+		if s.nodes[name] != nil && !s.harmed[name] {
+			nodes = append(nodes, name)
+		}
+	}
+	return s.kill(nodes...)
+}
+
+// pause stops a node for less than its TTL, for more, or for much more.
+func (s *suite) pause(name string) (string, time.Duration, func()) {
+	factor := []float64{0.5, 2, 10}[s.rand.IntN(3)]
+	if name == "" {
+		return "", 0, nil
+	}
+	goOn := s.nodes[name].Stop()
+	s.harmed[name] = true
+	return name, time.Duration(factor * float64(s.config.LeaseTTL)), func() {
+		goOn()
+		delete(s.harmed, name)
+	}
+}
+
+// restart has one node after the other end, well, and starts it again.
+func (s *suite) restart() (string, time.Duration, func()) {
+	var restarted []string
+	for _, name := range names {
+		n, pause := s.nodes[name], s.some(time.Second)
+		if n == nil || s.harmed[name] {
+			continue
+		}
+		delete(s.nodes, name)
+		ended := n.AskToEnd()
+		s.until("the end of "+name, n.Ended)
+		if !ended() {
+			s.violated(endsWell, name, "SIGTERM did not end it well")
+		}
+		s.start(name)
+		s.until(name+" is ready", func() bool { return s.nodes[name] != nil && s.nodes[name].AskReady() == nil })
+		restarted = append(restarted, name)
+		s.wait(time.Now().Add(pause))
+	}
+	return strings.Join(restarted, " "), 0, nil
+}

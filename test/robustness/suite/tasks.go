@@ -1,0 +1,69 @@
+package suite
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/test/robustness/cluster"
+)
+
+// task is a task that is there from the beginning to the end.
+type task struct{ name, value string }
+
+// spread is how far apart the times of tasks are that are due once a minute.
+const spread = 5 * time.Second
+
+// The members of tasks that must run at every one of their times, however late.
+const (
+	everyTime = `"overlap":"allow","catchUp":{"mode":"all","max":1000},"history":{"succeeded":1000,"failed":1000,"skipped":1000}`
+	atMost    = `"delivery":"at-most-once"`
+)
+
+// tasks are thirty runs a second: all runners, all overlap policies, both deliveries, attempts that fail.
+func (s *suite) tasks() []task {
+	var all []task
+	add := func(name, runner string, work cluster.Work, fields string) {
+		all = append(all, task{s.namespace + "/" + name, fmt.Sprintf(`{%s,%s}`, s.Work(runner, work), fields)})
+	}
+	const (
+		http, handler, process, kube = nightwatch.RunnerHTTP, nightwatch.RunnerHandler, nightwatch.RunnerProcess, nightwatch.RunnerKubernetes
+		second                       = `"every":"1s",`
+	)
+	quick := cluster.Work{}
+	add("http-100ms", http, quick, `"every":"100ms",`+everyTime)
+	add("handler-100ms", handler, quick, `"every":"100ms"`)
+	add("http-second", http, quick, second+everyTime)
+	add("http-second-most", http, quick, second+everyTime+","+atMost)
+	add("http-queue", http, cluster.Work{Lasts: 300 * time.Millisecond}, second+`"overlap":"queue-all"`)
+	add("handler-skip", handler, cluster.Work{Lasts: 1300 * time.Millisecond}, second+`"overlap":"skip"`)
+	add("handler-replace", handler, cluster.Work{Lasts: 1300 * time.Millisecond}, `"every":"2s","overlap":"replace"`)
+	add("handler-most", handler, cluster.Work{Lasts: 500 * time.Millisecond}, second+everyTime+","+atMost)
+	add("process-second", process, quick, second+everyTime)
+	add("process-queue", process, cluster.Work{Lasts: time.Second}, `"every":"2s","overlap":"queue-one"`)
+	add("process-most", process, cluster.Work{Lasts: 500 * time.Millisecond}, `"every":"2s",`+everyTime+","+atMost)
+	const retry = `,"retry":{"attempts":%d,"backoff":"200ms"}`
+	add("http-retry", http, cluster.Work{Fails: 1}, `"every":"2s",`+everyTime+fmt.Sprintf(retry, 3))
+	add("process-retry", process, cluster.Work{Fails: 1}, `"every":"5s","overlap":"skip"`+fmt.Sprintf(retry, 3))
+	add("handler-fails", handler, cluster.Work{Fails: 2}, `"every":"5s",`+everyTime+fmt.Sprintf(retry, 2))
+	short := cluster.Work{Lasts: 10 * time.Millisecond}
+	if s.jobs != nil {
+		add("job", kube, short, `"every":"2s",`+everyTime)
+		add("job-skip", kube, cluster.Work{Lasts: 3 * time.Second}, `"every":"5s","overlap":"skip"`)
+		add("job-most", kube, cluster.Work{Lasts: 3 * time.Second}, `"every":"5s",`+everyTime+","+atMost)
+		add("job-fails", kube, cluster.Work{Lasts: 10 * time.Millisecond, Fails: 1}, `"every":"10s",`+everyTime+fmt.Sprintf(retry, 2))
+	}
+	runners := s.runners()
+	for i := range int(time.Minute / spread) {
+		runner, fields := runners[i%len(runners)], ""
+		if i/len(runners)%2 == 1 {
+			fields = "," + atMost
+		}
+		offset := time.Duration(i) * spread
+		if offset > 0 {
+			fields += fmt.Sprintf(`,"offset":%q`, offset)
+		}
+		add(fmt.Sprintf("minute-%02d-%s", i, runner), runner, short, `"every":"1m"`+fields)
+	}
+	return all
+}
