@@ -93,16 +93,21 @@ func (f Follower) follow(ctx context.Context, from int64, apply func(Batch)) (in
 		}
 		from = revision + 1
 	}
-	if f.Problem != nil {
-		f.Problem(nil)
-	}
 	watchCtx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
 	opts := []clientv3.OpOption{clientv3.WithPrefix(), clientv3.WithRev(from), clientv3.WithProgressNotify()}
 	if f.DeletesOnly {
 		opts = append(opts, clientv3.WithFilterPut())
 	}
+	// It returns when the watch has been made, for which it would wait for a connection.
+	making := time.AfterFunc(f.Silence, cancel)
 	watch := f.Client.Watch(watchCtx, f.Prefix, opts...)
+	if !making.Stop() {
+		return from, fmt.Errorf("watch %s: silent for %s", f.Prefix, f.Silence)
+	}
+	if f.Problem != nil {
+		f.Problem(nil)
+	}
 	ask := time.NewTicker(f.Silence / progressEach)
 	defer ask.Stop()
 	resync := time.NewTimer(f.Resync)
