@@ -20,8 +20,10 @@ const (
 	maxOps    = 128
 	// maxBatchBytes keeps a request of several below etcd's 1.5 MiB.
 	maxBatchBytes = 1 << 20
-	// linger is how long transactions are gathered while other requests are under way.
-	linger = time.Millisecond
+	// Transactions are gathered, while other requests are under way, for as long as etcd takes to answer one, within
+	// these bounds: the busier it is, the more of them share a request.
+	minLinger = time.Millisecond
+	maxLinger = 20 * time.Millisecond
 	// maxScan bounds how many of those that wait are looked at for one request.
 	maxScan = 4 * maxOps
 )
@@ -35,6 +37,7 @@ type committer struct {
 	waiting []*pending // in order of arrival
 	taken   *table     // footprints under way
 	flying  int        // requests under way
+	linger  time.Duration
 	alarm   *time.Timer
 }
 
@@ -92,7 +95,7 @@ func (c *committer) send() {
 		if len(batch) == 0 {
 			return // an answer that is under way makes room
 		}
-		if early := linger - time.Since(c.waiting[0].since); c.flying > 0 && len(batch) < fullBatch && early > 0 {
+		if early := c.linger - time.Since(c.waiting[0].since); c.flying > 0 && len(batch) < fullBatch && early > 0 {
 			c.wakeIn(early)
 			return
 		}
@@ -143,9 +146,12 @@ func (c *committer) next() (batch []*pending) {
 
 // carry sends one request and gives everybody his own answer.
 func (c *committer) carry(batch []*pending) {
+	began := time.Now()
 	outcomes := c.ask(batch)
+	took := time.Since(began)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.linger = min(max((3*c.linger+took)/4, minLinger), maxLinger)
 	for i, p := range batch {
 		c.taken.remove(&p.txn.marks)
 		p.outcome = outcomes[i]
