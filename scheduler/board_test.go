@@ -172,6 +172,13 @@ func (b *board) holds(cmp *pb.Compare) bool {
 	return compares(b.t, b.entries[string(cmp.GetKey())], cmp)
 }
 
+// mirror goes on to when the status follows what only repeats the records.
+func (b *board) mirror() {
+	b.t.Helper()
+	b.now = b.now.Add(mirrorEvery)
+	b.settle(demo)
+}
+
 // settle decides on the task until there is nothing more to do.
 func (b *board) settle(task string) {
 	b.t.Helper()

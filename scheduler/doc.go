@@ -6,7 +6,8 @@
 //
 // Users write tasks, requests and freezes. The scheduler of the term in force writes everything else about a task,
 // except that a run that was given to a session is written by that session (package jobrunner) until it is terminal
-// or given back. Standbys run the same loop with the same view and write nothing.
+// or given back. Standbys run the same loop with the same view and write nothing. A standby may be some seconds behind in
+// what it has read of what it has heard; before it leads it catches up (backlog).
 //
 // # How it decides
 //

@@ -41,7 +41,7 @@ func TestAgendaIsASortedList(t *testing.T) {
 			"due": func(t *rapid.T) {
 				now = now.Add(time.Duration(rapid.Int64Range(-1_000_000, 10_000_000).Draw(t, "later"))) // clocks step back, too
 				next := a.due(now)
-				came := a.take()
+				came := take(a)
 				for _, task := range came {
 					at, there := model[task]
 					if !there || at.After(now) {
@@ -87,7 +87,7 @@ func TestDueHeapOrder(t *testing.T) {
 	if next := a.due(at("11:00")); !next.Equal(far.wakeAt) {
 		t.Errorf("the next is %s", next)
 	}
-	list := a.take()
+	list := take(a)
 	if !slices.IsSortedFunc(list, func(x, y *taskView) int { return cmp.Compare(wakeMilli(x.wakeAt), wakeMilli(y.wakeAt)) }) || len(list) != 1000 {
 		t.Errorf("%d tasks, not in order", len(list))
 	}

@@ -42,7 +42,7 @@ func TestRelistWhileTasksWait(t *testing.T) {
 		s.pass(t.Context(), time.Now())
 		s.apply(store.Batch{Snapshot: true, Revision: 50, Events: after})
 		s.pass(t.Context(), time.Now())
-		if len(after) > 0 && (s.view.tasks[demo].heldUntil != 100 || len(s.agenda.dirty) != 1) {
+		if len(after) > 0 && (s.view.tasks[demo].heldUntil != 100 || s.agenda.pending() != 1) {
 			t.Error("the list lost what the view waits for")
 		}
 	}

@@ -2,9 +2,11 @@ package scheduler
 
 import "time"
 
-// agenda is which tasks are to be looked at: now (dirty), at some time, or when a node has room.
+// agenda is which tasks are to be looked at: now (first those that a node may have room for, then the others, in the
+// order in which they came), at some time, or when a node has room.
 type agenda struct {
-	dirty   []*taskView
+	first   fifo
+	others  fifo
 	timed   dueHeap
 	waiting map[string]*taskView // those that stand in one of the lines
 	lines   map[lineKey]*line
@@ -13,12 +15,52 @@ type agenda struct {
 
 func newAgenda() *agenda { return &agenda{waiting: map[string]*taskView{}, lines: map[lineKey]*line{}} }
 
-// now puts t on the list of the next pass, once.
+// now has t looked at, once.
 func (a *agenda) now(t *taskView) {
 	if !t.dirty {
 		t.dirty = true
-		a.dirty = append(a.dirty, t)
+		a.others.push(t)
 	}
+}
+
+// next takes the task off that is to be looked at next; nil: there is none.
+func (a *agenda) next() *taskView {
+	for _, list := range []*fifo{&a.first, &a.others} {
+		for list.len() > 0 {
+			// A task that was called before its turn stands in both.
+			if t := list.pop(); t.dirty {
+				t.dirty = false
+				return t
+			}
+		}
+	}
+	return nil
+}
+
+// pending is how many tasks are to be looked at now, at most.
+func (a *agenda) pending() int { return a.first.len() + a.others.len() }
+
+// fifo is a queue that takes as long for one task as for the next, however many wait.
+type fifo struct {
+	tasks []*taskView
+	head  int
+}
+
+func (f *fifo) len() int { return len(f.tasks) - f.head }
+
+func (f *fifo) push(t *taskView) {
+	if f.head > len(f.tasks)/2 {
+		f.tasks = f.tasks[:copy(f.tasks, f.tasks[f.head:])]
+		f.head = 0
+	}
+	f.tasks = append(f.tasks, t)
+}
+
+func (f *fifo) pop() *taskView {
+	t := f.tasks[f.head]
+	f.tasks[f.head] = nil
+	f.head++
+	return t
 }
 
 // waitTurn has t wait until the version of another task that is put after others shows in the view.
@@ -37,16 +79,6 @@ func (a *agenda) nextTurn() {
 		first.waitsTurn = false
 		a.now(first)
 	}
-}
-
-// take empties the list.
-func (a *agenda) take() []*taskView {
-	list := a.dirty
-	a.dirty = nil
-	for _, t := range list {
-		t.dirty = false
-	}
-	return list
 }
 
 func (t *taskView) oldestWaiting() time.Time {

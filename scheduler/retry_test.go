@@ -30,6 +30,7 @@ func TestRetryWaitsForItsTime(t *testing.T) {
 	b.claim(id)
 	b.failAttempt(id, 2*time.Minute)
 	b.wantRuns(id + " Pending Retry")
+	b.mirror()
 	if s := b.status(); s.Phase != nightwatch.PhasePending || s.Reason != nightwatch.ReasonRetry || s.ActiveCount != 1 {
 		t.Errorf("%s %s: %d live", s.Phase, s.Reason, s.ActiveCount)
 	}

@@ -49,7 +49,7 @@ type Term interface {
 
 const (
 	// maxInFlight bounds the transactions under way.
-	maxInFlight = 64
+	maxInFlight = 256
 	// tick is how often the scheduler writes its clock, and the longest that its loop sleeps: a clock that steps is
 	// noticed within it.
 	tick = time.Second
@@ -81,6 +81,7 @@ type Scheduler struct {
 
 	// The rest belongs to the loop.
 	view     *view
+	backlog  backlog // empty while leading
 	agenda   *agenda
 	reserved *usage
 	releases []release
@@ -211,6 +212,7 @@ func (s *Scheduler) loop(ctx context.Context) {
 }
 
 func (s *Scheduler) startLeading(l lease) {
+	s.backlog.take(s.keys, s.takeIn)
 	s.lease = &l
 	s.caughtUp, s.lastTick, s.restUntil, s.rest, s.refused = 0, time.Time{}, time.Time{}, 0, 0
 	s.agenda = newAgenda()
@@ -239,18 +241,37 @@ func (s *Scheduler) stopLeading() {
 	s.agenda = newAgenda()
 }
 
-// apply brings the view up to date and gives back what the view now shows itself.
+// apply brings the view up to date, or has it wait while nothing is decided on it.
 func (s *Scheduler) apply(b store.Batch) {
+	s.health.heard()
 	now := s.cfg.Now()
-	clock := s.view.clockAt.mod
+	if s.lease == nil && !b.Snapshot {
+		s.compareClocks(b, now)
+		if s.backlog.events < maxBacklog {
+			s.backlog.add(b, now)
+			return
+		}
+	}
+	s.backlog.take(s.keys, s.takeIn)
+	s.takeIn(b, now)
+}
+
+// compareClocks tells how far this node's clock is from the scheduler's.
+func (s *Scheduler) compareClocks(b store.Batch, now time.Time) {
+	for _, e := range b.Events {
+		var clock clockValue
+		if e.Key == s.keys.MetaClock() && !e.Deleted && json.Unmarshal(e.Value, &clock) == nil {
+			s.health.clock(clock.Time.Sub(now))
+		}
+	}
+}
+
+// takeIn brings the view up to date and gives back what the view now shows itself.
+func (s *Scheduler) takeIn(b store.Batch, heard time.Time) {
 	if b.Snapshot {
 		s.agenda = newAgenda() // it names tasks of the view that goes; all of the new view's are looked at
 	}
-	s.view.apply(b, now)
-	if s.lease == nil && !b.Snapshot && s.view.clockAt.mod > clock {
-		s.health.clock(s.view.clock.Time.Sub(now))
-	}
-	s.health.heard()
+	s.view.apply(b, heard)
 	kept := s.releases[:0]
 	for _, r := range s.releases {
 		if r.revision > s.view.revision {
@@ -339,10 +360,14 @@ func impossible(err error) bool {
 // pass decides on every task that is due a look, with one now, and returns how long to sleep at most.
 func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 	if s.lease == nil || s.lease.term.Context().Err() != nil {
+		if s.backlog.age() >= maxBehind {
+			s.backlog.take(s.keys, s.takeIn)
+		}
 		return s.tick
 	}
 	steady := time.Now()
-	if steady.Sub(s.lastTick) >= s.tick {
+	ticks := steady.Sub(s.lastTick) >= s.tick
+	if ticks {
 		s.lastTick = steady
 		s.writeClock(ctx, now)
 		s.endFreezes(ctx, now)
@@ -360,8 +385,9 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 	if ready := s.reserved.ready; !ready.IsZero() && !ready.After(now) {
 		s.reserved.ready, s.view.roomChanged = time.Time{}, true // a pool has paused long enough
 	}
-	if s.view.nodesChanged || s.view.roomChanged {
-		s.agenda.room(s.view.nodesChanged, s.view.freePlaces(s.reserved), func(namespace string) int {
+	// Each look takes time: no more are called than can be looked at.
+	if free := maxInFlight - s.inFlight; free > 0 && (s.view.nodesChanged || s.view.roomChanged) {
+		s.agenda.room(s.view.nodesChanged, min(free, s.view.freePlaces(s.reserved)), func(namespace string) int {
 			return s.view.used.namespaces[namespace] + s.reserved.namespaces[namespace]
 		}, s.view.weight)
 		s.view.nodesChanged, s.view.roomChanged = false, false
@@ -373,14 +399,17 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 	if !w.drawing {
 		s.agenda.nextTurn()
 	}
-	for _, t := range s.agenda.take() {
+	for left := s.agenda.pending(); left > 0 && s.inFlight < maxInFlight; left-- {
+		t := s.agenda.next()
 		switch {
+		case t == nil:
+			left = 0
 		case s.view.tasks[t.name] != t: // nothing is left of it, or a list has replaced it
 			s.agenda.wait(t, place{})
 			s.agenda.at(t, time.Time{})
 			s.view.roomChanged = s.view.roomChanged || t.hopeful
 		case t.busy: // its answer brings it back
-		case t.heldUntil > s.view.revision || s.inFlight >= maxInFlight:
+		case t.heldUntil > s.view.revision:
 			s.agenda.now(t)
 		case t.retryAt.After(steady):
 			s.agenda.at(t, now.Add(t.retryAt.Sub(steady)))
@@ -388,7 +417,9 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 			s.look(ctx, w, t)
 		}
 	}
-	s.health.overdue(s.lateness(now))
+	if ticks || s.agenda.pending() == 0 {
+		s.health.overdue(s.lateness(now))
+	}
 	s.metrics.waiting.Set(float64(len(s.agenda.waiting)))
 	if at := s.agenda.due(now); !at.IsZero() && (next.IsZero() || at.Before(next)) {
 		next = at
@@ -396,7 +427,8 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 	if ready := s.reserved.ready; !ready.IsZero() && (next.IsZero() || ready.Before(next)) {
 		next = ready
 	}
-	if s.view.roomChanged && len(s.agenda.waiting) > 0 || len(s.agenda.turns) > 0 && !w.drawing {
+	full := s.inFlight >= maxInFlight // an answer wakes the loop
+	if !full && (s.view.roomChanged && len(s.agenda.waiting) > 0 || len(s.agenda.turns) > 0 && !w.drawing) {
 		return 0
 	}
 	sleep := s.tick - steady.Sub(s.lastTick)
@@ -411,8 +443,8 @@ func (s *Scheduler) look(ctx context.Context, w *world, t *taskView) {
 	p := decide(w, t)
 	s.agenda.at(t, p.wake)
 	s.agenda.wait(t, p.waits)
-	if p.waits == (place{}) && t.hopeful && len(p.takings) == 0 {
-		s.view.roomChanged = true // the place that it was looked at for is still free
+	if p.waits == (place{}) && t.hopeful {
+		s.view.roomChanged = true // there may be room for the next one too
 	}
 	t.hopeful = false
 	if p.deferred {
@@ -498,9 +530,11 @@ func (s *Scheduler) findStray() {
 // lateness is by how much the most overdue task is late.
 func (s *Scheduler) lateness(now time.Time) time.Duration {
 	late := time.Duration(0)
-	for _, t := range s.agenda.dirty {
-		if !t.wakeAt.IsZero() {
-			late = max(late, now.Sub(t.wakeAt))
+	for _, list := range []fifo{s.agenda.first, s.agenda.others} {
+		for _, t := range list.tasks[list.head:] {
+			if t.dirty && !t.wakeAt.IsZero() {
+				late = max(late, now.Sub(t.wakeAt))
+			}
 		}
 	}
 	return late

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -55,11 +56,39 @@ func TestPhasesOfATask(t *testing.T) {
 					step.do(b, id)
 				}
 				b.settle(demo)
+				b.mirror()
 				if s := b.status(); s.Phase != step.phase || s.Reason != step.reason {
 					t.Errorf("%s: phase %q, reason %q; want %q, %q", step.name, s.Phase, s.Reason, step.phase, step.reason)
 				}
 			}
 		})
+	}
+}
+
+// What only repeats the records is written at most every so often, so that a short run costs no write for being under way.
+func TestStatusFollowsRecordsAtItsPace(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.node("n1")
+	b.put(fiveMinutes)
+	b.settle(demo)
+	b.goTo("10:05")
+	born := b.status()
+	b.claim(idAt("10:05"))
+	b.settle(demo)
+	if s := b.status(); !reflect.DeepEqual(s, born) {
+		t.Errorf("%+v was written at once", s)
+	}
+	if p := b.decide(demo); !p.wake.Equal(b.now.Add(mirrorEvery)) {
+		t.Errorf("it is looked at again at %s", p.wake)
+	}
+	b.mirror()
+	if s := b.status(); s.LastRun.Phase != nightwatch.PhaseRunning {
+		t.Errorf("%+v does not follow", s.LastRun)
+	}
+	b.finish(idAt("10:05"), nightwatch.PhaseSucceeded)
+	b.settle(demo)
+	if s := b.status(); s.Counts.Succeeded != 1 || s.LastRun.Phase != nightwatch.PhaseSucceeded {
+		t.Errorf("%+v: what is more than a repetition has to wait", s)
 	}
 }
 

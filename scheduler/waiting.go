@@ -76,6 +76,11 @@ func (a *agenda) wait(t *taskView, waits place) {
 // for the same kind of place as many are looked at as there are places. has tells how many places a
 // namespace has, weight what it counts.
 func (a *agenda) room(fitting bool, free int, has, weight func(namespace string) int) {
+	if len(a.lines) == 0 {
+		return
+	}
+	before := a.first
+	a.first = fifo{}
 	byPlace := map[place][]lineKey{}
 	for key := range a.lines {
 		if fitting || crowded(key.place.reason) {
@@ -83,7 +88,7 @@ func (a *agenda) room(fitting bool, free int, has, weight func(namespace string)
 		}
 	}
 	given := map[string]int{}
-	var first []*taskView
+	again := map[*taskView]bool{}
 	for _, at := range slices.SortedFunc(maps.Keys(byPlace), comparePlaces) {
 		quota := free
 		if fitting {
@@ -103,13 +108,17 @@ func (a *agenda) room(fitting bool, free int, has, weight func(namespace string)
 			namespace, _, _ := strings.Cut(t.name, "/")
 			heap.Push(a.lines[lineKey{namespace, at}], t)
 		}
-		first = append(first, called...)
+		for _, t := range called {
+			t.hopeful, t.dirty = true, true
+			a.first.push(t)
+			again[t] = true
+		}
 	}
-	called := make(map[*taskView]bool, len(first))
-	for _, t := range first {
-		t.hopeful, t.dirty, called[t] = true, true, true
+	for before.len() > 0 { // those that were called and have not been looked at yet
+		if t := before.pop(); !again[t] {
+			a.first.push(t)
+		}
 	}
-	a.dirty = slices.Concat(first, slices.DeleteFunc(a.dirty, func(t *taskView) bool { return called[t] }))
 }
 
 // neediest is the line that is not empty whose namespace has the fewest places for its weight, of equal ones the first by
