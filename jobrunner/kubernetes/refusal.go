@@ -56,6 +56,9 @@ func unauthorized(err error) bool {
 func answered(err error) bool {
 	var status apierrors.APIStatus
 	if errors.As(err, &status) {
+		if apierrors.IsInternalError(err) && strings.Contains(err.Error(), "failed calling webhook") {
+			return true // admission comes before anything is written
+		}
 		code := status.Status().Code
 		return code >= 400 && code < 500 && code != http.StatusRequestTimeout
 	}

@@ -27,6 +27,7 @@ import (
 //	429 with Retry-After, 503, 403 of an API server that is starting   TestPassingRefusalsAreRepeated, TestTurns
 //	429, 500, no answer for too long    TestStartWithin
 //	quota used up by the Job itself     TestQuota
+//	admission webhook refuses, or does not answer                      TestWebhookRefuses, TestWebhookAway
 func TestRefusedForGood(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, intercept(func(next http.RoundTripper, request *http.Request) (*http.Response, error) {
