@@ -71,7 +71,7 @@ and error is one stream, in the order in which it was written.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.BoolVarP(&t.follow, "follow", "f", false, "go on until the run has ended, over all its attempts; wait for one that has not begun")
+	flags.BoolVarP(&t.follow, "follow", "f", false, "go on until the run has ended, over all its attempts; wait for one that has not begun, or that there is not yet")
 	flags.IntVar(&t.attempt, "attempt", 0, "of that attempt alone, from 1 (default: the newest)")
 	flags.IntVar(&t.tail, "tail", jobrunner.All, "at most that many of the last lines (default: all)")
 	flags.IntVar(&t.shard, "shard", jobrunner.All, "of that shard alone, from 0, of a run that is split")
@@ -97,6 +97,9 @@ func (t *tailing) check(cmd *cobra.Command) error {
 // run prints the log of the run with an id, or of the one that is meant when there is none.
 func (t *tailing) run(ctx context.Context, id string) error {
 	run, err := t.find(ctx, id)
+	if t.follow && errors.Is(err, errNoRun) {
+		run, err = t.firstRun(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -108,6 +111,9 @@ func (t *tailing) run(ctx context.Context, id string) error {
 	}
 	return t.followRun(ctx, run)
 }
+
+// errNoRun says that a task has never run, or that its runs have left the history.
+var errNoRun = errors.New("no run on record")
 
 // find is the run that is meant.
 func (t *tailing) find(ctx context.Context, id string) (*nightwatch.Run, error) {
@@ -130,7 +136,7 @@ func (t *tailing) find(ctx context.Context, id string) (*nightwatch.Run, error) 
 	if err := known(ctx, t.store, t.task); err != nil {
 		return nil, err
 	}
-	return nil, fmt.Errorf("%s has no run on record", t.task)
+	return nil, fmt.Errorf("%s has %w; -f waits for one", t.task, errNoRun)
 }
 
 // newest is the newest run that is under way; else the newest that began; else the newest.
@@ -180,6 +186,9 @@ func (t *tailing) ofShard(ctx context.Context, run *nightwatch.Run) (*nightwatch
 	}
 	id := nightwatch.ShardRunID(run.ID, t.shard)
 	t.shard = jobrunner.All
+	if t.follow && run.Live() {
+		return t.shardRun(ctx, run, id)
+	}
 	return t.find(ctx, id)
 }
 
@@ -342,30 +351,4 @@ func onNode(run *nightwatch.Run, attempt int) string {
 		return " on " + run.Node
 	}
 	return ""
-}
-
-// waitFor is wait; unless it is to last, it gives the record as it is after a while.
-func (t *tailing) waitFor(ctx context.Context, run *nightwatch.Run, lasting bool, done func(*nightwatch.Run) bool) (*nightwatch.Run, error) {
-	if lasting {
-		return t.wait(ctx, run, done)
-	}
-	waitCtx, cancel := context.WithTimeout(ctx, retryLog)
-	defer cancel()
-	next, err := t.wait(waitCtx, run, done)
-	if err != nil && ctx.Err() == nil && waitCtx.Err() != nil {
-		return run, nil
-	}
-	return next, err
-}
-
-// wait waits for a record that satisfies done.
-func (t *tailing) wait(ctx context.Context, run *nightwatch.Run, done func(*nightwatch.Run) bool) (*nightwatch.Run, error) {
-	next, err := t.store.WaitRun(ctx, run.Task, run.ID, func(r *nightwatch.Run) bool { return r == nil || done(r) })
-	switch {
-	case err != nil:
-		return nil, err
-	case next == nil:
-		return nil, fmt.Errorf("run %s: its record was deleted", run.ID)
-	}
-	return next, nil
 }

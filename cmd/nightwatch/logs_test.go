@@ -30,7 +30,60 @@ func (p *program) printed(t testing.TB, text string) {
 	}, "output %q", text)
 }
 
-// TestLogs follows a run of a dev from before its beginning to its end, over two attempts.
+// told waits until a program has said a text on standard error.
+func (p *program) told(t testing.TB, text string) {
+	t.Helper()
+	etcdtest.Eventually(t, patience, func() error {
+		if got := p.err.String(); !strings.Contains(got, text) {
+			return fmt.Errorf("it said %q", got)
+		}
+		return nil
+	}, "words %q", text)
+}
+
+// TestLogsOfATaskWithoutRuns waits for the first run, and no longer than there is the task.
+func TestLogsOfATaskWithoutRuns(t *testing.T) {
+	d := startDev(t, t.TempDir(), environment(t))
+	if _, err := d.store.Put(t.Context(), "default/yearly", []byte(`{"process":{"shell":"echo hello"},"schedule":"0 0 1 1 *"}`)); err != nil {
+		t.Fatal(err)
+	}
+	d.waitStatus(t, "default/yearly", func(s *nightwatch.Status) bool { return s != nil && len(s.Next) > 0 })
+	env := environment(t, "NIGHTWATCH_ENDPOINTS="+d.etcd)
+	following := start(t, env, "logs", "yearly", "-f")
+	following.told(t, "default/yearly has no run on record (Scheduled, next at 20")
+	d.want(t, "run", "yearly")
+	if code := following.code(t); code != 0 || following.out.String() != "hello\n" {
+		t.Errorf("exit code %d, %q, %q", code, &following.out, &following.err)
+	}
+
+	if _, err := d.store.Put(t.Context(), "default/other", []byte(`{"process":{"shell":"echo hello"},"schedule":"0 0 1 1 *"}`)); err != nil {
+		t.Fatal(err)
+	}
+	following = start(t, env, "logs", "other", "-f")
+	following.told(t, "waiting for one")
+	d.want(t, "delete", "other")
+	if code := following.code(t); code != 1 || !strings.Contains(following.err.String(), "default/other was deleted") {
+		t.Errorf("exit code %d, %q, %q", code, &following.out, &following.err)
+	}
+}
+
+// TestLogsOfAShardThatIsNotMade has a run that is split wait for a node, and its shards with it.
+func TestLogsOfAShardThatIsNotMade(t *testing.T) {
+	d := startDev(t, t.TempDir(), environment(t))
+	task := `{"process":{"shell":"echo shard $NIGHTWATCH_SHARD"},"shards":2,"runsOn":"zone=nowhere"}`
+	if _, err := d.store.Put(t.Context(), "default/split", []byte(task)); err != nil {
+		t.Fatal(err)
+	}
+	d.waitStatus(t, "default/split", func(s *nightwatch.Status) bool { return s != nil && s.LastRun != nil })
+	env := environment(t, "NIGHTWATCH_ENDPOINTS="+d.etcd)
+	following := start(t, env, "logs", "split", "--shard", "1", "-f")
+	d.want(t, "cancel", "split")
+	if code := following.code(t); code != 1 || following.out.String() != "" {
+		t.Errorf("exit code %d, %q, %q", code, &following.out, &following.err)
+	}
+}
+
+// TestLogs follows a run of a dev from before it is there to its end, over two attempts.
 func TestLogs(t *testing.T) {
 	d := startDev(t, t.TempDir(), environment(t))
 	go_ := filepath.Join(t.TempDir(), "go")
@@ -43,14 +96,15 @@ func TestLogs(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.waitStatus(t, "default/demo", func(s *nightwatch.Status) bool { return s != nil && s.Reason == nightwatch.ReasonFrozen })
-	if out, code := d.cli(t, "logs", "demo"); code != 1 || !strings.Contains(out, "default/demo has no run on record") {
+	if out, code := d.cli(t, "logs", "demo"); code != 1 || !strings.Contains(out, "default/demo has no run on record; -f waits for one") {
 		t.Errorf("before there is a run: exit code %d: %s", code, out)
 	}
+	env := environment(t, "NIGHTWATCH_ENDPOINTS="+d.etcd)
+	following := start(t, env, "logs", "demo", "-f")
+	following.told(t, "default/demo has no run on record (Suspended, Frozen); waiting for one")
 	d.want(t, "resume", "demo")
 	status := d.waitStatus(t, "default/demo", func(s *nightwatch.Status) bool { return s != nil && s.LastRun != nil })
 	id := status.LastRun.ID
-	env := environment(t, "NIGHTWATCH_ENDPOINTS="+d.etcd)
-	following := start(t, env, "logs", "demo", "-f")
 	following.printed(t, "attempt 1\nerr\n")
 	touch(t, go_+".1")
 	following.printed(t, "attempt 1\nerr\nend\nattempt 2\nerr\n")
