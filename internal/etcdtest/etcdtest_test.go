@@ -3,6 +3,7 @@ package etcdtest_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -147,6 +148,28 @@ func TestProxy(t *testing.T) {
 
 	proxy.Cut()
 	recovers("10")
+
+	proxy.Reset()
+	recovers("10a")
+
+	proxy.Delay(50 * time.Millisecond)
+	began := time.Now()
+	if err := put(5*time.Second, "10b"); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took < 100*time.Millisecond {
+		t.Errorf("there and back took %s", took)
+	}
+	proxy.Delay(0)
+	proxy.Limit(1000)
+	began = time.Now()
+	if err := put(5*time.Second, "10c"+strings.Repeat("c", 200)); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took < 200*time.Millisecond {
+		t.Errorf("200 bytes at 1000 a second took %s", took)
+	}
+	proxy.Resume()
 
 	proxy.Refuse()
 	if err := put(200*time.Millisecond, "11"); err == nil {

@@ -24,6 +24,8 @@ type Proxy struct {
 	changed chan struct{}  // closed and replaced at each change of state
 	state   [2]flow        // by direction
 	refuse  bool           // close what connects
+	delay   time.Duration  // of what is passed on
+	limit   int            // bytes a second, in each direction of a connection; 0 for none
 	pairs   map[*pair]bool // open connections
 	closed  bool
 	dropped map[*pair][2]bool // by connection: the directions that lost bytes
@@ -93,11 +95,25 @@ func (p *Proxy) DropRequests() { p.set(flowDropped, requests) }
 // DropResponses loses what the server sends: requests arrive and commit, nobody ever hears of it.
 func (p *Proxy) DropResponses() { p.set(flowDropped, responses) }
 
-// Resume opens both directions and accepts connections again: held bytes flow on, connections that lost bytes are cut.
+// Delay passes on what is read from now on so much later, in both directions: a long way.
+func (p *Proxy) Delay(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.delay = d
+}
+
+// Limit passes on no more than so many bytes a second, in each direction of a connection: a narrow way.
+func (p *Proxy) Limit(bytesPerSecond int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.limit = bytesPerSecond
+}
+
+// Resume opens both directions, without delay or limit, and accepts connections again: held bytes flow on, connections that lost bytes are cut.
 func (p *Proxy) Resume() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.refuse = false
+	p.refuse, p.delay, p.limit = false, 0, 0
 	p.change(flowOpen, requests, responses)
 	for pair := range p.dropped {
 		pair.close()
@@ -116,6 +132,20 @@ func (p *Proxy) Refuse() {
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.cut()
+}
+
+// Reset is Cut by which both sides are told that the connection is broken, not that it has ended.
+func (p *Proxy) Reset() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for pair := range p.pairs {
+		for _, side := range []net.Conn{pair.client, pair.server} {
+			if tcp, ok := side.(*net.TCPConn); ok {
+				_ = tcp.SetLinger(0)
+			}
+		}
+	}
 	p.cut()
 }
 
@@ -185,20 +215,71 @@ func (p *Proxy) serve(client net.Conn) {
 	p.mu.Unlock()
 }
 
+// piece is what was read at once, and when it may be passed on.
+type piece struct {
+	bytes []byte
+	due   time.Time
+}
+
+// onTheWay is how many pieces there may be between the two sides of a direction: then nothing more is read.
+const onTheWay = 256
+
 // pump copies one direction until either side closes.
 func (p *Proxy) pump(connection *pair, direction int, to, from net.Conn) {
-	defer connection.close()
-	buffer := make([]byte, 32<<10)
+	way := make(chan piece, onTheWay)
+	var written sync.WaitGroup
+	written.Go(func() {
+		p.write(connection, direction, to, way)
+		connection.close() // which ends the reading, if that has not
+		for range way {    // nobody wants it
+		}
+	})
 	for {
+		buffer := make([]byte, 32<<10)
 		n, err := from.Read(buffer)
-		if n > 0 && p.pass(connection, direction) {
-			if _, err := to.Write(buffer[:n]); err != nil {
-				return
-			}
+		if n > 0 {
+			p.mu.Lock()
+			due := time.Now().Add(p.delay)
+			p.mu.Unlock()
+			way <- piece{buffer[:n], due}
 		}
 		if err != nil {
+			break
+		}
+	}
+	close(way)
+	written.Wait()
+}
+
+func (p *Proxy) write(connection *pair, direction int, to net.Conn, way <-chan piece) {
+	for one := range way {
+		p.travel(one)
+		if !p.pass(connection, direction) {
+			continue
+		}
+		if _, err := to.Write(one.bytes); err != nil {
 			return
 		}
+	}
+}
+
+// travel waits until a piece is due and the way has had the time for its bytes, or the network changes.
+func (p *Proxy) travel(one piece) {
+	p.mu.Lock()
+	changed, limit := p.changed, p.limit
+	p.mu.Unlock()
+	long := time.Until(one.due)
+	if limit > 0 {
+		long = max(long, time.Duration(len(one.bytes))*time.Second/time.Duration(limit))
+	}
+	if long <= 0 {
+		return
+	}
+	timer := time.NewTimer(long)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-changed:
 	}
 }
 

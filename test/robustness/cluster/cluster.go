@@ -125,30 +125,28 @@ func (c *Cluster) Recorded() int64 {
 	return c.reached
 }
 
-// CatchUp waits until the record of changes is complete up to now, and returns that revision.
-func (c *Cluster) CatchUp() int64 {
-	c.t.Helper()
-	var head int64
-	etcdtest.Eventually(c.t, Patience, func() error {
-		ctx, cancel := context.WithTimeout(c.t.Context(), 5*time.Second)
-		defer cancel()
-		now, err := c.Client.Get(ctx, c.prefix, clientv3.WithCountOnly())
-		if err != nil {
-			return err
-		}
-		head = now.Header.Revision
-		return c.Client.RequestProgress(c.watching)
-	}, "the watch says where it is")
-	etcdtest.Eventually(c.t, Patience, func() bool {
-		return c.Recorded() >= head || c.Client.RequestProgress(c.watching) != nil
-	}, "the record of changes is complete up to revision %d", head)
-	return head
+// AskHead returns etcd's revision, and has the watch say soon whether the record of changes is complete up to there.
+func (c *Cluster) AskHead(ctx context.Context) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	now, err := c.Client.Get(ctx, c.prefix, clientv3.WithCountOnly())
+	if err != nil {
+		return 0, err
+	}
+	return now.Header.Revision, c.Client.RequestProgress(c.watching)
 }
 
 // History is what has been seen up to now.
 func (c *Cluster) History() *checker.History {
 	c.t.Helper()
-	c.CatchUp()
+	var head int64
+	etcdtest.Eventually(c.t, Patience, func() (err error) {
+		head, err = c.AskHead(c.t.Context())
+		return err
+	}, "etcd says where it is")
+	etcdtest.Eventually(c.t, Patience, func() bool {
+		return c.Recorded() >= head || c.Client.RequestProgress(c.watching) != nil
+	}, "the record of changes is complete up to revision %d", head)
 	if c.listJobs != nil {
 		if err := c.listJobs(c.t.Context()); err != nil {
 			c.t.Fatal(err)

@@ -23,8 +23,9 @@ type churn struct {
 	rate       atomic.Int64 // operations a second
 	end        context.CancelFunc
 	ended      sync.WaitGroup
-	operations []checker.Operation
 	requests   int
+	mu         sync.Mutex
+	operations []checker.Operation
 }
 
 const (
@@ -118,6 +119,8 @@ func (c *churn) do(o checker.Operation, ask func(ctx context.Context, key string
 	if err == nil {
 		o.Answered, o.Revision = time.Now(), revision
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.operations = append(c.operations, o)
 }
 

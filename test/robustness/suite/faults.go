@@ -17,7 +17,7 @@ type fault struct {
 }
 
 // faults are all that there are.
-var faults = slices.Concat(processFaults)
+var faults = slices.Concat(processFaults, networkFaults, etcdFaults, userFaults)
 
 // Names are those of the faults.
 func Names() []string {
@@ -110,7 +110,7 @@ func (s *suite) restart() (string, time.Duration, func()) {
 			s.violated(endsWell, name, "SIGTERM did not end it well")
 		}
 		s.start(name)
-		s.until(name+" is ready", func() bool { return s.nodes[name] != nil && s.nodes[name].AskReady() == nil })
+		s.until(name+" is ready", func() bool { return !s.etcdDown && s.nodes[name] != nil && s.nodes[name].AskReady() == nil })
 		restarted = append(restarted, name)
 		s.wait(time.Now().Add(pause))
 	}

@@ -55,12 +55,13 @@ type suite struct {
 	jobs      kubernetes.Interface // nil without Kubernetes
 	namespace string
 
-	nodes  map[string]*cluster.Node // by name; not those that are down
-	harmed map[string]bool          // nodes to which something is done at the moment
-	active []ongoing
-	broken []checker.Violation
-	churn  *churn
-	rest   time.Time // the faults' time is over
+	nodes    map[string]*cluster.Node // by name; not those that are down
+	harmed   map[string]bool          // nodes to which something is done at the moment
+	active   []ongoing
+	etcdDown bool // whatever asks it would wait
+	broken   []checker.Violation
+	churn    *churn
+	rest     time.Time // the faults' time is over
 }
 
 // names are those of nodes. The embedders' begin with "platform".
@@ -274,16 +275,23 @@ func (s *suite) settle(tasks []task) {
 
 // leader is the name of the node that holds the scheduler role and can be harmed, "" if there is none.
 func (s *suite) leader() string {
-	name := s.Leader()
+	name := s.leads()
 	if s.nodes[name] == nil || s.harmed[name] {
 		return ""
 	}
 	return name
 }
 
+func (s *suite) leads() string {
+	if s.etcdDown {
+		return ""
+	}
+	return s.Leader()
+}
+
 // worker is the name of a node that can be harmed and does not hold the scheduler role, "" if there is none.
 func (s *suite) worker() string {
-	leader := s.Leader()
+	leader := s.leads()
 	return s.pick(func(name string) bool { return name != leader })
 }
 
