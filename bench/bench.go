@@ -35,6 +35,8 @@ type Config struct {
 	Task nightwatch.Task
 	// Runners makes the runners of a node that Task needs. Default none.
 	Runners func() ([]jobrunner.Runner, error)
+	// Kubernetes is the cluster that Task's Jobs are made on. Default none: Task is for another runner.
+	Kubernetes Kubernetes
 	// CeilingFor is for how long etcd is measured before the load. Default 3 s.
 	CeilingFor time.Duration
 	// Progress is told how far the bench is. Default nobody.
@@ -114,6 +116,7 @@ type bench struct {
 	store   *store.Store
 	keys    store.Keys
 	effects *effects
+	jobs    *effects // the same runs, when the record had its Job
 	nodes   []string
 }
 
@@ -132,12 +135,22 @@ func Run(ctx context.Context, cfg Config) (report *Report, err error) {
 	_, _ = rand.Read(id[:])
 	b := &bench{
 		Config: cfg, id: fmt.Sprintf("%x", id), client: client, store: store.New(client, cfg.Prefix), keys: store.NewKeys(cfg.Prefix),
-		effects: newEffects(),
+		effects: newEffects(), jobs: newEffects(),
 	}
 	b.Progress(Progress{Step: "measure etcd", Total: 1})
 	ceiling, err := Ceiling(ctx, client, b.Prefix[:len(b.Prefix)-1]+"-bench-"+b.id, b.CeilingFor)
 	if err != nil {
 		return nil, err
+	}
+	jobCeiling := 0.0
+	if b.Kubernetes != nil {
+		if jobCeiling, err = b.measureKubernetes(ctx); err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, b.Kubernetes.Close(context.WithoutCancel(ctx), b.namespace())) }()
+		if err := b.Kubernetes.Open(ctx, b.namespace()); err != nil {
+			return nil, err
+		}
 	}
 	stop, err := b.startNodes(ctx)
 	if err != nil {
@@ -150,6 +163,10 @@ func Run(ctx context.Context, cfg Config) (report *Report, err error) {
 	}
 	report.CeilingPerSecond = round(ceiling)
 	report.Efficiency = round(report.RunsPerSecond / ceiling)
+	if jobs := report.Kubernetes; jobs != nil {
+		jobs.CeilingPerSecond = round(jobCeiling)
+		jobs.Efficiency = round(jobs.JobsPerSecond / jobCeiling)
+	}
 	return report, nil
 }
 

@@ -15,6 +15,14 @@
 // and returns; other runners are those of the cluster's nodes. Lateness is from a run's nominal time to its effect: the
 // call of the handler, or the start that the record tells.
 //
+// # Kubernetes
+//
+// Jobs have a ceiling of their own, which is mostly the API server's: before the load a bare loop of creates makes as many
+// of the same Job, as fast as the limits of requests allow. Beside it stands how many Jobs a second the runs had, from the
+// first nominal time until the last record named its Job. A run starts when it is claimed; its Job comes after that,
+// when its create's turn has come, and its lateness is given as well. The load and the bare loop have a namespace each on
+// the API server, which is removed with all in it.
+//
 // # What a run costs
 //
 // After the load the history of its keys is read from etcd: each revision was a request that wrote, each event a key.
@@ -23,5 +31,5 @@
 //
 // # Left behind
 //
-// Nothing: tasks are deleted, and Run waits until the cluster has cleaned up after them.
+// Nothing: tasks are deleted, and Run waits until the cluster has cleaned up after them, and the API server.
 package bench

@@ -75,16 +75,16 @@ type Lateness struct {
 }
 
 // lateness of all that was noted.
-func (e *effects) lateness() (Lateness, []time.Duration) {
+func (e *effects) lateness() Lateness {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	late := slices.Clone(e.late)
 	slices.Sort(late)
 	if len(late) == 0 {
-		return Lateness{}, nil
+		return Lateness{}
 	}
 	at := func(share float64) float64 {
 		return float64(late[min(int(share*float64(len(late))), len(late)-1)].Microseconds()) / 1000
 	}
-	return Lateness{P50: at(0.5), P99: at(0.99), P999: at(0.999), Max: at(1)}, late
+	return Lateness{P50: at(0.5), P99: at(0.99), P999: at(0.999), Max: at(1)}
 }

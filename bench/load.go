@@ -37,6 +37,7 @@ func (b *bench) load(ctx context.Context) (*Report, error) {
 		return nil, err
 	}
 	b.effects.between(from, to)
+	b.jobs.between(from, to)
 	b.await(ctx, expected, from)
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
@@ -167,7 +168,7 @@ func (b *bench) drained(ctx context.Context) (time.Time, error) {
 	return time.Now(), err
 }
 
-// watchStarts notes when runs start, by their records.
+// watchStarts notes when runs start, by their records, and when these have their Jobs.
 func (b *bench) watchStarts(ctx context.Context) error {
 	prefix := b.keys.Of(store.Runs) + b.namespace() + "/"
 	response, err := b.client.Get(ctx, prefix, clientv3.WithPrefix(), clientv3.WithCountOnly())
@@ -180,16 +181,21 @@ func (b *bench) watchStarts(ctx context.Context) error {
 			key    string
 			number int
 		}
-		seen := map[attempt]bool{}
+		started, made := map[attempt]bool{}, map[attempt]bool{}
 		for response := range watch {
 			for _, event := range response.Events {
 				var run nightwatch.Run
 				if json.Unmarshal(event.Kv.Value, &run) != nil || run.StartTime.IsZero() {
 					continue
 				}
-				if one := (attempt{string(event.Kv.Key), run.Attempt}); !seen[one] {
-					seen[one] = true
+				one := attempt{string(event.Kv.Key), run.Attempt}
+				if !started[one] {
+					started[one] = true
 					b.effects.note(run.Task, run.NominalTime, run.StartTime)
+				}
+				if run.Job != nil && run.Job.UID != "" && !made[one] {
+					made[one] = true
+					b.jobs.note(run.Task, run.NominalTime, time.Now())
 				}
 			}
 		}

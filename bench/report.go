@@ -39,6 +39,9 @@ type Report struct {
 	// MaxRSSBytes is the most memory it had, its own bookkeeping included.
 	CPUSecondsPerThousand float64 `json:"cpuSecondsPerThousand"`
 	MaxRSSBytes           int64   `json:"maxRSSBytes"`
+
+	// Kubernetes says how the Jobs came about, if runs were Jobs.
+	Kubernetes *Jobs `json:"kubernetes,omitempty"`
 }
 
 // state is what is measured before and after the load.
@@ -47,6 +50,7 @@ type state struct {
 	database int64
 	cpu      time.Duration
 	rss      int64
+	requests int64 // to the API server of Kubernetes
 }
 
 func (b *bench) measure(ctx context.Context) (state, error) {
@@ -60,6 +64,9 @@ func (b *bench) measure(ctx context.Context) (state, error) {
 		s.database = status.DbSizeInUse
 	}
 	s.cpu, s.rss = usage()
+	if b.Kubernetes != nil {
+		s.requests = b.Kubernetes.Requests()
+	}
 	return s, nil
 }
 
@@ -72,7 +79,7 @@ func (b *bench) report(ctx context.Context, from, to, recorded time.Time, expect
 	if b.ownHandler() {
 		r.Runner = "handler"
 	}
-	r.LatenessMs, _ = b.effects.lateness()
+	r.LatenessMs = b.effects.lateness()
 	if seen == 0 {
 		return r, nil
 	}
@@ -92,6 +99,9 @@ func (b *bench) report(ctx context.Context, from, to, recorded time.Time, expect
 	r.DatabaseBytesPerRun = round(float64(max(after.database-before.database, 0)) / runs)
 	r.CPUSecondsPerThousand = round((after.cpu - before.cpu).Seconds() * 1000 / runs)
 	r.MaxRSSBytes = after.rss
+	if b.Kubernetes != nil {
+		r.Kubernetes = b.jobsReport(from, after.requests-before.requests)
+	}
 	return r, nil
 }
 

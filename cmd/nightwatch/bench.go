@@ -32,6 +32,7 @@ type benchSettings struct {
 	duration time.Duration
 	nodes    int
 	runner   string
+	kube     kube
 }
 
 func newBench() *cobra.Command {
@@ -45,9 +46,14 @@ First the bench finds how many lives of runs etcd alone takes on these machines,
 scheduler. Then it adds nodes of its own to the cluster, puts tasks that only they may run, all due at one moment or, with
 --rate, evenly, and removes everything again. On a cluster without nodes its own lead; else the cluster's do.
 
+With --runner kubernetes each run is a Job of a busybox that ends at once, in a namespace that comes and goes with the
+bench, and how many Jobs a second a bare loop of creates makes is found as well, within the same --kube-api-qps. That takes
+the rights to create and delete namespaces.
+
 It loads etcd as much as it can: measure a cluster that others work with at a quiet hour.`,
 		Example: `  nightwatch bench --tasks 20000 --nodes 3
-  nightwatch bench --rate 1000 --tasks 10000 --duration 1m -o json`,
+  nightwatch bench --rate 1000 --tasks 10000 --duration 1m -o json
+  nightwatch bench --runner kubernetes --kube-context test --kube-api-qps 500 --kube-api-burst 500`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := s.format.check(); err != nil {
@@ -65,8 +71,10 @@ It loads etcd as much as it can: measure a cluster that others work with at a qu
 	flags.Float64Var(&s.rate, "rate", 0, "runs a second that are offered evenly (default: all tasks are due at one moment, once)")
 	flags.DurationVar(&s.duration, "duration", 30*time.Second, "how long runs are offered, with --rate")
 	flags.IntVar(&s.nodes, "nodes", 1, "how many nodes the bench adds to run its tasks")
-	flags.StringVar(&s.runner, "runner", nightwatch.RunnerHandler, "what the tasks are for: handler, process or http")
+	flags.StringVar(&s.runner, "runner", nightwatch.RunnerHandler, "what the tasks are for: handler, process, http or kubernetes")
 	argument(flags, "tasks", "rate", "duration", "nodes", "runner")
+	s.kube.flags(flags)
+	s.kube.limits(flags)
 	s.format.flags(flags)
 	s.etcd.flags(flags)
 	return cmd
@@ -83,6 +91,9 @@ func (s *benchSettings) measure(ctx context.Context, progress io.Writer) (*bench
 	}
 	if err := cfg.Check(); err != nil {
 		return nil, usage("--%w", err)
+	}
+	if s.kube.named() && s.runner != nightwatch.RunnerKubernetes {
+		return nil, usage("--kubeconfig, --kube-context: want --runner kubernetes")
 	}
 	switch s.runner {
 	case nightwatch.RunnerHandler:
@@ -103,8 +114,20 @@ func (s *benchSettings) measure(ctx context.Context, progress io.Writer) (*bench
 			loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 			return []jobrunner.Runner{httpcall.New(httpcall.Config{Allow: loopback})}, nil
 		}
+	case nightwatch.RunnerKubernetes:
+		cluster, err := s.kube.bench()
+		if err != nil {
+			return nil, err
+		}
+		cfg.Kubernetes = cluster
+		// A Job takes longer than the time between two runs may be.
+		cfg.Task = nightwatch.Task{Image: "busybox", Command: []string{"true"}, Overlap: nightwatch.OverlapAllow}
+		cfg.Runners = func() ([]jobrunner.Runner, error) {
+			runner, err := cluster.Runner()
+			return []jobrunner.Runner{runner}, err
+		}
 	default:
-		return nil, usage("--runner: %q: want handler, process or http", s.runner)
+		return nil, usage("--runner: %q: want handler, process, http or kubernetes", s.runner)
 	}
 	if file, ok := progress.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		bar := progressBar{out: progress}
@@ -165,6 +188,12 @@ func benchTable(out io.Writer, r *bench.Report) {
 	fact("RATE", "%.0f runs/s, %.0f%% of the %.0f/s that etcd alone takes", r.RunsPerSecond, 100*r.Efficiency, r.CeilingPerSecond)
 	l := r.LatenessMs
 	fact("LATENESS", "p50 %.1f ms, p99 %.1f ms, p99.9 %.1f ms, max %.1f ms", l.P50, l.P99, l.P999, l.Max)
+	if jobs := r.Kubernetes; jobs != nil {
+		fact("JOBS", "%.0f/s, %.0f%% of the %.0f/s that a bare loop of creates makes", jobs.JobsPerSecond, 100*jobs.Efficiency, jobs.CeilingPerSecond)
+		l := jobs.LatenessMs
+		fact("JOBS' LATENESS", "p50 %.1f ms, p99 %.1f ms, p99.9 %.1f ms, max %.1f ms", l.P50, l.P99, l.P999, l.Max)
+		fact("API SERVER A RUN", "%.2f requests", jobs.RequestsPerRun)
+	}
 	if r.KeysPerRun > 0 {
 		fact("ETCD A RUN", "%.2f requests, %.1f keys, %.0f bytes", r.RequestsPerRun, r.KeysPerRun, r.BytesPerRun)
 	} else {

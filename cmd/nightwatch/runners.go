@@ -22,8 +22,7 @@ type running struct {
 func (r *running) flags(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&r.names, "runners", []string{nightwatch.RunnerHTTP}, "ways to run tasks: kubernetes, process, http")
 	r.kube.flags(flags)
-	flags.Float32Var(&r.kube.qps, "kube-api-qps", 50, "requests a second to the Kubernetes API")
-	flags.IntVar(&r.kube.burst, "kube-api-burst", 100, "requests to the Kubernetes API at once")
+	r.kube.limits(flags)
 	r.web.flags(flags)
 	r.programs.flags(flags)
 	r.secrets.flags(flags)
@@ -35,8 +34,8 @@ func (r *running) build(logger hclog.Logger) ([]jobrunner.Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.kube.qps <= 0 || r.kube.burst <= 0 {
-		return nil, usage("--kube-api-qps, --kube-api-burst: %g, %d: want more than 0", r.kube.qps, r.kube.burst)
+	if err := r.kube.checkLimits(); err != nil {
+		return nil, err
 	}
 	var runners []jobrunner.Runner
 	for i, name := range r.names {

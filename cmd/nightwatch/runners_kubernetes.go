@@ -26,12 +26,49 @@ func (k *kube) flags(flags *pflag.FlagSet) {
 			"in-cluster is the one around this pod")
 }
 
+// limits are the flags of how many requests are made.
+func (k *kube) limits(flags *pflag.FlagSet) {
+	flags.Float32Var(&k.qps, "kube-api-qps", 50, "requests a second to the Kubernetes API")
+	flags.IntVar(&k.burst, "kube-api-burst", 100, "requests to the Kubernetes API at once")
+}
+
+func (k *kube) checkLimits() error {
+	if k.qps <= 0 || k.burst <= 0 {
+		return usage("--kube-api-qps, --kube-api-burst: %g, %d: want more than 0", k.qps, k.burst)
+	}
+	return nil
+}
+
 // named tells whether a cluster was asked for.
 func (k *kube) named() bool { return k.kubeconfig != "" || len(k.contexts) > 0 }
 
 // build makes the kubernetes runner for the contexts that are named, for the current one of the kubeconfig, or for the
 // cluster around a pod, and says which clusters these are.
 func (k *kube) build(logger hclog.Logger) (runner *kubernetes.Runner, clusters string, err error) {
+	all, err := k.loadAll()
+	if err != nil {
+		return nil, "", err
+	}
+	return k.of(all, logger)
+}
+
+// bench is what measures the one cluster that is named.
+func (k *kube) bench() (*kubernetes.Bench, error) {
+	if err := k.checkLimits(); err != nil {
+		return nil, err
+	}
+	all, err := k.loadAll()
+	if err != nil {
+		return nil, err
+	}
+	cluster, err := kubernetes.NewBench(kubernetes.Config{Clusters: all, QPS: k.qps, Burst: k.burst})
+	if err != nil {
+		return nil, usage("--kube-context: %w", err)
+	}
+	return cluster, nil
+}
+
+func (k *kube) loadAll() ([]kubernetes.Cluster, error) {
 	contexts := k.contexts
 	if len(contexts) == 0 {
 		contexts = []string{""}
@@ -41,12 +78,12 @@ func (k *kube) build(logger hclog.Logger) (runner *kubernetes.Runner, clusters s
 		for text := range strings.SplitSeq(several, ";") { // an environment variable has room for one value only
 			cluster, err := k.load(text)
 			if err != nil {
-				return nil, "", err
+				return nil, err
 			}
 			all = append(all, cluster)
 		}
 	}
-	return k.of(all, logger)
+	return all, nil
 }
 
 // load reads how to reach one cluster.
