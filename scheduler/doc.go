@@ -23,9 +23,10 @@
 // # Becoming scheduler
 //
 // After it won the election the scheduler writes meta/clock under its guard. Once its view shows that write, it shows
-// all that any earlier term wrote, and decisions begin. It goes on from the cursor in each status, not from now. A
-// task put while nobody led counts from when it was put: the moment the watch told of it, else the last meta/clock
-// before it.
+// all that any earlier term wrote, and decisions begin: with the tasks of which something is wanted, be it that their
+// time has come; the others are looked at when there is nothing else to do, or when their time comes. It goes on from
+// the cursor in each status, not from now. A task put while nobody led counts from when it was put: the moment the watch
+// told of it, else the last meta/clock before it.
 //
 // # What is one transaction
 //

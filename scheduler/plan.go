@@ -66,7 +66,6 @@ type plan struct {
 func newPlan(w *world, t *taskView) *plan {
 	return &plan{
 		world: w, t: t, def: t.def, status: t.status, ledger: t.ledger, uid: t.task.create,
-		runs: map[string]*runView{}, written: map[string]bool{},
 	}
 }
 
@@ -83,6 +82,10 @@ func (p *plan) put(key string, seen int64, value any) {
 		p.errs = append(p.errs, fmt.Errorf("encode %s: %w", key, err))
 		return
 	}
+	p.putData(key, seen, data)
+}
+
+func (p *plan) putData(key string, seen int64, data []byte) {
 	p.txn.Seen(key, seen)
 	p.bytes += len(data)
 	p.write(key, func() { p.txn.Put(key, data) })
@@ -102,6 +105,9 @@ func (p *plan) write(key string, do func()) {
 		p.errs = append(p.errs, fmt.Errorf("%s would be written twice", key))
 		return
 	}
+	if p.written == nil {
+		p.written = map[string]bool{}
+	}
 	p.written[key] = true
 	do()
 }
@@ -112,8 +118,16 @@ func (p *plan) run(id string) *runView {
 		return r
 	}
 	copied := *p.t.find(id)
-	p.runs[id] = &copied
+	p.change(&copied)
 	return &copied
+}
+
+// change has a run stand in this plan as r.
+func (p *plan) change(r *runView) {
+	if p.runs == nil {
+		p.runs = map[string]*runView{}
+	}
+	p.runs[r.run.ID] = r
 }
 
 // all are the task's runs of this uid as they stand in this plan, oldest first; new ones are last. Shards are not among
@@ -167,7 +181,7 @@ func (p *plan) newRun(id string, nominal time.Time) *runView {
 		NominalTime: nominal.UTC(), CreateTime: p.now, Attempt: 1, Runner: p.def.Task.Runner(),
 	}}
 	shape(&r.run, &p.def.Task)
-	p.runs[id] = r
+	p.change(r)
 	return r
 }
 
@@ -178,7 +192,12 @@ func (p *plan) saveRun(r *runView, before nightwatch.Run) {
 	if !r.run.Live() {
 		r.run.Submitted = nil
 	}
-	p.put(p.keys.Run(p.t.name, r.run.ID), r.mod, &r.run)
+	data, err := nightwatch.Encode(&r.run)
+	if err != nil {
+		p.errs = append(p.errs, fmt.Errorf("encode run %s: %w", r.run.ID, err))
+		return
+	}
+	p.putData(p.keys.Run(p.t.name, r.run.ID), r.mod, data)
 	was, is := "", ""
 	if queued(&before) && r.present() {
 		was = p.keys.Queue(before.Node, p.t.name, r.run.ID)
@@ -191,11 +210,6 @@ func (p *plan) saveRun(r *runView, before nightwatch.Run) {
 		p.write(was, func() { p.txn.Delete(was) })
 	}
 	if is != "" {
-		data, err := nightwatch.Encode(&r.run)
-		if err != nil {
-			p.errs = append(p.errs, fmt.Errorf("encode %s: %w", is, err))
-			return
-		}
 		p.bytes += len(data)
 		p.write(is, func() { p.txn.Put(is, data) })
 	}

@@ -3,10 +3,11 @@ package scheduler
 import "time"
 
 // agenda is which tasks are to be looked at: now (first those that a node may have room for, then the others, in the
-// order in which they came), at some time, or when a node has room.
+// order in which they came), at some time, when a node has room, or when there is nothing else to do.
 type agenda struct {
 	first   fifo
 	others  fifo
+	rest    fifo
 	timed   dueHeap
 	waiting map[string]*taskView // those that stand in one of the lines
 	lines   map[lineKey]*line
@@ -34,10 +35,13 @@ func (a *agenda) next() *taskView {
 			}
 		}
 	}
+	if a.rest.len() > 0 {
+		return a.rest.pop()
+	}
 	return nil
 }
 
-// pending is how many tasks are to be looked at now, at most.
+// pending is how many tasks are to be looked at now, at most, without those that have time.
 func (a *agenda) pending() int { return a.first.len() + a.others.len() }
 
 // fifo is a queue that takes as long for one task as for the next, however many wait.

@@ -59,6 +59,8 @@ const (
 	maxRest = 5 * time.Second
 	// impossibleAfter is how long a task rests whose transaction etcd will not take as it is.
 	impossibleAfter = time.Minute
+	// maxPass is how long the loop decides before it takes in what has come meanwhile.
+	maxPass = 10 * time.Millisecond
 )
 
 // Scheduler turns occurrences into runs and gives them to nodes, during the terms it is lent. Outside of them it
@@ -82,6 +84,7 @@ type Scheduler struct {
 	// The rest belongs to the loop.
 	view     *view
 	backlog  backlog // empty while leading
+	listing  bool    // the view is being made anew
 	agenda   *agenda
 	reserved *usage
 	releases []release
@@ -135,7 +138,7 @@ func newScheduler(c cluster, keys store.Keys, cfg Config) *Scheduler {
 		agenda: newAgenda(), reserved: newUsage(),
 	}
 	s.view = newView(keys, func(t *taskView) {
-		if s.lease != nil {
+		if s.lease != nil && !s.listing {
 			s.agenda.now(t)
 		}
 	})
@@ -215,14 +218,46 @@ func (s *Scheduler) startLeading(l lease) {
 	s.backlog.take(s.keys, s.takeIn)
 	s.lease = &l
 	s.caughtUp, s.lastTick, s.restUntil, s.rest, s.refused = 0, time.Time{}, time.Time{}, 0, 0
-	s.agenda = newAgenda()
 	s.reserved.since, s.reserved.started = s.cfg.Now(), map[string]time.Time{}
 	for _, t := range s.view.tasks {
-		t.dirty, t.waitsTurn, t.heapIndex, t.retryAt = false, false, -1, time.Time{}
-		s.agenda.now(t)
+		t.retryAt = time.Time{}
 	}
+	s.lookAtAll()
 	s.metrics.leading.Set(1)
 	s.log.Info("leading", "term", l.term.Revision(), "tasks", len(s.view.tasks))
+}
+
+// lookAtAll begins a new agenda. Tasks that nothing is known to be wanted of are looked at last: there may be a million of
+// them, and others have something due.
+func (s *Scheduler) lookAtAll() {
+	s.agenda = newAgenda()
+	now := s.cfg.Now()
+	for _, t := range s.view.tasks {
+		t.dirty, t.waitsTurn, t.heapIndex = false, false, -1
+		if !t.calm(now) {
+			s.agenda.now(t)
+			continue
+		}
+		s.agenda.rest.push(t)
+		if len(t.status.Next) > 0 {
+			s.agenda.at(t, t.status.Next[0])
+		}
+	}
+}
+
+// calm tells that a task's status shows nothing that is to be done before its next time.
+func (t *taskView) calm(now time.Time) bool {
+	s := &t.status
+	if t.def == nil || !t.task.present() || s.ObservedRevision != t.task.mod || s.UID != t.task.create || s.PendingRevision != 0 ||
+		s.Still != "" || len(s.Upstream) > 0 || len(s.Backfills) > 0 || len(t.requests) > 0 || len(s.Next) > 0 && !s.Next[0].After(now) {
+		return false
+	}
+	for r := range t.records {
+		if r.run.Live() || r.mod > s.CountedRevision {
+			return false
+		}
+	}
+	return true
 }
 
 // stopLeading waits for the writes under way, so that nothing of this term happens after it says that it ended.
@@ -268,10 +303,11 @@ func (s *Scheduler) compareClocks(b store.Batch, now time.Time) {
 
 // takeIn brings the view up to date and gives back what the view now shows itself.
 func (s *Scheduler) takeIn(b store.Batch, heard time.Time) {
-	if b.Snapshot {
-		s.agenda = newAgenda() // it names tasks of the view that goes; all of the new view's are looked at
-	}
+	s.listing = b.Snapshot
 	s.view.apply(b, heard)
+	if s.listing = false; b.Snapshot && s.lease != nil {
+		s.lookAtAll() // the agenda names tasks of the view that is gone
+	}
 	kept := s.releases[:0]
 	for _, r := range s.releases {
 		if r.revision > s.view.revision {
@@ -399,7 +435,8 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 	if !w.drawing {
 		s.agenda.nextTurn()
 	}
-	for left := s.agenda.pending(); left > 0 && s.inFlight < maxInFlight; left-- {
+	left := s.agenda.pending() + s.agenda.rest.len()
+	for began := time.Now(); left > 0 && s.inFlight < maxInFlight && time.Since(began) < maxPass; left-- {
 		t := s.agenda.next()
 		switch {
 		case t == nil:
@@ -428,7 +465,7 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 		next = ready
 	}
 	full := s.inFlight >= maxInFlight // an answer wakes the loop
-	if !full && (s.view.roomChanged && len(s.agenda.waiting) > 0 || len(s.agenda.turns) > 0 && !w.drawing) {
+	if !full && (left > 0 || s.view.roomChanged && len(s.agenda.waiting) > 0 || len(s.agenda.turns) > 0 && !w.drawing) {
 		return 0
 	}
 	sleep := s.tick - steady.Sub(s.lastTick)

@@ -238,7 +238,7 @@ func (p *plan) makeShard(whole *runView, id string, k int) *runView {
 	if k < len(s.Nodes) {
 		shard.run.Shard.Node = s.Nodes[k]
 	}
-	p.runs[id] = shard
+	p.change(shard)
 	if waits := p.waitsFor(shard, ""); waits != "" {
 		shard.run.Reason, shard.run.Message = waits, p.waitMessage(waits)
 		p.saveRun(shard, shard.run)

@@ -111,7 +111,8 @@ type view struct {
 	clockAt    revisions
 	clockHeard time.Time // when the newest clock value came by the watch
 
-	touched      func(*taskView) // called for every task that changed
+	before       map[string]*taskView // while a list is taken in: the tasks as they were, most of which have not changed
+	touched      func(*taskView)      // called for every task that changed
 	nodesChanged bool
 	roomChanged  bool // a session has fewer runs than before
 }
@@ -145,6 +146,7 @@ func (v *view) apply(b store.Batch, now time.Time) {
 	old := v.tasks
 	if b.Snapshot {
 		v.clear()
+		v.before = old
 		v.nodesChanged, v.roomChanged = true, true
 	}
 	for _, e := range b.Events {
@@ -152,6 +154,7 @@ func (v *view) apply(b store.Batch, now time.Time) {
 	}
 	v.revision = max(v.revision, b.Revision)
 	if b.Snapshot {
+		v.before = nil
 		v.carryOver(old, now)
 	}
 }
@@ -235,7 +238,9 @@ func (v *view) applyEvent(e store.Event, now time.Time, live bool) {
 			v.applyCalendar(t, name, e)
 			return
 		}
-		if def := new(nightwatch.Accepted); !e.Deleted && json.Unmarshal(e.Value, def) == nil {
+		if old := v.before[tail]; old != nil && old.def != nil && old.accepted == at {
+			v.use(t, old.def)
+		} else if def := new(nightwatch.Accepted); !e.Deleted && json.Unmarshal(e.Value, def) == nil {
 			v.use(t, def)
 		}
 		v.changed(t)
@@ -243,7 +248,9 @@ func (v *view) applyEvent(e store.Event, now time.Time, live bool) {
 		t := v.task(tail)
 		before := t.status.Upstream
 		t.statusAt, t.status = at, nightwatch.Status{}
-		if !e.Deleted {
+		if old := v.before[tail]; old != nil && old.statusAt == at {
+			t.status = old.status
+		} else if !e.Deleted {
 			// A value that cannot be read is as good as none: it is written anew under its revision.
 			_ = json.Unmarshal(e.Value, &t.status)
 		}
@@ -315,7 +322,12 @@ func (v *view) applyRun(tail string, at revisions, e store.Event) {
 	}
 	var r *runView
 	if !e.Deleted {
-		r = &runView{at, readRun(name, id, e.Value)}
+		if old := v.before[name]; old != nil {
+			r = old.find(id)
+		}
+		if r == nil || r.revisions != at {
+			r = &runView{at, readRun(name, id, e.Value)}
+		}
 		v.count(&r.run, 1)
 	}
 	t.keep(id, r)

@@ -42,7 +42,8 @@ type Follower struct {
 	DeletesOnly bool
 	// Silence is how long the watch may say nothing, progress included, before it is replaced. Default 15 s.
 	Silence time.Duration
-	// Resync is how often everything is listed again. Default 10 min.
+	// Resync is how often everything is listed again; where that takes long, a hundred times as long as it took, should that be
+	// more. Default 10 min.
 	Resync time.Duration
 	// Problem is told what went wrong, nil once things go well again. Called from Run's goroutine; may be nil.
 	Problem func(error)
@@ -54,6 +55,8 @@ const (
 	askTimeout   = 500 * time.Millisecond
 	retryDelay   = 250 * time.Millisecond
 	progressEach = 3
+	// relistShare is how many times as long as it has listed a follower watches at least.
+	relistShare = 100
 )
 
 // Run hands batches to apply, one at a time and in order, until ctx ends. A batch without events says that the copy
@@ -86,12 +89,15 @@ func (f Follower) Run(ctx context.Context, apply func(Batch)) {
 
 // follow lists when from is 0, then watches. It returns the revision to go on from, 0 for a new list.
 func (f Follower) follow(ctx context.Context, from int64, apply func(Batch)) (int64, error) {
+	every := f.Resync
 	if from == 0 {
+		began := time.Now()
 		revision, err := f.list(ctx, apply)
 		if err != nil {
 			return 0, fmt.Errorf("list %s: %w", f.Prefix, err)
 		}
 		from = revision + 1
+		every = max(every, relistShare*time.Since(began))
 	}
 	watchCtx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
@@ -110,7 +116,7 @@ func (f Follower) follow(ctx context.Context, from int64, apply func(Batch)) (in
 	}
 	ask := time.NewTicker(f.Silence / progressEach)
 	defer ask.Stop()
-	resync := time.NewTimer(f.Resync)
+	resync := time.NewTimer(every)
 	defer resync.Stop()
 	heard := time.Now()
 	for {
