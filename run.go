@@ -196,6 +196,17 @@ func (r *Run) Kinds() []string {
 // Live tells whether the run is not terminal yet.
 func (r *Run) Live() bool { return !r.Phase.Terminal() }
 
+// Occupies tells whether the run takes a place in its pool and its namespace: a node has it, or its Job may exist.
+func (r *Run) Occupies() bool {
+	switch r.Phase {
+	case PhaseAssigned, PhaseRunning:
+		return !r.Parent()
+	case PhasePending:
+		return r.Job != nil
+	}
+	return false
+}
+
 // Cancel is the wish that a run end, written by the scheduler and carried out by the run's owner.
 type Cancel struct {
 	// By is who asked for it, or the run that takes the place of this one.

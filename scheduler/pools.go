@@ -59,15 +59,10 @@ func (p *plan) judge(key, accepted, verdict string, inForce int64, parse func(re
 	p.put(verdict, p.t.statusAt.mod, status)
 }
 
-// holds tells whether a run takes a place in its pool: a node has it, or its Job may exist.
-func holds(r *nightwatch.Run) bool {
-	return queued(r) || r.Phase == nightwatch.PhasePending && r.Job != nil
-}
-
 // poolLacks is why a run must wait for its pool, as a reason and a message; empty when it need not.
 func (p *plan) poolLacks(r *runView, task *nightwatch.Task) (reason, message string) {
 	name := task.Pool
-	if stored := p.t.find(r.run.ID); name == "" || stored != nil && holds(&stored.run) && stored.run.Pool == name {
+	if stored := p.t.find(r.run.ID); name == "" || stored != nil && stored.run.Occupies() && stored.run.Pool == name {
 		return "", ""
 	}
 	t := p.view.tasks[store.PoolTail(name)]
@@ -103,7 +98,7 @@ func (p *plan) enterPool(r *runView, name string) {
 	if t := p.view.tasks[store.PoolTail(name)]; t != nil {
 		p.txn.Seen(p.keys.AcceptedPool(name), t.accepted.mod)
 	}
-	if stored := p.t.find(r.run.ID); stored == nil || !holds(&stored.run) {
+	if stored := p.t.find(r.run.ID); stored == nil || !stored.run.Occupies() {
 		p.reserved.started[name] = p.now
 	}
 }

@@ -358,7 +358,7 @@ func readRun(task, id string, value []byte) nightwatch.Run {
 
 // count keeps what runs use.
 func (v *view) count(r *nightwatch.Run, n int) {
-	if !holds(r) {
+	if !r.Occupies() {
 		return
 	}
 	if v.used.add(takingOf(r), n); n < 0 {

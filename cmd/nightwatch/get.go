@@ -14,14 +14,14 @@ type getting struct {
 
 func newGet() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "get tasks|runs|dead|nodes|calendars [NAME]",
-		Short: "Show tasks, runs, dead letters, nodes or calendars",
+		Use:   "get tasks|runs|dead|nodes|calendars|pools|namespaces [NAME]",
+		Short: "Show tasks, runs, dead letters, nodes, calendars, pools or namespaces",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return usage("want get tasks, get runs, get dead, get nodes or get calendars")
+			return usage("want get tasks, get runs, get dead, get nodes, get calendars, get pools or get namespaces")
 		},
 	}
-	cmd.AddCommand(newGetTasks(), newGetRuns(), newGetDead(), newGetNodes(), newGetCalendars())
+	cmd.AddCommand(newGetTasks(), newGetRuns(), newGetDead(), newGetNodes(), newGetCalendars(), newGetPools(), newGetNamespaces())
 	return cmd
 }
 

@@ -94,10 +94,15 @@ func calendarRow(v calendarView) []string {
 	if s.AcceptedRevision != 0 {
 		cells[2] = strconv.FormatInt(s.AcceptedRevision, 10)
 	}
-	faults := make([]string, len(s.Errors))
-	for i, fault := range s.Errors {
+	cells[3] = faultsText(s.Errors)
+	return cells
+}
+
+// faultsText is all that is wrong with a value, on one line.
+func faultsText(errs []nightwatch.FieldError) string {
+	faults := make([]string, len(errs))
+	for i, fault := range errs {
 		faults[i] = fault.Error()
 	}
-	cells[3] = strings.Join(faults, "; ")
-	return cells
+	return strings.Join(faults, "; ")
 }
