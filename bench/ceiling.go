@@ -74,6 +74,15 @@ func Ceiling(ctx context.Context, client *clientv3.Client, prefix string, length
 	}
 }
 
+// bareCost is what such a life writes for each run, a third of a request's share at each of its steps.
+func bareCost() (requests, keys, bytes float64) {
+	all := store.NewKeys("")
+	const node, task, id = "bench-node-1", "bench-12345678/l0-0-0", "20261120T141500Z"
+	run, queue, lock := len(all.Run(task, id)), len(all.Queue(node, task, id)), len(all.LocksOf(task))+16
+	status := len(all.Status(task)) + statusBytes
+	return 3.0 / ceilingBatch, 8, float64(3*(run+runBytes) + 2*queue + runBytes + status + 2*lock)
+}
+
 // lives sees a batch of runs through their lives.
 func lives(ctx context.Context, client *clientv3.Client, keys store.Keys, lease clientv3.LeaseID, name string) error {
 	run, status := strings.Repeat("r", runBytes), strings.Repeat("s", statusBytes)

@@ -11,8 +11,9 @@ type effects struct {
 	mu      sync.Mutex
 	seen    map[occurrence]int
 	late    []time.Duration
-	from    time.Time // only occurrences from then on count,
-	to      time.Time // and before then, unless it is zero
+	at      []time.Duration // of the same, since from
+	from    time.Time       // only occurrences from then on count,
+	to      time.Time       // and before then, unless it is zero
 	last    time.Time
 	changed chan struct{}
 }
@@ -35,6 +36,7 @@ func (e *effects) note(task string, nominal, at time.Time) {
 	}
 	e.seen[occurrence{task, nominal.UnixMilli()}]++
 	e.late = append(e.late, at.Sub(nominal))
+	e.at = append(e.at, at.Sub(e.from))
 	if at.After(e.last) {
 		e.last = at
 	}
@@ -48,7 +50,7 @@ func (e *effects) note(task string, nominal, at time.Time) {
 func (e *effects) between(from, to time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.from, e.to, e.late, e.last = from, to, nil, time.Time{}
+	e.from, e.to, e.late, e.at, e.last = from, to, nil, nil, time.Time{}
 	clear(e.seen)
 }
 
@@ -77,14 +79,21 @@ type Lateness struct {
 // lateness of all that was noted.
 func (e *effects) lateness() Lateness {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	late := slices.Clone(e.late)
-	slices.Sort(late)
+	e.mu.Unlock()
+	return latenessOf(late)
+}
+
+// latenessOf sorts what it is given.
+func latenessOf(late []time.Duration) Lateness {
 	if len(late) == 0 {
 		return Lateness{}
 	}
+	slices.Sort(late)
 	at := func(share float64) float64 {
-		return float64(late[min(int(share*float64(len(late))), len(late)-1)].Microseconds()) / 1000
+		return milliseconds(late[min(int(share*float64(len(late))), len(late)-1)])
 	}
 	return Lateness{P50: at(0.5), P99: at(0.99), P999: at(0.999), Max: at(1)}
 }
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -9,10 +9,11 @@ import (
 
 // Report is what a bench found.
 type Report struct {
-	Tasks  int     `json:"tasks"`
-	Nodes  int     `json:"nodes"`
-	Runner string  `json:"runner"`
-	Rate   float64 `json:"rate,omitempty"` // offered; left out when all were due at once
+	Time   time.Time `json:"time"` // when the first was due
+	Tasks  int       `json:"tasks"`
+	Nodes  int       `json:"nodes"`
+	Runner string    `json:"runner"`
+	Rate   float64   `json:"rate,omitempty"` // offered; left out when all were due at once
 
 	// Runs is how many occurrences had their effect. RunsPerSecond counts from the moment that the first was due to the one
 	// at which the last was recorded to its end.
@@ -42,6 +43,10 @@ type Report struct {
 
 	// Kubernetes says how the Jobs came about, if runs were Jobs.
 	Kubernetes *Jobs `json:"kubernetes,omitempty"`
+
+	// Quantiles and Timeline are for the plots.
+	Quantiles []Quantile `json:"-"`
+	Timeline  []Moment   `json:"-"`
 }
 
 // state is what is measured before and after the load.
@@ -73,13 +78,13 @@ func (b *bench) measure(ctx context.Context) (state, error) {
 func (b *bench) report(ctx context.Context, from, to, recorded time.Time, expected int, before, after state) (*Report, error) {
 	seen, extra := b.effects.count()
 	r := &Report{
-		Tasks: b.Tasks, Nodes: b.Nodes, Runner: b.Task.Runner(), Rate: b.Rate, Runs: seen,
+		Time: from.UTC(), Tasks: b.Tasks, Nodes: b.Nodes, Runner: b.Task.Runner(), Rate: b.Rate, Runs: seen,
 		Missed: max(expected-seen, 0), Duplicated: extra,
 	}
 	if b.ownHandler() {
 		r.Runner = "handler"
 	}
-	r.LatenessMs = b.effects.lateness()
+	r.LatenessMs, r.Quantiles, r.Timeline = b.effects.lateness(), b.effects.quantiles(), b.effects.timeline()
 	if seen == 0 {
 		return r, nil
 	}

@@ -53,6 +53,7 @@ the rights to create and delete namespaces.
 It loads etcd as much as it can: measure a cluster that others work with at a quiet hour.`,
 		Example: `  nightwatch bench --tasks 20000 --nodes 3
   nightwatch bench --rate 1000 --tasks 10000 --duration 1m -o json
+  nightwatch bench --tasks 20000 -o html > bench.html
   nightwatch bench --runner kubernetes --kube-context test --kube-api-qps 500 --kube-api-burst 500`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -62,6 +63,9 @@ It loads etcd as much as it can: measure a cluster that others work with at a qu
 			report, err := s.measure(cmd.Context(), cmd.ErrOrStderr())
 			if err != nil {
 				return err
+			}
+			if s.format.format == formatHTML {
+				return failed(report.WriteHTML(cmd.OutOrStdout()))
 			}
 			return failed(s.format.print(cmd.OutOrStdout(), report, func(out io.Writer) { benchTable(out, report) }))
 		},
@@ -75,6 +79,7 @@ It loads etcd as much as it can: measure a cluster that others work with at a qu
 	argument(flags, "tasks", "rate", "duration", "nodes", "runner")
 	s.kube.flags(flags)
 	s.kube.limits(flags)
+	s.format.html = true
 	s.format.flags(flags)
 	s.etcd.flags(flags)
 	return cmd
@@ -179,11 +184,7 @@ func answerAll() (url string, stop func(), err error) {
 
 func benchTable(out io.Writer, r *bench.Report) {
 	fact := func(name, format string, args ...any) { fmt.Fprintf(out, name+"\t"+format+"\n", args...) }
-	offered := "all due at one moment"
-	if r.Rate > 0 {
-		offered = fmt.Sprintf("%g runs a second", r.Rate)
-	}
-	fact("OFFERED", "%d tasks, %s, on %d node(s), runner %s", r.Tasks, offered, r.Nodes, r.Runner)
+	fact("OFFERED", "%s", r.Offered())
 	fact("RUNS", "%d, %d missed, %d twice", r.Runs, r.Missed, r.Duplicated)
 	fact("RATE", "%.0f runs/s, %.0f%% of the %.0f/s that etcd alone takes", r.RunsPerSecond, 100*r.Efficiency, r.CeilingPerSecond)
 	l := r.LatenessMs

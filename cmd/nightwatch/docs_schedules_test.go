@@ -273,7 +273,7 @@ func (p *schedulesPage) console(t *testing.T, text string) {
 		checkCommand(t, args)
 		var got bytes.Buffer
 		var err error
-		table := output{"table"}
+		table := output{format: "table"}
 		switch args[0] {
 		case "next":
 			execute(t.Context(), args, strings.NewReader(""), &got, &got)

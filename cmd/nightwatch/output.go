@@ -13,18 +13,34 @@ import (
 )
 
 // output prints objects for people (table) or programs (json, yaml).
-type output struct{ format string }
+type output struct {
+	format string
+	html   bool // the command has a page as well
+}
+
+const formatHTML = "html"
 
 func (o *output) flags(flags *pflag.FlagSet) {
-	flags.StringVarP(&o.format, "output", "o", "table", "table, json or yaml")
+	flags.StringVarP(&o.format, "output", "o", "table", o.formats())
+}
+
+func (o *output) formats() string {
+	if o.html {
+		return "table, json, yaml or html"
+	}
+	return "table, json or yaml"
 }
 
 func (o *output) check() error {
 	switch o.format {
 	case "table", "json", "yaml":
 		return nil
+	case formatHTML:
+		if o.html {
+			return nil
+		}
 	}
-	return usage("--output: %q: want table, json or yaml", o.format)
+	return usage("--output: %q: want %s", o.format, o.formats())
 }
 
 // print writes value as JSON or YAML, or calls table.
