@@ -32,9 +32,10 @@ test: deps ## every test, with the race detector, on real etcd, Kubernetes, syst
 # FAULTS: names, with commas between them; default all. SEED: default random. DIR: default among the temporary ones.
 DURATION ?= 6m
 TTL ?= 2s
-robustness: ## random faults to a running cluster: SEED, DURATION, FAULTS, TTL, DIR (docs/robustness.md)
+MEMBERS ?= 1
+robustness: ## random faults to a running cluster: SEED, DURATION, FAULTS, TTL, MEMBERS, DIR (docs/robustness.md)
 	@mkdir -p bin && $(GO) build -o bin/robustness ./test/robustness/cmd
-	@bin/robustness -duration $(DURATION) -lease-ttl $(TTL) $(if $(SEED),-seed $(SEED)) $(if $(FAULTS),-faults $(FAULTS)) $(if $(DIR),-dir $(DIR))
+	@bin/robustness -duration $(DURATION) -lease-ttl $(TTL) -members $(MEMBERS) $(if $(SEED),-seed $(SEED)) $(if $(FAULTS),-faults $(FAULTS)) $(if $(DIR),-dir $(DIR))
 
 # Not in CI: it wants root, and changes the machine's network while it runs.
 e2e-kubelet: ## Jobs in real containers, by a kubelet: root, Debian

@@ -16,7 +16,7 @@ import (
 //
 // The methods are safe for concurrent use.
 type Proxy struct {
-	target   string
+	targets  []string
 	listener net.Listener
 	workers  sync.WaitGroup
 
@@ -28,6 +28,7 @@ type Proxy struct {
 	limit   int            // bytes a second, in each direction of a connection; 0 for none
 	pairs   map[*pair]bool // open connections
 	closed  bool
+	next    int               // of the targets
 	dropped map[*pair][2]bool // by connection: the directions that lost bytes
 }
 
@@ -52,15 +53,16 @@ func (p *pair) close() {
 	_ = p.server.Close()
 }
 
-// StartProxy listens on a free loopback port and forwards to the target, host:port. It ends with the test.
-func StartProxy(t testing.TB, target string) *Proxy {
+// StartProxy listens on a free loopback port and forwards to the targets, host:port: a new connection to the next of them
+// that takes it. It ends with the test.
+func StartProxy(t testing.TB, targets ...string) *Proxy {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatalf("start proxy: %v", err)
 	}
 	p := &Proxy{
-		target:   target,
+		targets:  targets,
 		listener: listener,
 		changed:  make(chan struct{}),
 		pairs:    map[*pair]bool{},
@@ -191,7 +193,7 @@ func (p *Proxy) accept() {
 }
 
 func (p *Proxy) serve(client net.Conn) {
-	server, err := net.DialTimeout("tcp", p.target, 5*time.Second)
+	server, err := p.dial()
 	if err != nil {
 		_ = client.Close()
 		return
@@ -213,6 +215,19 @@ func (p *Proxy) serve(client net.Conn) {
 	delete(p.pairs, connection)
 	delete(p.dropped, connection)
 	p.mu.Unlock()
+}
+
+func (p *Proxy) dial() (server net.Conn, err error) {
+	for range p.targets {
+		p.mu.Lock()
+		target := p.targets[p.next%len(p.targets)]
+		p.next++
+		p.mu.Unlock()
+		if server, err = net.DialTimeout("tcp", target, 5*time.Second); err == nil {
+			return server, nil
+		}
+	}
+	return nil, err
 }
 
 // piece is what was read at once, and when it may be passed on.

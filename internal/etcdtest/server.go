@@ -171,12 +171,12 @@ func (s *Server) Client(t testing.TB) *clientv3.Client {
 	return NewClient(t, s.Endpoint())
 }
 
-// NewClient returns a new client of an endpoint, host:port, closed when the test ends: a server's, or a proxy's. A
+// NewClient returns a new client of endpoints, host:port, closed when the test ends: those of servers, or a proxy's. A
 // connection that has gone silent is found in 3 s.
-func NewClient(t testing.TB, endpoint string) *clientv3.Client {
+func NewClient(t testing.TB, endpoints ...string) *clientv3.Client {
 	t.Helper()
 	client, err := clientv3.New(clientv3.Config{
-		Endpoints:            []string{endpoint},
+		Endpoints:            endpoints,
 		DialTimeout:          5 * time.Second,
 		DialKeepAliveTime:    2 * time.Second,
 		DialKeepAliveTimeout: time.Second,

@@ -60,11 +60,12 @@ type Cluster struct {
 	faults   []checker.Fault
 }
 
-// New is a cluster without nodes at the prefix of the etcd that listens at endpoint. What happens there is recorded from
+// New is a cluster without nodes at the prefix of the etcd that listens at endpoint, or at several with commas between
+// them. What happens there is recorded from
 // now on.
 func New(t testing.TB, binaries Binaries, endpoint, prefix string) *Cluster {
 	t.Helper()
-	client := etcdtest.NewClient(t, endpoint)
+	client := etcdtest.NewClient(t, strings.Split(endpoint, ",")...)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	dir := t.TempDir()
 	c := &Cluster{
@@ -96,6 +97,10 @@ func (c *Cluster) recordChanges() {
 			if response.Err() == nil {
 				c.saw(response)
 			}
+		}
+		select { // nobody leads etcd
+		case <-time.After(100 * time.Millisecond):
+		case <-c.stopped.Done():
 		}
 	}
 }

@@ -57,7 +57,7 @@ func (c *Cluster) Platform(name string, flags ...string) *Node {
 func (c *Cluster) Proxy(node string) *etcdtest.Proxy {
 	c.t.Helper()
 	if c.proxies[node] == nil {
-		c.proxies[node] = etcdtest.StartProxy(c.t, c.endpoint)
+		c.proxies[node] = etcdtest.StartProxy(c.t, strings.Split(c.endpoint, ",")...)
 	}
 	return c.proxies[node]
 }

@@ -26,7 +26,7 @@ import (
 )
 
 func main() {
-	endpoint := flag.String("endpoint", "", "etcd's address")
+	endpoint := flag.String("endpoint", "", "etcd's addresses, with commas between them")
 	effects := flag.String("effects", "", "the file to which effects are appended")
 	var labels pairs
 	flag.Var(&labels, "labels", "key=value pairs, with commas between them")
@@ -50,7 +50,7 @@ func main() {
 
 func run(ctx context.Context, endpoint, effects string, config node.Config) error {
 	client, err := clientv3.New(clientv3.Config{
-		Endpoints: []string{endpoint}, DialTimeout: 5 * time.Second, DialKeepAliveTime: 10 * time.Second, DialKeepAliveTimeout: 3 * time.Second,
+		Endpoints: strings.Split(endpoint, ","), DialTimeout: 5 * time.Second, DialKeepAliveTime: 10 * time.Second, DialKeepAliveTimeout: 3 * time.Second,
 		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
 			MinConnectTimeout: 3 * time.Second,

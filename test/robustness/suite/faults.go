@@ -12,6 +12,8 @@ type fault struct {
 	name string
 	// kubernetes says that it needs a control plane.
 	kubernetes bool
+	// members says that it needs an etcd of several.
+	members bool
 	// begin does it, to what it names: nothing if it is "". After the time that it returns, end undoes it.
 	begin func(s *suite) (target string, long time.Duration, end func())
 }
@@ -36,12 +38,12 @@ func (s *suite) choose() ([]fault, error) {
 		if i < 0 {
 			return nil, fmt.Errorf("no fault %q: there are %s", name, strings.Join(Names(), ", "))
 		}
-		if !faults[i].kubernetes || s.jobs != nil {
+		if (!faults[i].kubernetes || s.jobs != nil) && (!faults[i].members || s.config.Members > 1) {
 			chosen = append(chosen, faults[i])
 		}
 	}
 	if len(chosen) == 0 {
-		return nil, fmt.Errorf("the faults %s need Kubernetes", strings.Join(s.config.Faults, ", "))
+		return nil, fmt.Errorf("the faults %s need Kubernetes, or an etcd of three members", strings.Join(s.config.Faults, ", "))
 	}
 	return chosen, nil
 }

@@ -2,37 +2,103 @@ package suite
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/nightwatch-go/nightwatch/internal/etcdtest"
 )
 
 // etcdFaults are those of etcd itself.
 var etcdFaults = []fault{
 	{name: "kill-etcd", begin: (*suite).killEtcd},
+	{name: "move-leader", members: true, begin: (*suite).moveLeader},
+	{name: "quorum-loss", members: true, begin: (*suite).loseQuorum},
 	{name: "compact", begin: (*suite).compact},
 	{name: "nospace", begin: (*suite).noSpace},
 }
 
-// killEtcd kills the only member, and starts it again.
+// killEtcd kills a member, and starts it again.
 func (s *suite) killEtcd() (string, time.Duration, func()) {
-	long := s.some(2 * s.config.LeaseTTL)
-	if s.etcdDown {
+	return s.killMembers(s.some(2*s.config.LeaseTTL), s.rand.IntN(s.config.Members))
+}
+
+// loseQuorum kills all members but one.
+func (s *suite) loseQuorum() (string, time.Duration, func()) {
+	stays := s.rand.IntN(s.config.Members)
+	var killed []int
+	for i := range s.config.Members {
+		if i != stays {
+			killed = append(killed, i)
+		}
+	}
+	return s.killMembers(s.config.LeaseTTL+s.some(5*s.config.LeaseTTL), killed...)
+}
+
+// killMembers does nothing while others are down.
+func (s *suite) killMembers(long time.Duration, members ...int) (string, time.Duration, func()) {
+	if s.membersDown {
 		return "", 0, nil
 	}
-	s.etcd.Kill()
-	s.etcdDown = true
-	return "etcd", long, func() {
-		s.etcd.Start()
+	s.membersDown, s.etcdDown = true, len(members) > (s.config.Members-1)/2
+	for _, i := range members {
+		s.etcd.Kill(i)
+	}
+	return fmt.Sprint("members ", members), long, func() {
+		for _, i := range members {
+			s.etcd.Start(i)
+		}
 		s.until("etcd answers", func() bool {
 			ctx, cancel := context.WithTimeout(s.t.Context(), time.Second)
 			defer cancel()
 			_, err := s.Client.Get(ctx, "ready")
 			return err == nil
 		})
-		s.etcdDown = false
+		s.membersDown, s.etcdDown = false, false
 	}
+}
+
+// moveLeader has the members of etcd be led by another one every two seconds.
+func (s *suite) moveLeader() (string, time.Duration, func()) {
+	if s.membersDown {
+		return "", 0, nil
+	}
+	for range 5 {
+		if err := s.moveLeaderOnce(s.rand.IntN(s.config.Members - 1)); err != nil {
+			s.logf("move leader: %v", err)
+		}
+		s.wait(time.Now().Add(2 * time.Second))
+	}
+	return "etcd", 0, nil
+}
+
+// moveLeaderOnce moves it to the nth of the others.
+func (s *suite) moveLeaderOnce(n int) error {
+	ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Second)
+	defer cancel()
+	var others []uint64
+	leader := ""
+	for _, endpoint := range s.etcd.Endpoints {
+		status, err := s.Client.Status(ctx, endpoint)
+		if err != nil {
+			return err
+		}
+		if status.Leader == status.Header.MemberId {
+			leader = endpoint
+		} else {
+			others = append(others, status.Header.MemberId)
+		}
+	}
+	if leader == "" || len(others) <= n {
+		return errors.New("nobody leads")
+	}
+	client := etcdtest.NewClient(s.t, leader)
+	defer client.Close()
+	_, err := client.MoveLeader(ctx, others[n])
+	return err
 }
 
 // compact compacts all of the history once a second, when a node is behind, and breaks its connections: its watches cannot
@@ -94,12 +160,12 @@ func (s *suite) noSpace() (string, time.Duration, func()) {
 func (s *suite) alarm(action etcdserverpb.AlarmRequest_AlarmAction) error {
 	ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Second)
 	defer cancel()
-	status, err := s.Client.Status(ctx, s.etcd.Endpoint)
+	members, err := s.Client.MemberList(ctx)
 	if err != nil {
 		return err
 	}
 	_, err = etcdserverpb.NewMaintenanceClient(s.Client.ActiveConnection()).Alarm(ctx, &etcdserverpb.AlarmRequest{
-		Action: action, MemberID: status.Header.MemberId, Alarm: etcdserverpb.AlarmType_NOSPACE,
+		Action: action, MemberID: members.Members[0].ID, Alarm: etcdserverpb.AlarmType_NOSPACE,
 	})
 	return err
 }

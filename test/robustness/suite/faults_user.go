@@ -15,11 +15,20 @@ import (
 	"github.com/nightwatch-go/nightwatch/test/robustness/cluster"
 )
 
-// userFaults are what people do.
+// userFaults are what people do, and what is between them and their Jobs.
 var userFaults = []fault{
 	{name: "churn", begin: (*suite).churnMore},
 	{name: "jobs-deleted", kubernetes: true, begin: (*suite).deleteJobs},
+	{name: "kube-api", kubernetes: true, begin: (*suite).harmAPI},
 	{name: "hostile", begin: (*suite).hostile},
+}
+
+// harmAPI has the Kubernetes API answer that it is busy, or broken, or do what it is asked and not be heard.
+func (s *suite) harmAPI() (string, time.Duration, func()) {
+	mood := 1 + s.rand.IntN(moods-1)
+	long := time.Second + s.some(4*time.Second)
+	s.kubeAPI.mood.Store(int32(mood))
+	return []string{"", "429", "500", "answers are lost"}[mood], long, func() { s.kubeAPI.mood.Store(moodGood) }
 }
 
 // churnMore has the client do as much as it can.

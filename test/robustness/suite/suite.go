@@ -30,6 +30,8 @@ type Config struct {
 	Dir string
 	// LeaseTTL is the nodes'. etcd grants none below 2 s.
 	LeaseTTL time.Duration
+	// Members is how many etcd has. There are faults that need three. Default 1.
+	Members int
 	// Kubernetes is a control plane. Default none: there are no Jobs then, and no faults of them.
 	Kubernetes *kubetest.Cluster
 }
@@ -53,15 +55,17 @@ type suite struct {
 	rand      *rand.Rand
 	etcd      *cluster.Etcd
 	jobs      kubernetes.Interface // nil without Kubernetes
+	kubeAPI   *kubeAPI             // the same
 	namespace string
 
-	nodes    map[string]*cluster.Node // by name; not those that are down
-	harmed   map[string]bool          // nodes to which something is done at the moment
-	active   []ongoing
-	etcdDown bool // whatever asks it would wait
-	broken   []checker.Violation
-	churn    *churn
-	rest     time.Time // the faults' time is over
+	nodes  map[string]*cluster.Node // by name; not those that are down
+	harmed map[string]bool          // nodes to which something is done at the moment
+	active []ongoing
+	// membersDown says that some members of etcd are killed, etcdDown that it does not answer: whatever asks it would wait.
+	membersDown, etcdDown bool
+	broken                []checker.Violation
+	churn                 *churn
+	rest                  time.Time // the faults' time is over
 }
 
 // names are those of nodes. The embedders' begin with "platform".
@@ -71,6 +75,7 @@ var names = []string{"a", "b", "c", "platform-a", "platform-b"}
 // keeps it from finding out fails the test.
 func Run(t testing.TB, config Config) *Verdict {
 	t.Helper()
+	config.Members = max(config.Members, 1)
 	if len(config.Faults) == 0 {
 		config.Faults = Names()
 	}
@@ -88,8 +93,8 @@ func Run(t testing.TB, config Config) *Verdict {
 		t: t, config: config, rand: rand.New(rand.NewPCG(config.Seed, 0)), namespace: "suite",
 		nodes: map[string]*cluster.Node{}, harmed: map[string]bool{},
 	}
-	s.etcd = cluster.StartEtcd(t)
-	s.Cluster = cluster.New(t, config.Binaries, s.etcd.Endpoint, "/suite/")
+	s.etcd = cluster.StartEtcd(t, config.Members)
+	s.Cluster = cluster.New(t, config.Binaries, s.etcd.Endpoint(), "/suite/")
 	s.Logs = config.Dir
 	if config.Kubernetes != nil {
 		client, err := kubernetes.NewForConfig(config.Kubernetes.Config)
@@ -97,6 +102,9 @@ func Run(t testing.TB, config Config) *Verdict {
 			t.Fatal(err)
 		}
 		s.jobs, s.namespace = client, config.Kubernetes.Namespace(t)
+		if s.kubeAPI, err = startKubeAPI(t, config.Kubernetes.Config, config.Dir); err != nil {
+			t.Fatal(err)
+		}
 		s.WatchJobs(client, s.namespace)
 	}
 	choice, err := s.choose()
@@ -149,7 +157,7 @@ func (s *suite) start(name string) {
 	flags := []string{"--lease-ttl", ttl, "--runners", "process,http", "--http-allow", "127.0.0.0/8", "--drain-timeout", "10s"}
 	if s.jobs != nil {
 		flags[3] += ",kubernetes"
-		flags = append(flags, "--kubeconfig", s.config.Kubernetes.Kubeconfig, "--kube-api-qps", "200", "--kube-api-burst", "400")
+		flags = append(flags, "--kubeconfig", s.kubeAPI.Kubeconfig, "--kube-api-qps", "200", "--kube-api-burst", "400")
 	}
 	s.nodes[name] = s.Nightwatch(name, flags...)
 }
