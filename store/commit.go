@@ -20,9 +20,9 @@ const (
 	maxOps    = 128
 	// maxBatchBytes keeps a request of several below etcd's 1.5 MiB.
 	maxBatchBytes = 1 << 20
-	// Transactions are gathered, while other requests are under way, for as long as etcd takes to answer one, within
-	// these bounds: the busier it is, the more of them share a request.
-	minLinger = time.Millisecond
+	// Transactions are gathered, while other requests are under way, for as long as etcd takes longer than prompt to answer
+	// one, and not longer than maxLinger: the busier it is, the more of them share a request.
+	prompt    = 2 * time.Millisecond
 	maxLinger = 20 * time.Millisecond
 	// maxScan bounds how many of those that wait are looked at for one request.
 	maxScan = 4 * maxOps
@@ -34,10 +34,10 @@ type committer struct {
 	kv clientv3.KV
 
 	mu      sync.Mutex
-	waiting []*pending // in order of arrival
-	taken   *table     // footprints under way
-	flying  int        // requests under way
-	linger  time.Duration
+	waiting []*pending    // in order of arrival
+	taken   *table        // footprints under way
+	flying  int           // requests under way
+	took    time.Duration // an answer, lately
 	alarm   *time.Timer
 }
 
@@ -95,7 +95,8 @@ func (c *committer) send() {
 		if len(batch) == 0 {
 			return // an answer that is under way makes room
 		}
-		if early := c.linger - time.Since(c.waiting[0].since); c.flying > 0 && len(batch) < fullBatch && early > 0 {
+		linger := min(c.took-prompt, maxLinger)
+		if early := linger - time.Since(c.waiting[0].since); c.flying > 0 && len(batch) < fullBatch && early > 0 {
 			c.wakeIn(early)
 			return
 		}
@@ -151,7 +152,7 @@ func (c *committer) carry(batch []*pending) {
 	took := time.Since(began)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.linger = min(max((3*c.linger+took)/4, minLinger), maxLinger)
+	c.took = (3*c.took + took) / 4
 	for i, p := range batch {
 		c.taken.remove(&p.txn.marks)
 		p.outcome = outcomes[i]

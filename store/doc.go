@@ -18,8 +18,9 @@
 // or prefix that the other compares, reads or writes; nor is one sent while another that it meets in such a way is under
 // way, or waits before it. What shares a request is then done as it would be one after the other; it has one revision.
 //
-// A transaction that finds nothing under way is sent at once. Else it waits for company for as long as etcd takes to answer
-// (1 to 20 ms), or until 32 are together; 8 requests are under way at most. When etcd refuses a request as a whole (a lease that is gone, no space),
+// A transaction that finds nothing under way is sent at once, and so is any while etcd answers promptly, within 2 ms. Else it
+// waits for company for as long as etcd takes longer than that, up to 20 ms, or until 32 are together; 8 requests are under
+// way at most. When etcd refuses a request as a whole (a lease that is gone, no space),
 // each of its transactions is sent by itself and hears of its own fault. When no answer comes, the outcome of each is
 // unknown to its caller, who reads what became of it: nobody else could tell whether it may still be on its way. A caller
 // that does not wait any longer takes nothing away from those that share its request.
