@@ -6,7 +6,7 @@ P ?= 1
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build generate test robustness vet lint fmt kube examples clean
+.PHONY: help deps build generate test bench robustness vet lint fmt kube examples clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,10 @@ test: deps ## every test, with the race detector, on real etcd, Kubernetes, syst
 	$(GO) run ./test/kubeup -build-only
 	$(GO) tool -modfile=tools/test/go.mod gotestsum --format pkgname --format-hide-empty-pkg -- \
 		-race -timeout 40m -p $(P) ./...
+
+COUNT ?= 6
+bench: ## benchmarks of the parts, COUNT times each, as benchstat reads them (docs/performance.md)
+	$(GO) test -run '^$$' -bench . -benchmem -count $(COUNT) . ./schedule ./store ./scheduler
 
 # FAULTS: names, with commas between them; default all. SEED: default random. DIR: default among the temporary ones.
 DURATION ?= 6m
