@@ -17,20 +17,32 @@ const MaxValue = 64 << 10
 // ParseTask reads the value of tasks/<key>, where key is "<namespace>/<task>": JSON, or YAML. The error is an
 // InvalidError that names the fields at fault, ten at most. It never panics, whatever the value.
 func ParseTask(key string, value []byte) (*Task, error) {
-	namespace, name, err := ParseTaskName(key)
-	if err != nil {
-		var fault FieldError
-		errors.As(err, &fault)
-		return nil, InvalidError{fault}
+	if _, _, err := ParseTaskName(key); err != nil {
+		return nil, invalidName(err)
 	}
 	t := new(Task)
 	if err := decodeValueOf(value, t, MaxValue); err != nil {
 		return nil, err
 	}
+	return t.under(key)
+}
+
+// under is the task as it stands under a key, checked.
+func (t *Task) under(key string) (*Task, error) {
+	namespace, name, err := ParseTaskName(key)
+	if err != nil {
+		return nil, invalidName(err)
+	}
 	if faults := t.check(namespace, name); len(faults) > 0 {
 		return nil, faults.verdict()
 	}
 	return t, nil
+}
+
+func invalidName(err error) error {
+	var fault FieldError
+	errors.As(err, &fault)
+	return InvalidError{fault}
 }
 
 // ParseTaskFile reads a task that carries its own name, as a file does. The namespace falls back to the one given.
@@ -46,7 +58,7 @@ func ParseTaskFile(value []byte, namespace string) (key string, task *Task, err 
 		namespace = t.Namespace
 	}
 	key = namespace + "/" + t.Name
-	task, err = ParseTask(key, value)
+	task, err = t.under(key)
 	return key, task, err
 }
 

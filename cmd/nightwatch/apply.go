@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/store"
@@ -41,7 +45,8 @@ func newApply() *cobra.Command {
 
 Each task needs its name in the file; its namespace is the file's, else that of --namespace. Nothing is put unless every
 task of every file is valid. A task that is there already and means the same is left alone, so that a task without a
-schedule does not run again; --resubmit puts it anyway.`,
+schedule does not run again; --resubmit puts it anyway. Many are put at a time: 128 of them, and when one cannot be put,
+those beside it are, and none after.`,
 		Example: `  nightwatch apply -f hello.yaml
   nightwatch apply -f - --resubmit < hello.json`,
 		Args: cobra.NoArgs,
@@ -81,42 +86,101 @@ schedule does not run again; --resubmit puts it anyway.`,
 	return cmd
 }
 
-// applyAll puts documents one after the other, each with a timeout of its own, and returns what was done, also with an
-// error.
+// pageSize is how many tasks are read in one request and put at a time: as many operations as etcd takes in one.
+const pageSize = 128
+
+// applyAll puts documents, a page at a time, and returns in their order what was done, also with an error, which is that of
+// the first document that could not be put. Those of the same page are put all the same, later pages are not. The timeout
+// is for each answer of etcd.
 func applyAll(ctx context.Context, st *store.Store, documents []document, resubmit bool, timeout time.Duration) ([]applied, error) {
 	var results []applied
-	for _, d := range documents {
-		taskCtx, cancel := context.WithTimeout(ctx, timeout)
-		result, err := applyTask(taskCtx, st, d, resubmit)
-		cancel()
+	for page := range slices.Chunk(documents, pageSize) {
+		stored, err := readPage(ctx, st, page, timeout)
 		if err != nil {
-			return results, fmt.Errorf("%s: %w", d.key, err)
+			return results, fmt.Errorf("%s: %w", page[0].key, err)
 		}
-		results = append(results, result)
+		done, errs := make([]applied, len(page)), make([]error, len(page))
+		var group sync.WaitGroup
+		for i, d := range page {
+			// The store has those of the same moment share requests, and each hears of its own fault.
+			group.Go(func() {
+				taskCtx, cancel := context.WithTimeout(ctx, timeout)
+				defer cancel()
+				done[i], errs[i] = applyTask(taskCtx, st, d, stored[i], resubmit)
+			})
+		}
+		group.Wait()
+		var first error
+		for i, err := range errs {
+			if err == nil {
+				results = append(results, done[i])
+			} else if first == nil {
+				first = fmt.Errorf("%s: %w", page[i].key, err)
+			}
+		}
+		if first != nil {
+			return results, first
+		}
 	}
 	return results, nil
 }
 
+// keptTask is what stands under a task's key. Its zero value says that nobody has looked, revision 0 of one that has been read
+// that there is nothing.
+type keptTask struct {
+	read     bool
+	value    []byte
+	revision int64
+}
+
+// readPage reads what stands under the keys of documents, in one request. If one of the keys may not be read, none is.
+func readPage(ctx context.Context, st *store.Store, page []document, timeout time.Duration) ([]keptTask, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	stored := make([]keptTask, len(page))
+	gets := make([]clientv3.Op, len(page))
+	for i, d := range page {
+		gets[i] = clientv3.OpGet(st.Keys().Task(d.key))
+	}
+	response, err := st.Client().Txn(ctx).Then(gets...).Commit()
+	if errors.Is(err, rpctypes.ErrPermissionDenied) {
+		return stored, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("get %s: %w", st.Keys().Task(page[0].key), err)
+	}
+	for i, r := range response.Responses {
+		stored[i].read = true
+		if kvs := r.GetResponseRange().Kvs; len(kvs) > 0 {
+			stored[i].value, stored[i].revision = kvs[0].Value, kvs[0].ModRevision
+		}
+	}
+	return stored, nil
+}
+
 // applyTask puts a document if it differs from what stands under its key, and only over that.
-func applyTask(ctx context.Context, st *store.Store, d document, resubmit bool) (applied, error) {
-	for {
-		old, seen, err := st.Task(ctx, d.key)
-		if err != nil && !errors.Is(err, nightwatch.ErrNotFound) {
-			return applied{}, err
+func applyTask(ctx context.Context, st *store.Store, d document, stored keptTask, resubmit bool) (applied, error) {
+	for ; ; stored.read = false {
+		if !stored.read {
+			value, revision, err := st.Task(ctx, d.key)
+			if err != nil && !errors.Is(err, nightwatch.ErrNotFound) {
+				return applied{}, err
+			}
+			stored = keptTask{true, value, revision}
 		}
 		result := resultCreated
-		if seen != 0 {
+		if stored.revision != 0 {
 			result = resultUpdated
-			if stored, err := nightwatch.ParseTask(d.key, old); err == nil && canonical(stored) == canonical(d.task) {
+			if old, err := nightwatch.ParseTask(d.key, stored.value); err == nil && canonical(old) == canonical(d.task) {
 				if !resubmit {
-					return applied{d.key, resultUnchanged, seen}, nil
+					return applied{d.key, resultUnchanged, stored.revision}, nil
 				}
 				result = resultResubmitted
 			}
 		}
 		key := st.Keys().Task(d.key)
 		var txn store.Txn
-		txn.Seen(key, seen)
+		txn.Seen(key, stored.revision)
 		txn.Put(key, d.value)
 		response, err := st.Commit(ctx, &txn)
 		if errors.Is(err, nightwatch.ErrRefused) {
