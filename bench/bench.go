@@ -118,6 +118,7 @@ type bench struct {
 	effects *effects
 	jobs    *effects // the same runs, when the record had its Job
 	nodes   []string
+	others  map[string]nightwatch.Node // that were there before
 }
 
 // Run measures, and returns what it found. It leaves nothing behind, whether it succeeds or not, as long as etcd and the
@@ -193,8 +194,7 @@ func (b *bench) ownHandler() bool {
 
 // startNodes adds the bench's nodes to the cluster. Where there are no others, they lead it too.
 func (b *bench) startNodes(ctx context.Context) (stop func() error, err error) {
-	others, err := b.store.Nodes(ctx)
-	if err != nil {
+	if b.others, err = b.store.Nodes(ctx); err != nil {
 		return nil, err
 	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -209,7 +209,7 @@ func (b *bench) startNodes(ctx context.Context) (stop func() error, err error) {
 	}
 	var started []*node.Node
 	for i := range b.Nodes {
-		n, end, err := b.startNode(running, fmt.Sprintf("bench-%s-%d", b.id, i+1), len(others) > 0)
+		n, end, err := b.startNode(running, fmt.Sprintf("bench-%s-%d", b.id, i+1), len(b.others) > 0)
 		if err != nil {
 			return nil, errors.Join(err, stop())
 		}

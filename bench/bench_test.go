@@ -2,14 +2,21 @@ package bench_test
 
 import (
 	"context"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/goleak"
 
 	"github.com/nightwatch-go/nightwatch/bench"
 	"github.com/nightwatch-go/nightwatch/internal/etcdtest"
+	"github.com/nightwatch-go/nightwatch/node"
+	"github.com/nightwatch-go/nightwatch/store"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m, etcdtest.LeakOptions()...) }
@@ -68,6 +75,52 @@ func TestBurst(t *testing.T) {
 	r := measured(t, cfg, server, 300)
 	if r.RequestsPerRun > 2 {
 		t.Errorf("%g requests a run, of 300 that were due at once", r.RequestsPerRun)
+	}
+}
+
+// TestClusterWithNodes: they lead, and tell what they use.
+func TestClusterWithNodes(t *testing.T) {
+	server := etcdtest.Start(t)
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	web := httptest.NewServer(promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	defer web.Close()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var ended []chan error
+	for _, cfg := range []node.Config{
+		{Name: "leads", Address: strings.TrimPrefix(web.URL, "http://")}, {Name: "hidden"}, {Name: "away", Address: "127.0.0.1:1"},
+	} {
+		n, err := node.New(server.Client(t), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		end := make(chan error, 1)
+		ended = append(ended, end)
+		go func() { end <- n.Run(ctx) }()
+	}
+	st := store.New(server.Client(t), "")
+	etcdtest.Eventually(t, time.Minute, func() bool {
+		nodes, err := st.Nodes(ctx)
+		return err == nil && len(nodes) == 3
+	}, "the cluster has its nodes")
+	cfg := config(t, server)
+	cfg.Tasks = 50
+	r, err := bench.Run(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Processes) != 1 || r.Processes[0].Node != "leads" || r.Processes[0].CPUSecondsPerThousand <= 0 || r.Processes[0].MiB() == 0 {
+		t.Errorf("processes: %+v", r.Processes)
+	}
+	if r.Runs != 50 || r.Missed > 0 {
+		t.Errorf("%d runs, %d missed", r.Runs, r.Missed)
+	}
+	stop()
+	for _, end := range ended {
+		if err := <-end; err != nil {
+			t.Error(err)
+		}
 	}
 }
 

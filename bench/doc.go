@@ -29,6 +29,8 @@
 // Nothing is counted while the load is on, so nothing is disturbed. Revisions that hold no key of the bench's tasks are
 // not among them; a request that writes nothing has no revision.
 //
+// Processor time is that of the bench with its nodes, and of the cluster's own nodes that tell theirs at their address.
+//
 // # Left behind
 //
 // Nothing: tasks are deleted, and Run waits until the cluster has cleaned up after them, and the API server.

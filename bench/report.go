@@ -41,6 +41,10 @@ type Report struct {
 	CPUSecondsPerThousand float64 `json:"cpuSecondsPerThousand"`
 	MaxRSSBytes           int64   `json:"maxRSSBytes"`
 
+	// Processes are the cluster's own nodes: they run none of the bench's tasks, and one of them leads. Those that do not
+	// announce an address, or do not answer there, are left out.
+	Processes []Process `json:"processes,omitempty"`
+
 	// Kubernetes says how the Jobs came about, if runs were Jobs.
 	Kubernetes *Jobs `json:"kubernetes,omitempty"`
 
@@ -51,11 +55,12 @@ type Report struct {
 
 // state is what is measured before and after the load.
 type state struct {
-	revision int64
-	database int64
-	cpu      time.Duration
-	rss      int64
-	requests int64 // to the API server of Kubernetes
+	revision  int64
+	database  int64
+	cpu       time.Duration
+	rss       int64
+	requests  int64 // to the API server of Kubernetes
+	processes map[string]used
 }
 
 func (b *bench) measure(ctx context.Context) (state, error) {
@@ -69,6 +74,7 @@ func (b *bench) measure(ctx context.Context) (state, error) {
 		s.database = status.DbSizeInUse
 	}
 	s.cpu, s.rss = usage()
+	s.processes = b.processes(ctx)
 	if b.Kubernetes != nil {
 		s.requests = b.Kubernetes.Requests()
 	}
@@ -104,6 +110,7 @@ func (b *bench) report(ctx context.Context, from, to, recorded time.Time, expect
 	r.DatabaseBytesPerRun = round(float64(max(after.database-before.database, 0)) / runs)
 	r.CPUSecondsPerThousand = round((after.cpu - before.cpu).Seconds() * 1000 / runs)
 	r.MaxRSSBytes = after.rss
+	r.Processes = processReport(b.others, before.processes, after.processes, runs)
 	if b.Kubernetes != nil {
 		r.Kubernetes = b.jobsReport(from, after.requests-before.requests)
 	}

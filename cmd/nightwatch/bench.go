@@ -202,6 +202,9 @@ func benchTable(out io.Writer, r *bench.Report) {
 	}
 	fact("DATABASE", "%.0f bytes a run", r.DatabaseBytesPerRun)
 	fact("BENCH AND NODES", "%.2f CPU seconds for 1,000 runs, %d MiB at most", r.CPUSecondsPerThousand, r.MaxRSSBytes>>20)
+	for _, p := range r.Processes {
+		fact("NODE "+p.Node, "%.2f CPU seconds for 1,000 runs, %d MiB", p.CPUSecondsPerThousand, p.MiB())
+	}
 }
 
 // progressBar shows on one line of a terminal how far a bench is.
