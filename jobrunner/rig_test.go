@@ -63,6 +63,32 @@ func untilEnded(ctx context.Context, a *Attempt) Outcome {
 	return Stopped(ctx)
 }
 
+// untilReleased saves once, and succeeds when the test says so.
+func untilReleased(t *testing.T, release <-chan struct{}) func(context.Context, *Attempt) Outcome {
+	return func(ctx context.Context, a *Attempt) Outcome {
+		if err := a.Save(ctx, func(*nightwatch.Run) {}); err != nil {
+			t.Error(err)
+		}
+		select {
+		case <-release:
+			return succeed(ctx, a)
+		case <-ctx.Done():
+			return Stopped(ctx)
+		}
+	}
+}
+
+// jobLeftAlone puts a Job on record, which it leaves alone when its context ends.
+func jobLeftAlone(t *testing.T) func(context.Context, *Attempt) Outcome {
+	return func(ctx context.Context, a *Attempt) Outcome {
+		if err := a.Save(ctx, func(run *nightwatch.Run) { run.Job.UID = "u1" }); err != nil {
+			t.Error(err)
+		}
+		<-ctx.Done()
+		return Interrupted
+	}
+}
+
 // rig is a worker on a real etcd, behind a proxy of its own, and the test in the scheduler's place.
 type rig struct {
 	*Worker

@@ -1,7 +1,6 @@
 package httpcall_test
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -13,15 +12,6 @@ import (
 )
 
 const canary = "canary-7d1e-bird"
-
-type only map[string]string
-
-func (o only) Read(_, name string) (string, error) {
-	if text, ok := o[name]; ok {
-		return text, nil
-	}
-	return "", errors.New("there is no such secret")
-}
 
 func secret(names ...string) map[string]nightwatch.TextOrFile {
 	headers := map[string]nightwatch.TextOrFile{}
@@ -68,7 +58,7 @@ func TestSecrets(t *testing.T) {
 		task.HTTP.Poll = often
 		task.HTTP.Headers = secret("bird")
 		a, _ := runnertest.Attempt(t, task)
-		a.Secrets = only{"bird": canary}
+		a.Secrets = runnertest.Secrets{"bird": canary}
 		out := httpcall.New(httpcall.Config{Allow: loopback}).Run(t.Context(), a)
 		if out.Reason != tt.reason || !strings.Contains(out.Message, tt.message) || out.Output != tt.output {
 			t.Errorf("%s: %+v: want %s %s, output %q", tt.path, out, tt.reason, tt.message, tt.output)
@@ -81,7 +71,7 @@ func TestSecrets(t *testing.T) {
 	task := get(server.URL + "/redirect")
 	task.HTTP.Headers = secret("bird")
 	a, _ := runnertest.Attempt(t, task)
-	a.Secrets = only{"bird": canary}
+	a.Secrets = runnertest.Secrets{"bird": canary}
 	if out := httpcall.New(httpcall.Config{Allow: loopback}).Run(t.Context(), a); !strings.HasSuffix(a.Mask().Text(out.Message), "/there/***") {
 		t.Errorf("%+v", out)
 	}
@@ -98,7 +88,7 @@ func TestSecretsThatCannotBeSent(t *testing.T) {
 		task := get(server.URL)
 		task.HTTP.Headers = secret(name)
 		a, _ := runnertest.Attempt(t, task)
-		a.Secrets = only{"lines": "canary\r\nX-Other: bird", "short": "ab"}
+		a.Secrets = runnertest.Secrets{"lines": "canary\r\nX-Other: bird", "short": "ab"}
 		out := httpcall.New(httpcall.Config{Allow: loopback}).Run(t.Context(), a)
 		if out.Reason != nightwatch.ReasonStartRefused || !strings.HasPrefix(out.Message, want) {
 			t.Errorf("%+v: want StartRefused, %s", out, want)
@@ -116,7 +106,7 @@ func TestSecretsStayWithTheirServer(t *testing.T) {
 	task := get(server.URL)
 	task.HTTP.Headers = secret("bird")
 	a, _ := runnertest.Attempt(t, task)
-	a.Secrets = only{"bird": canary}
+	a.Secrets = runnertest.Secrets{"bird": canary}
 	out := httpcall.New(httpcall.Config{Allow: loopback}).Run(t.Context(), a)
 	if out.Phase != nightwatch.PhaseSucceeded || strings.Contains(fmt.Sprint(got), canary) || got.Get("Nightwatch-Run") == "" {
 		t.Errorf("%+v: the other server was told %v", out, got)

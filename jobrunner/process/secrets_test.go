@@ -1,7 +1,6 @@
 package process_test
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -12,15 +11,6 @@ import (
 )
 
 const canary = "canary-7d1e-bird"
-
-type only map[string]string
-
-func (o only) Read(_, name string) (string, error) {
-	if text, ok := o[name]; ok {
-		return text, nil
-	}
-	return "", errors.New("there is no such secret")
-}
 
 // TestSecrets has programs that have a secret tell everybody: they have it, and nobody else.
 func TestSecrets(t *testing.T) {
@@ -48,7 +38,7 @@ func TestSecrets(t *testing.T) {
 			}
 			tt.spec.Env = env
 			a, _ := runnertest.Attempt(t, &nightwatch.Task{Process: &tt.spec})
-			a.Secrets = only{"bird": canary, "tree": "an old oak"}
+			a.Secrets = runnertest.Secrets{"bird": canary, "tree": "an old oak"}
 			out := outcome(t, start(t.Context(), r, a))
 			if out.Reason != tt.reason || out.Message != tt.message || tt.output != "" && out.Output != tt.output {
 				t.Errorf("%+v: want %s, %s, output %q", out, tt.reason, tt.message, tt.output)
