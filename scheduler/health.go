@@ -14,9 +14,10 @@ const (
 	overdueAfter = 5 * time.Second
 	// MaxClockOffset is how far a node's clock may be off the scheduler's.
 	MaxClockOffset = 2 * time.Second
-	// offsetHolds is how long a measured offset counts: should the one scheduler with a wrong clock die, the others
-	// must not stay away for ever.
-	offsetHolds = time.Minute
+	// offsetHolds is how long a measured offset counts. Whoever leads writes its time every second: when nobody does any
+	// more, the others must not stay away, be it that its clock was wrong, or that etcd had no quorum and its last time
+	// came to them late.
+	offsetHolds = 10 * time.Second
 )
 
 // health is what other goroutines may ask of the loop. Ages are by the monotonic clock, whatever the node's says.
