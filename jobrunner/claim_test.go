@@ -2,6 +2,7 @@ package jobrunner
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -92,6 +93,36 @@ func TestFrozenAndLockedRunsAreGivenBack(t *testing.T) {
 				t.Error("it was started")
 			}
 		})
+	}
+}
+
+// A run of the same task elsewhere has the mutex for a moment: that is waited for, else runs that may overlap would be given
+// back and out again, and the older ones fall behind.
+func TestClaimWaitsForAnotherDispatch(t *testing.T) {
+	r := newRig(t)
+	held := r.keys.LocksOf(demo) + "abc"
+	if _, err := r.client.Put(t.Context(), held, ""); err != nil {
+		t.Fatal(err)
+	}
+	watch := r.client.Watch(t.Context(), r.keys.Run(demo, "a"))
+	r.start().give("a")
+	freed := time.AfterFunc(lockPatience/5, func() { _, _ = r.client.Delete(t.Context(), held) })
+	defer freed.Stop()
+	<-r.process.attempts
+	for response := range watch {
+		for _, event := range response.Events {
+			var run nightwatch.Run
+			if err := json.Unmarshal(event.Kv.Value, &run); err != nil {
+				t.Fatal(err)
+			}
+			switch run.Phase {
+			case nightwatch.PhasePending:
+				t.Fatalf("it was given back: %s", run.Reason)
+			case nightwatch.PhaseRunning:
+				r.clean()
+				return
+			}
+		}
 	}
 }
 

@@ -42,7 +42,12 @@ type job struct {
 	whole    *nightwatch.Run // that this is a shard of, once it is claimed; nil: it is none
 	locked   int64           // CreateRevision of our key under locks/, 0 when we have none
 	failures int             // tries in a row that etcd did not answer
+	refused  time.Time       // when the task's mutex was first found held, by the monotonic clock
 }
+
+// lockPatience is how long a claim waits for the task's mutex before the run is given back: another dispatch holds it for a
+// moment, a person for longer.
+const lockPatience = 500 * time.Millisecond
 
 // errNotOurs says that the run belongs to another session, or has ended.
 var errNotOurs = errors.New("the run is no longer this session's")
@@ -300,7 +305,13 @@ func (j *job) whyRefused(ctx context.Context, record nightwatch.Run, unknown boo
 	case what.Frozen:
 		return false, refusal(nightwatch.ReasonFrozen)
 	case what.Locked:
-		return false, refusal(nightwatch.ReasonLocked)
+		if j.refused.IsZero() {
+			j.refused = time.Now()
+		}
+		if time.Since(j.refused) > lockPatience {
+			return false, refusal(nightwatch.ReasonLocked)
+		}
+		j.pause(ctx)
 	}
 	return false, nil
 }
