@@ -113,8 +113,8 @@ func (l *loaded) restart(name string, machines map[string][]*cluster.Node, drain
 	t.Logf("machine %s, which led: %v, ended in %s and was back after %s; drained: %v", name, led, down, time.Since(began), drain)
 }
 
-// Three machines are restarted one after the other under load: nothing is lost, nothing runs twice, and at the 99th
-// percentile nothing is later by more than a second than it is when nobody restarts anything.
+// Three machines are restarted one after the other under load: nothing is lost, nothing runs twice, and nothing is later by
+// more than a second than the latest when nobody restarts anything.
 func TestRollingRestart(t *testing.T) {
 	control, client := kube(t)
 	l := &loaded{matrix: newMatrix(t, moment{}, control, client, cluster.StartEtcd(t, 1).Endpoint())}
@@ -141,8 +141,7 @@ func TestRollingRestart(t *testing.T) {
 	}
 	during := checker.Late(occurrences, quiet, to)
 	t.Logf("late during the restarts: %+v", during)
-	// Not the latest one of all: where nodes that start take the whole machine, that is a matter of the machine.
-	if during.P99 > before.P99+time.Second {
+	if during.Max > before.Max+time.Second {
 		t.Errorf("late by %+v, and without restarts by %+v", during, before)
 	}
 }
