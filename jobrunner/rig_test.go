@@ -109,8 +109,8 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 	server := etcdtest.Start(t)
 	r := &rig{t: t, server: server, proxy: server.Proxy(t), client: server.Client(t), stopped: make(chan struct{})}
 	r.store = store.New(r.client, "")
-	r.process = &stub{nightwatch.RunnerProcess, make(chan *Attempt, 10), succeed}
-	r.kube = jobs{&stub{nightwatch.RunnerKubernetes, make(chan *Attempt, 10), succeed}}
+	r.process = &stub{nightwatch.RunnerProcess, make(chan *Attempt, 100), succeed}
+	r.kube = jobs{&stub{nightwatch.RunnerKubernetes, make(chan *Attempt, 100), succeed}}
 	session, err := registry.NewSession(t.Context(), r.client, registry.SessionConfig{})
 	if err != nil {
 		t.Fatal(err)
