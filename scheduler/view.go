@@ -107,9 +107,8 @@ type view struct {
 	downstreams map[string]map[string]*taskView
 	afterAt     revisions // of the key that says which task was put after others last
 
-	clock      clockValue
-	clockAt    revisions
-	clockHeard time.Time // when the newest clock value came by the watch
+	clock   clockValue
+	clockAt revisions
 
 	before       map[string]*taskView // while a list is taken in: the tasks as they were, most of which have not changed
 	touched      func(*taskView)      // called for every task that changed
@@ -295,9 +294,6 @@ func (v *view) applyEvent(e store.Event, now time.Time, live bool) {
 		}
 		if e.Key == v.keys.MetaClock() && !e.Deleted && json.Unmarshal(e.Value, &v.clock) == nil {
 			v.clockAt = at
-			if live {
-				v.clockHeard = now
-			}
 		}
 	}
 }

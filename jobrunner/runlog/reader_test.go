@@ -61,13 +61,7 @@ func TestFollow(t *testing.T) {
 	each(t, func(t *testing.T, dir string) {
 		logs := newLogs(t, Config{Dir: dir, AttemptBytes: MinAttemptBytes})
 		log := logs.Open(attempt1)
-		follow := all
-		follow.Follow = true
-		r, err := logs.Read(t.Context(), attempt1, follow)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer r.Close()
+		r := follow(t.Context(), t, logs)
 		// Each line is read before the next is written, over many turns of the files.
 		buf := make([]byte, 1000)
 		for i := range 1000 {
@@ -97,13 +91,7 @@ func TestFollowUntilContextEnds(t *testing.T) {
 	log := logs.Open(attempt1)
 	defer log.Close()
 	ctx, cancel := context.WithCancelCause(t.Context())
-	follow := all
-	follow.Follow = true
-	r, err := logs.Read(ctx, attempt1, follow)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
+	r := follow(ctx, t, logs)
 	enough := errors.New("enough")
 	time.AfterFunc(10*time.Millisecond, func() { cancel(enough) })
 	if _, err := io.ReadAll(r); !errors.Is(err, enough) {

@@ -62,6 +62,19 @@ func readTimed(t *testing.T, l *Logs, id jobrunner.LogID, o jobrunner.LogOptions
 
 var timed = regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z `)
 
+// follow reads the log of attempt1 from its beginning on, with times, until it ends or ctx does.
+func follow(ctx context.Context, t *testing.T, l *Logs) io.ReadCloser {
+	t.Helper()
+	o := all
+	o.Follow = true
+	r, err := l.Read(ctx, attempt1, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return r
+}
+
 func untimed(text string) string { return timed.ReplaceAllString(text, "") }
 
 // eventually waits until a live log reads as wanted.

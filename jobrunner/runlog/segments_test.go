@@ -15,13 +15,7 @@ func TestTheNewestIsKept(t *testing.T) {
 	each(t, func(t *testing.T, dir string) {
 		logs := newLogs(t, Config{Dir: dir, AttemptBytes: MinAttemptBytes})
 		log := logs.Open(attempt1)
-		follow := all
-		follow.Follow = true
-		slow, err := logs.Read(t.Context(), attempt1, follow)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer slow.Close()
+		slow := follow(t.Context(), t, logs)
 		fmt.Fprintf(log, "line %d\n", 0)
 		first := make([]byte, 100)
 		n, err := slow.Read(first)
@@ -128,13 +122,7 @@ func TestConcurrentWriters(t *testing.T) {
 	each(t, func(t *testing.T, dir string) {
 		logs := newLogs(t, Config{Dir: dir, AttemptBytes: 4 << 20})
 		log := logs.Open(attempt1)
-		follow := all
-		follow.Follow = true
-		r, err := logs.Read(t.Context(), attempt1, follow)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer r.Close()
+		r := follow(t.Context(), t, logs)
 		var wg sync.WaitGroup
 		for w := range 8 {
 			wg.Go(func() {
