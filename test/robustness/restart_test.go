@@ -58,7 +58,7 @@ func (l *loaded) goOn(long time.Duration) time.Time {
 }
 
 // grow adds tasks for as long as the machine keeps up with them, and returns how late they are then.
-func (l *loaded) grow() (to time.Time, late checker.Lateness) {
+func (l *loaded) grow() (to time.Time, late checker.Spread) {
 	for l.share = 4; ; l.share-- {
 		to, late = l.measure()
 		switch {
@@ -75,7 +75,7 @@ func (l *loaded) grow() (to time.Time, late checker.Lateness) {
 // comfortable is how late a few runs may be on a machine that could do more.
 const comfortable = 250 * time.Millisecond
 
-func (l *loaded) measure() (to time.Time, late checker.Lateness) {
+func (l *loaded) measure() (to time.Time, late checker.Spread) {
 	l.put(func(i, tasks int) bool { return i >= tasks>>l.share })
 	from := l.goOn(5 * time.Second)
 	to = l.goOn(10 * time.Second)

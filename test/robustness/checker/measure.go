@@ -22,8 +22,9 @@ type Occurrence struct {
 	// Waited says that it is on record that it waited for something, such as the run before.
 	Waited bool
 
-	unseen bool // it succeeded, and no effect was seen
-	undone bool // its node was lost, and there was no other attempt though there should be
+	term   int64 // that made its record
+	unseen bool  // it succeeded, and no effect was seen
+	undone bool  // its node was lost, and there was no other attempt though there should be
 }
 
 // Late is by how much it started after its time.
@@ -76,7 +77,7 @@ func Occurrences(h *History) []Occurrence {
 // saw adds what a record tells, and what was seen of its effects.
 func (o *Occurrence) saw(x *index, r *run, v *accepted) {
 	last := r.last()
-	o.Phase, o.Starts = last.Phase, len(r.starts())
+	o.Phase, o.Starts, o.term = last.Phase, len(r.starts()), r.first().Term
 	for _, j := range r.jobs {
 		if !j.Suspended {
 			o.Starts++
@@ -94,23 +95,30 @@ func (o *Occurrence) saw(x *index, r *run, v *accepted) {
 	o.undone = last.Phase == "Failed" && last.Reason == "NodeLost" && v.Task.Delivery != "at-most-once"
 }
 
-// Lateness is how late occurrences were that started.
-type Lateness struct {
-	Count         int
-	P50, P99, Max time.Duration
+// Spread is how far a number of times lie apart.
+type Spread struct {
+	Count int           `json:"count"`
+	P50   time.Duration `json:"p50"`
+	P99   time.Duration `json:"p99"`
+	Max   time.Duration `json:"max"`
 }
 
-// Late sums up the occurrences that were due in [from, to).
-func Late(occurrences []Occurrence, from, to time.Time) Lateness {
+// Late is how late occurrences were that were due in [from, to) and started.
+func Late(occurrences []Occurrence, from, to time.Time) Spread {
 	var late []time.Duration
 	for _, o := range occurrences {
 		if o.Starts > 0 && !o.Due.Before(from) && o.Due.Before(to) {
 			late = append(late, o.Late())
 		}
 	}
-	if len(late) == 0 {
-		return Lateness{}
+	return SpreadOf(late)
+}
+
+// SpreadOf sums up times, which it sorts.
+func SpreadOf(times []time.Duration) Spread {
+	if len(times) == 0 {
+		return Spread{}
 	}
-	slices.Sort(late)
-	return Lateness{len(late), late[len(late)/2], late[len(late)*99/100], late[len(late)-1]}
+	slices.Sort(times)
+	return Spread{len(times), times[len(times)/2], times[len(times)*99/100], times[len(times)-1]}
 }

@@ -36,7 +36,7 @@ const (
 )
 
 func startChurn(s *suite) *churn {
-	c := &churn{s: s, rand: rand.New(rand.NewPCG(s.config.Seed, 1))}
+	c := &churn{s: s, rand: rand.New(rand.NewPCG(s.config.Seed, 1<<32))}
 	c.rate.Store(usual)
 	ctx, end := context.WithCancel(s.t.Context())
 	c.end = end

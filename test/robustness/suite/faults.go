@@ -48,13 +48,20 @@ func (s *suite) choose() ([]fault, error) {
 	return chosen, nil
 }
 
+// The faults after which it is measured how long the scheduler role takes to go to another node.
+const (
+	killScheduler    = "kill-scheduler"
+	restartScheduler = "restart-scheduler"
+)
+
 // processFaults are those of the nodes' processes.
 var processFaults = []fault{
-	{name: "kill-scheduler", begin: func(s *suite) (string, time.Duration, func()) { return s.kill(s.leader()) }},
+	{name: killScheduler, begin: func(s *suite) (string, time.Duration, func()) { return s.kill(s.leader()) }},
 	{name: "kill-worker", begin: func(s *suite) (string, time.Duration, func()) { return s.kill(s.worker()) }},
 	{name: "kill-all", begin: (*suite).killAll},
 	{name: "pause-scheduler", begin: func(s *suite) (string, time.Duration, func()) { return s.pause(s.leader()) }},
 	{name: "pause-worker", begin: func(s *suite) (string, time.Duration, func()) { return s.pause(s.worker()) }},
+	{name: restartScheduler, begin: (*suite).handOver},
 	{name: "restart-rolling", begin: (*suite).restart},
 }
 
@@ -97,20 +104,41 @@ func (s *suite) pause(name string) (string, time.Duration, func()) {
 	}
 }
 
+// askToEnd asks a node to end, well. ended waits until it has.
+func (s *suite) askToEnd(name string) (ended func()) {
+	n := s.nodes[name]
+	delete(s.nodes, name)
+	well := n.AskToEnd()
+	return func() {
+		s.until("the end of "+name, n.Ended)
+		if !well() {
+			s.violated(endsWell, name, "SIGTERM did not end it well")
+		}
+	}
+}
+
+// handOver has the scheduler end, well, and starts it again later.
+func (s *suite) handOver() (string, time.Duration, func()) {
+	name, long := s.leader(), s.some(2*s.config.LeaseTTL)
+	if name == "" {
+		return "", 0, nil
+	}
+	ended := s.askToEnd(name)
+	return name, long, func() {
+		ended()
+		s.start(name)
+	}
+}
+
 // restart has one node after the other end, well, and starts it again.
 func (s *suite) restart() (string, time.Duration, func()) {
 	var restarted []string
 	for _, name := range names {
-		n, pause := s.nodes[name], s.some(time.Second)
-		if n == nil || s.harmed[name] {
+		pause := s.some(time.Second)
+		if s.nodes[name] == nil || s.harmed[name] {
 			continue
 		}
-		delete(s.nodes, name)
-		ended := n.AskToEnd()
-		s.until("the end of "+name, n.Ended)
-		if !ended() {
-			s.violated(endsWell, name, "SIGTERM did not end it well")
-		}
+		s.askToEnd(name)()
 		s.start(name)
 		s.until(name+" is ready", func() bool { return !s.etcdDown && s.nodes[name] != nil && s.nodes[name].AskReady() == nil })
 		restarted = append(restarted, name)

@@ -90,7 +90,7 @@ func Run(t testing.TB, config Config) *Verdict {
 	}
 	t.Logf("seed %d, lease TTL %s, faults for %s, in %s", config.Seed, config.LeaseTTL, config.Duration, config.Dir)
 	s := &suite{
-		t: t, config: config, rand: rand.New(rand.NewPCG(config.Seed, 0)), namespace: "suite",
+		t: t, config: config, namespace: "suite",
 		nodes: map[string]*cluster.Node{}, harmed: map[string]bool{},
 	}
 	s.etcd = cluster.StartEtcd(t, config.Members)
@@ -165,6 +165,8 @@ func (s *suite) start(name string) {
 // storm lets faults come until their time is over, each once before any comes again, and ends with the last of them.
 func (s *suite) storm(choice []fault) {
 	for i := 0; ; i++ {
+		// However much the fault before has drawn, this one is the seed's.
+		s.rand = rand.New(rand.NewPCG(s.config.Seed, uint64(i)))
 		if i%len(choice) == 0 {
 			s.rand.Shuffle(len(choice), func(a, b int) { choice[a], choice[b] = choice[b], choice[a] })
 		}
@@ -173,7 +175,9 @@ func (s *suite) storm(choice []fault) {
 			break
 		}
 		s.wait(at)
-		s.inject(choice[i%len(choice)])
+		for late := at.Add(spread); !s.inject(choice[i%len(choice)]) && time.Now().Before(late); {
+			s.wait(time.Now().Add(50 * time.Millisecond)) // such as for a scheduler
+		}
 	}
 	for len(s.active) > 0 {
 		s.wait(s.active[0].until)
@@ -195,11 +199,12 @@ type ongoing struct {
 	end    func()
 }
 
-func (s *suite) inject(f fault) {
+// inject tells whether there was something that the fault could be done to.
+func (s *suite) inject(f fault) bool {
 	record := checker.Fault{Kind: f.name, From: time.Now()}
 	target, long, end := f.begin(s)
 	if target == "" {
-		return // there is nothing at the moment that it could be done to
+		return false
 	}
 	record.Target = target
 	s.logf("%s: %s, from %s, for %s", f.name, target, record.From.UTC().Format("15:04:05.000"), long.Round(time.Millisecond))
@@ -208,6 +213,7 @@ func (s *suite) inject(f fault) {
 	}
 	s.active = append(s.active, ongoing{record, time.Now().Add(long), end})
 	slices.SortStableFunc(s.active, func(a, b ongoing) int { return a.until.Compare(b.until) })
+	return true
 }
 
 // wait waits, and ends the faults whose time is over meanwhile.

@@ -14,13 +14,19 @@ type task struct{ name, value string }
 // spread is how far apart the times of tasks are that are due once a minute.
 const spread = 5 * time.Second
 
+// Each of the probes is due once in probed, one of them every probeEvery.
+const (
+	probed     = 100 * time.Millisecond
+	probeEvery = 25 * time.Millisecond
+)
+
 // The members of tasks that must run at every one of their times, however late.
 const (
 	everyTime = `"overlap":"allow","catchUp":{"mode":"all","max":1000},"history":{"succeeded":1000,"failed":1000,"skipped":1000}`
 	atMost    = `"delivery":"at-most-once"`
 )
 
-// tasks are twenty-five runs a second: all runners, all overlap policies, both deliveries, attempts that fail.
+// tasks are fifty-five runs a second: all runners, all overlap policies, both deliveries, attempts that fail.
 func (s *suite) tasks() []task {
 	var all []task
 	add := func(name, runner string, work cluster.Work, fields string) {
@@ -33,7 +39,14 @@ func (s *suite) tasks() []task {
 	quick := cluster.Work{}
 	// Not more often: nodes contend for the lock of the task while it catches up, and start about eighteen a second.
 	add("http-250ms", http, quick, `"every":"250ms",`+everyTime)
-	add("handler-100ms", handler, quick, `"every":"100ms"`)
+	// By these it is seen when there is a scheduler again: something is due all the time, on nodes of both kinds.
+	for i := range int(probed / probeEvery) {
+		runner, fields := []string{handler, http}[i%2], ""
+		if i > 0 {
+			fields = fmt.Sprintf(`,"offset":%q`, time.Duration(i)*probeEvery)
+		}
+		add(fmt.Sprintf("probe-%d-%s", i, runner), runner, quick, fmt.Sprintf(`"every":%q,"overlap":"allow"%s`, probed, fields))
+	}
 	add("http-second", http, quick, second+everyTime)
 	add("http-second-most", http, quick, second+everyTime+","+atMost)
 	add("http-queue", http, cluster.Work{Lasts: 300 * time.Millisecond}, second+`"overlap":"queue-all"`)

@@ -23,7 +23,9 @@ type Verdict struct {
 	Bounds   checker.Bounds `json:"bounds"`
 	Tally
 	// Rows are what came of each kind of fault; the first is that of none.
-	Rows       []Row               `json:"rows"`
+	Rows []Row `json:"rows"`
+	// Takeovers are how long it took until another node did what the scheduler does, by the fault that it took.
+	Takeovers  []Takeover          `json:"takeovers"`
 	Operations int                 `json:"operations"`
 	Violations []checker.Violation `json:"violations"`
 
@@ -67,6 +69,7 @@ func judge(config Config, h *checker.History, bounds checker.Bounds, process []c
 	occurrences := checker.Occurrences(h)
 	v.Tally = tally(occurrences)
 	v.Rows = rows(occurrences, storms(h), bounds.Heal)
+	v.Takeovers = takeovers(h, occurrences)
 	return v
 }
 
@@ -175,6 +178,8 @@ func (v *Verdict) String() string {
 			round(r.P99), round(r.Max), round(r.Recovery), round(r.LongestRecovery))
 	}
 	_ = table.Flush() // to memory
+	v.writeTakeovers(table)
+	_ = table.Flush()
 	if !v.OK() {
 		fmt.Fprintf(&text, "again: %s\n", v.Command())
 	}

@@ -1,0 +1,100 @@
+package checker
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Takeover is how the scheduler role went to another node when the one that held it was killed, or asked to end.
+type Takeover struct {
+	Node string
+	At   time.Time
+	// Gone is how long after At a watch from outside saw the key of the node's candidacy deleted: by etcd, when the lease
+	// of a node that was killed had ended, or by the node, as it resigned. Before that nobody else can hold the role.
+	Gone time.Duration
+	// Effect is how long after At the first effect began of an occurrence that was due after At and that another term made.
+	Effect time.Duration
+}
+
+// Takeovers measures those faults whose target led when they began, if the role was taken over and something began after.
+func Takeovers(h *History, occurrences []Occurrence, faults []Fault) []Takeover {
+	stood := candidates(h)
+	byDue := slices.Clone(occurrences)
+	slices.SortStableFunc(byDue, func(a, b Occurrence) int { return a.Due.Compare(b.Due) })
+	var all []Takeover
+	for _, f := range faults {
+		led := leading(stood, f.From)
+		if led == nil || led.name != f.Target || led.to.IsZero() {
+			continue
+		}
+		if first := firstAfter(byDue, f.From, led.revision); !first.IsZero() {
+			all = append(all, Takeover{Node: f.Target, At: f.From, Gone: led.to.Sub(f.From), Effect: first.Sub(f.From)})
+		}
+	}
+	return all
+}
+
+// firstAfter is when the first effect began of the occurrences that were due after a time and that another term made than
+// this one; zero if none did. They are in order of their times.
+func firstAfter(byDue []Occurrence, after time.Time, term int64) time.Time {
+	i, _ := slices.BinarySearchFunc(byDue, after, func(o Occurrence, at time.Time) int {
+		if o.Due.After(at) {
+			return 1
+		}
+		return -1
+	})
+	var first time.Time
+	for _, o := range byDue[i:] {
+		if !first.IsZero() && o.Due.After(first) {
+			break // nothing begins before it is due
+		}
+		if o.Starts > 0 && o.term != term && (first.IsZero() || o.Began.Before(first)) {
+			first = o.Began
+		}
+	}
+	return first
+}
+
+// candidate is who stood for the scheduler role, and from when to when its key was seen there.
+type candidate struct {
+	key, name string
+	revision  int64
+	from, to  time.Time // to is zero while it is there
+}
+
+// candidates are all that there were, in the order in which they stood.
+func candidates(h *History) []*candidate {
+	var changes []Change
+	for _, c := range h.Changes {
+		if strings.HasPrefix(c.Key, "election/") {
+			changes = append(changes, c)
+		}
+	}
+	slices.SortStableFunc(changes, func(a, b Change) int { return cmp.Compare(a.Revision, b.Revision) })
+	there := map[string]*candidate{}
+	var all []*candidate
+	for _, c := range changes {
+		switch now := there[c.Key]; {
+		case now != nil && c.Deleted:
+			now.to = c.Seen
+			delete(there, c.Key)
+		case now == nil && !c.Deleted:
+			now = &candidate{key: c.Key, name: string(c.Value), revision: c.Revision, from: c.Seen}
+			there[c.Key] = now
+			all = append(all, now)
+		}
+	}
+	return all
+}
+
+// leading is the first of the candidates that were there at a time, nil if there was none.
+func leading(stood []*candidate, at time.Time) *candidate {
+	for _, c := range stood {
+		if !c.from.After(at) && (c.to.IsZero() || c.to.After(at)) {
+			return c
+		}
+	}
+	return nil
+}
