@@ -3,6 +3,7 @@ package scheduler
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -163,8 +164,32 @@ func (b *board) commit(p *plan) bool {
 	if size > 3<<19 { // etcd's default for a request
 		b.t.Errorf("a transaction of %d bytes", size)
 	}
+	b.readsAsWritten(p.wrote)
+	p.t.wrote = p.wrote
 	b.view.apply(store.Batch{Revision: b.rev, Events: events}, b.now)
+	if len(p.t.wrote) > 0 {
+		b.t.Errorf("not known for its own: %s", p.t.wrote[0].key)
+	}
 	return true
+}
+
+// readsAsWritten checks that what a transaction puts would be read as what is kept of it.
+func (b *board) readsAsWritten(wrote []written) {
+	b.t.Helper()
+	for _, w := range wrote {
+		if w.run != nil {
+			_, tail, _ := b.keys.Parse(w.key)
+			name, id, _ := store.SplitLast(tail)
+			if read := readRun(name, id, w.value); !reflect.DeepEqual(read, w.run.run) {
+				b.t.Errorf("%s is read as %+v, kept as %+v", w.key, read, w.run.run)
+			}
+			continue
+		}
+		var read nightwatch.Status
+		if err := json.Unmarshal(w.value, &read); err != nil || !reflect.DeepEqual(read, *w.status) {
+			b.t.Errorf("%s is read as %+v (%v), kept as %+v", w.key, read, err, *w.status)
+		}
+	}
 }
 
 func (b *board) holds(cmp *pb.Compare) bool {

@@ -48,7 +48,8 @@ type plan struct {
 	ledgerChanged bool
 	stored        []*runView          // the task's, oldest first, once they have been sorted
 	runs          map[string]*runView // copies of those that changed, and new ones (mod 0)
-	written       map[string]bool     // keys put or deleted, each once
+	touched       []string            // keys put or deleted, each once
+	wrote         []written           // what is put that the view will tell of
 	changes       int
 	bytes         int
 	drawn         bool // the version comes after more tasks than the one before
@@ -76,13 +77,14 @@ func (p *plan) wakeBy(at time.Time) {
 	}
 }
 
-func (p *plan) put(key string, seen int64, value any) {
+func (p *plan) put(key string, seen int64, value any) (data []byte) {
 	data, err := nightwatch.Encode(value)
 	if err != nil {
 		p.errs = append(p.errs, fmt.Errorf("encode %s: %w", key, err))
-		return
+		return nil
 	}
 	p.putData(key, seen, data)
+	return data
 }
 
 func (p *plan) putData(key string, seen int64, data []byte) {
@@ -101,14 +103,11 @@ func (p *plan) remove(key string, seen int64) {
 
 // write does one operation on a key that has had none: etcd refuses two.
 func (p *plan) write(key string, do func()) {
-	if p.written[key] {
+	if slices.Contains(p.touched, key) {
 		p.errs = append(p.errs, fmt.Errorf("%s would be written twice", key))
 		return
 	}
-	if p.written == nil {
-		p.written = map[string]bool{}
-	}
-	p.written[key] = true
+	p.touched = append(p.touched, key)
 	do()
 }
 
@@ -133,7 +132,10 @@ func (p *plan) change(r *runView) {
 // all are the task's runs of this uid as they stand in this plan, oldest first; new ones are last. Shards are not among
 // them: what is said of a task's runs is said of whole ones.
 func (p *plan) all() []*runView {
-	if p.stored == nil {
+	if len(p.t.runs) == 0 && len(p.runs) == 0 {
+		return nil
+	}
+	if p.stored == nil && len(p.t.runs) > 0 {
 		p.stored = slices.SortedFunc(maps.Values(p.t.runs), func(a, b *runView) int {
 			return cmp.Or(cmp.Compare(a.create, b.create), inOrderOfTime(a, b))
 		})
@@ -197,7 +199,11 @@ func (p *plan) saveRun(r *runView, before nightwatch.Run) {
 		p.errs = append(p.errs, fmt.Errorf("encode run %s: %w", r.run.ID, err))
 		return
 	}
-	p.putData(p.keys.Run(p.t.name, r.run.ID), r.mod, data)
+	key := p.keys.Run(p.t.name, r.run.ID)
+	p.putData(key, r.mod, data)
+	if sound(p.t.name, r.run.ID, &r.run) {
+		p.wrote = append(p.wrote, written{key: key, value: data, run: &runView{run: r.run}})
+	}
 	was, is := "", ""
 	if queued(&before) && r.present() {
 		was = p.keys.Queue(before.Node, p.t.name, r.run.ID)

@@ -44,7 +44,7 @@ func TestPool(t *testing.T) {
 	}
 	b.relist()
 	if p := b.decide(demo); !p.txn.Empty() {
-		t.Errorf("it waits, and its record says so: %v", p.written)
+		t.Errorf("it waits, and its record says so: %v", p.touched)
 	}
 	b.claim(idAt("10:05"))
 	b.finish(idAt("10:05"), nightwatch.PhaseSucceeded)
@@ -146,7 +146,7 @@ func TestNamespaceLimit(t *testing.T) {
 	}
 	p := b.decide(demo)
 	if !p.txn.Empty() {
-		t.Errorf("it waits, and its record says so: %v", p.written)
+		t.Errorf("it waits, and its record says so: %v", p.touched)
 	}
 	b.set(b.keys.Namespace("default"), nil)
 	b.settle(tail)

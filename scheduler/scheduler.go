@@ -293,9 +293,10 @@ func (s *Scheduler) apply(b store.Batch) {
 
 // compareClocks tells how far this node's clock is from the scheduler's.
 func (s *Scheduler) compareClocks(b store.Batch, now time.Time) {
+	key := s.keys.MetaClock()
 	for _, e := range b.Events {
 		var clock clockValue
-		if e.Key == s.keys.MetaClock() && !e.Deleted && json.Unmarshal(e.Value, &clock) == nil {
+		if e.Key == key && !e.Deleted && json.Unmarshal(e.Value, &clock) == nil {
 			s.health.clock(clock.Time.Sub(now))
 		}
 	}
@@ -356,6 +357,9 @@ func (s *Scheduler) settle(r result) {
 		return
 	}
 	t.busy = false
+	if r.err != nil {
+		t.wrote = nil
+	}
 	t.heldUntil = max(t.heldUntil, r.revision)
 	switch {
 	case r.err == nil:
@@ -495,7 +499,7 @@ func (s *Scheduler) look(ctx context.Context, w *world, t *taskView) {
 		return
 	}
 	s.metrics.observe(w.now, p)
-	t.busy = true
+	t.busy, t.wrote = true, p.wrote
 	if p.drawn {
 		s.drawing, w.drawing = true, true
 	}

@@ -68,7 +68,8 @@ func (p *plan) saveStatus() {
 		}
 	}
 	s.UpdateTime = p.now
-	p.put(p.keys.Status(p.t.name), p.t.statusAt.mod, s)
+	key, saved := p.keys.Status(p.t.name), *s
+	p.wrote = append(p.wrote, written{key: key, value: p.put(key, p.t.statusAt.mod, s), status: &saved})
 }
 
 // mirrors tells that nothing differs but what can be read from the runs' records.

@@ -118,7 +118,7 @@ func TestRelistChangesNothing(t *testing.T) {
 	load := b.load("65", "")
 	b.relist()
 	if p := b.decide(demo); !p.txn.Empty() {
-		t.Errorf("after a list: %v", p.written)
+		t.Errorf("after a list: %v", p.touched)
 	}
 	if b.load("65", "") != load || load != 1 {
 		t.Errorf("load %d, before %d", b.load("65", ""), load)

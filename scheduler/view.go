@@ -47,6 +47,7 @@ type taskView struct {
 
 	// What the loop remembers of its own doing.
 	busy          bool      // a transaction is under way
+	wrote         []written // in the last one, and not seen in the view yet
 	heldUntil     int64     // the view must reach this revision before the next decision
 	retryAt       time.Time // after a failure
 	waits         place     // what it waits for on the agenda
@@ -249,6 +250,8 @@ func (v *view) applyEvent(e store.Event, now time.Time, live bool) {
 		t.statusAt, t.status = at, nightwatch.Status{}
 		if old := v.before[tail]; old != nil && old.statusAt == at {
 			t.status = old.status
+		} else if own := t.own(e); own != nil {
+			t.status = *own.status
 		} else if !e.Deleted {
 			// A value that cannot be read is as good as none: it is written anew under its revision.
 			_ = json.Unmarshal(e.Value, &t.status)
@@ -322,7 +325,12 @@ func (v *view) applyRun(tail string, at revisions, e store.Event) {
 			r = old.find(id)
 		}
 		if r == nil || r.revisions != at {
-			r = &runView{at, readRun(name, id, e.Value)}
+			if own := t.own(e); own != nil {
+				r = own.run
+				r.revisions = at
+			} else {
+				r = &runView{at, readRun(name, id, e.Value)}
+			}
 		}
 		v.count(&r.run, 1)
 	}
@@ -337,19 +345,22 @@ func (v *view) applyRun(tail string, at revisions, e store.Event) {
 // where it stands until the task is removed.
 func readRun(task, id string, value []byte) nightwatch.Run {
 	var r nightwatch.Run
-	wrong := json.Unmarshal(value, &r) != nil || r.ID != id || r.Task != task || r.TaskUID == 0
-	switch r.Phase {
-	case nightwatch.PhasePending, nightwatch.PhaseAssigned, nightwatch.PhaseRunning:
-	default:
-		wrong = wrong || r.Live()
-	}
-	if r.Shard != nil {
-		wrong = wrong || id != nightwatch.ShardRunID(r.Shard.Of, r.Shard.Index)
-	}
-	if wrong {
+	if json.Unmarshal(value, &r) != nil || !sound(task, id, &r) {
 		return nightwatch.Run{ID: id, Task: task, Phase: nightwatch.PhaseFailed}
 	}
 	return r
+}
+
+// sound tells whether a record is that of the run whose key it stands under.
+func sound(task, id string, r *nightwatch.Run) bool {
+	switch r.Phase {
+	case nightwatch.PhasePending, nightwatch.PhaseAssigned, nightwatch.PhaseRunning:
+	default:
+		if r.Live() {
+			return false
+		}
+	}
+	return r.ID == id && r.Task == task && r.TaskUID != 0 && (r.Shard == nil || id == nightwatch.ShardRunID(r.Shard.Of, r.Shard.Index))
 }
 
 // count keeps what runs use.

@@ -7,80 +7,84 @@ import (
 )
 
 // footprint is what a transaction looks at and writes. Two whose footprints do not meet have the same outcomes in one
-// request, side by side, and one after the other.
+// request, side by side, and one after the other. Keys stand in it as hashes: of two that have one hash one waits for the
+// other, which costs time and harms nothing.
 type footprint struct {
-	reads, writes []string
-	below         []string // prefixes, ending in "/", that are compared as a whole
-	between       []span   // other ranges that are compared as a whole
+	reads, writes []uint64
+	below         []uint64 // prefixes, ending in "/", that are compared as a whole
+	under         []uint64 // those of what is written
+	odd           bool     // another range is compared as a whole: it goes with no other write
 }
-
-// span are the keys from one up to another, without that.
-type span struct{ from, to string }
-
-func (s span) has(key string) bool { return s.from <= key && key < s.to }
 
 func (f *footprint) compares(cmp clientv3.Cmp) {
 	c := cmp.GetCompare()
-	key, end := string(c.Key), string(c.RangeEnd)
-	switch {
-	case end == "":
-		f.reads = append(f.reads, key)
-	case strings.HasSuffix(key, "/") && end == clientv3.GetPrefixRangeEnd(key):
-		f.below = append(f.below, key)
+	switch key := string(c.Key); {
+	case len(c.RangeEnd) == 0:
+		f.reads = append(f.reads, hash(key))
+	case strings.HasSuffix(key, "/") && string(c.RangeEnd) == clientv3.GetPrefixRangeEnd(key):
+		f.below = append(f.below, hash(key))
 	default:
-		f.between = append(f.between, span{key, end})
+		f.odd = true
 	}
+}
+
+func (f *footprint) read(key string) { f.reads = append(f.reads, hash(key)) }
+
+func (f *footprint) write(key string) {
+	h := uint64(offset64)
+	for i := range len(key) {
+		if h = step(h, key[i]); key[i] == '/' {
+			f.under = append(f.under, h)
+		}
+	}
+	f.writes = append(f.writes, h)
+}
+
+// The hash is FNV-1a with 64 bits, which tells those of all beginnings of a key on its way.
+const (
+	offset64 = 14695981039346656037
+	prime64  = 1099511628211
+)
+
+func step(h uint64, c byte) uint64 { return (h ^ uint64(c)) * prime64 }
+
+func hash(key string) uint64 {
+	h := uint64(offset64)
+	for i := range len(key) {
+		h = step(h, key[i])
+	}
+	return h
 }
 
 // table counts what the transactions that are in it look at and write.
 type table struct {
-	size    int
-	readers map[string]int
-	writers map[string]int
-	ranges  map[string]int // who compares all below a prefix
-	under   map[string]int // writes below a prefix
-	spans   map[span]int   // who compares all of a range
+	readers counts
+	writers counts
+	ranges  counts // who compares all below a prefix
+	under   counts // writes below a prefix
+	odd     int    // who compares another range
 }
 
+// counts are by hash.
+type counts map[uint64]int
+
 func newTable() *table {
-	return &table{readers: map[string]int{}, writers: map[string]int{}, ranges: map[string]int{}, under: map[string]int{}, spans: map[span]int{}}
+	return &table{readers: counts{}, writers: counts{}, ranges: counts{}, under: counts{}}
 }
 
 // meets tells whether f and any footprint in the table must not be side by side.
 func (t *table) meets(f *footprint) bool {
-	for _, key := range f.reads {
-		if t.writers[key] > 0 {
-			return true
-		}
+	return f.odd && len(t.writers) > 0 || t.odd > 0 && len(f.writes) > 0 ||
+		t.writers.any(f.reads) || t.under.any(f.below) || t.readers.any(f.writes) || t.writers.any(f.writes) || t.ranges.any(f.under)
+}
+
+func (c counts) any(hashes []uint64) bool {
+	if len(c) == 0 {
+		return false
 	}
-	for _, prefix := range f.below {
-		if t.under[prefix] > 0 {
+	for _, h := range hashes {
+		if c[h] > 0 {
 			return true
-		}
-	}
-	for _, compared := range f.between {
-		for key := range t.writers {
-			if compared.has(key) {
-				return true
-			}
-		}
-	}
-	for _, key := range f.writes {
-		if t.readers[key] > 0 || t.writers[key] > 0 {
-			return true
-		}
-		for compared := range t.spans {
-			if compared.has(key) {
-				return true
-			}
-		}
-		if len(t.ranges) == 0 {
-			continue
-		}
-		for prefix := range prefixes(key) {
-			if t.ranges[prefix] > 0 {
-				return true
-			}
 		}
 	}
 	return false
@@ -90,39 +94,21 @@ func (t *table) add(f *footprint)    { t.count(f, 1) }
 func (t *table) remove(f *footprint) { t.count(f, -1) }
 
 func (t *table) count(f *footprint, n int) {
-	t.size += n
-	for _, compared := range f.between {
-		if t.spans[compared] += n; t.spans[compared] == 0 {
-			delete(t.spans, compared)
-		}
+	if f.odd {
+		t.odd += n
 	}
-	for _, key := range f.reads {
-		bump(t.readers, key, n)
-	}
-	for _, prefix := range f.below {
-		bump(t.ranges, prefix, n)
-	}
-	for _, key := range f.writes {
-		bump(t.writers, key, n)
-		for prefix := range prefixes(key) {
-			bump(t.under, prefix, n)
-		}
-	}
+	t.readers.bump(f.reads, n)
+	t.writers.bump(f.writes, n)
+	t.ranges.bump(f.below, n)
+	t.under.bump(f.under, n)
 }
 
-func bump(counts map[string]int, key string, n int) {
-	if counts[key] += n; counts[key] == 0 {
-		delete(counts, key)
-	}
-}
-
-// prefixes are the beginnings of key that end in "/", the key itself too if it does.
-func prefixes(key string) func(yield func(string) bool) {
-	return func(yield func(string) bool) {
-		for i := len(key) - 1; i >= 0; i-- {
-			if key[i] == '/' && !yield(key[:i+1]) {
-				return
-			}
+func (c counts) bump(hashes []uint64, n int) {
+	for _, h := range hashes {
+		if now := c[h] + n; now == 0 {
+			delete(c, h)
+		} else {
+			c[h] = now
 		}
 	}
 }
