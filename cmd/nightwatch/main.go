@@ -10,6 +10,7 @@ import (
 )
 
 func main() {
+	roomForGarbage()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The first signal asks for a graceful end; after it signals have their usual effect, so the second ends at once.
 	context.AfterFunc(ctx, stop)
