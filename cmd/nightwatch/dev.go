@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
@@ -71,7 +72,7 @@ current context's server is on this machine.`,
 	return cmd
 }
 
-func (s *devSettings) run(ctx context.Context, out, logs io.Writer) error {
+func (s *devSettings) run(ctx context.Context, out, logs io.Writer) (err error) {
 	if err := s.log.check(); err != nil {
 		return err
 	}
@@ -88,6 +89,11 @@ func (s *devSettings) run(ctx context.Context, out, logs io.Writer) error {
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if errors.Is(err, rpctypes.ErrUserEmpty) {
+			err = fmt.Errorf("authentication is on in the etcd in %s, and dev has no user: remove that folder, or name another with --data-dir (an etcd with users is for 'nightwatch node')", dir)
+		}
+	}()
 	data, err := openDevData(dir)
 	if err != nil {
 		return err

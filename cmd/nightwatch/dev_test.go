@@ -197,6 +197,25 @@ func TestDevSaysWhichFlagMovesAPort(t *testing.T) {
 	}
 }
 
+// TestDevHasNoUser: whoever follows the README's way to users on a dev is told where that ends, then and later.
+func TestDevHasNoUser(t *testing.T) {
+	dir := t.TempDir()
+	d := startDev(t, dir, environment(t))
+	for _, args := range [][]string{{"user", "add", "root:secret"}, {"user", "grant-role", "root", "root"}, {"auth", "enable"}} {
+		etcdctl.Run(t, d.etcd, args...)
+	}
+	d.kill()
+	after := start(t, environment(t), "dev", "--data-dir", dir, "--etcd-listen", "127.0.0.1:0", "--listen", "127.0.0.1:0")
+	if code := after.code(t); code != exitFailed {
+		t.Errorf("exit code %d, want %d", code, exitFailed)
+	}
+	for _, want := range []string{"authentication is on", dir, "--data-dir", "nightwatch node"} {
+		if !strings.Contains(after.err.String(), want) {
+			t.Errorf("the message lacks %s: %s", want, &after.err)
+		}
+	}
+}
+
 // TestDevKeepsTasks: a dev that was killed comes back with what it had, and at once, not when its old lease ends.
 func TestDevKeepsTasks(t *testing.T) {
 	dir := t.TempDir()
