@@ -120,19 +120,21 @@ func (j *job) do() {
 	j.attempt(accepted)
 }
 
-// wait holds a run that was handed out early until its time. It is false when the run is to be handed back.
+// wait holds a run that was handed out early until its time. It is false when the run is to be handed back. While this
+// node's clock is known to be off, nothing is early: who handed the run out has a better one.
 func (j *job) wait() bool {
-	early := time.Until(j.run.NotBefore)
-	if early <= 0 {
-		return j.ctx.Err() == nil
-	}
-	timer := time.NewTimer(early)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-j.ctx.Done():
-		return false
+	for {
+		early := j.run.NotBefore.Sub(wallClock())
+		if early <= 0 || j.w.cfg.ClockOff() {
+			return j.ctx.Err() == nil
+		}
+		timer := time.NewTimer(min(early, time.Second)) // clocks are set
+		select {
+		case <-timer.C:
+		case <-j.ctx.Done():
+			timer.Stop()
+			return false
+		}
 	}
 }
 
@@ -216,7 +218,7 @@ func (j *job) claimTxn() (*store.Txn, nightwatch.Run) {
 	defer j.mu.Unlock()
 	record := j.run
 	record.Phase, record.Reason, record.Message = nightwatch.PhaseRunning, "", ""
-	now := time.Now().UTC().Truncate(time.Millisecond)
+	now := wallClock().UTC().Truncate(time.Millisecond)
 	if record.StartTime.IsZero() {
 		j.fresh = true
 		record.StartTime = now

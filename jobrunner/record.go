@@ -44,7 +44,7 @@ func (j *job) dispatched(record *nightwatch.Run) bool {
 func (j *job) finish(outcome Outcome) {
 	ctx, cancel := j.lastWrites()
 	defer cancel()
-	ended := time.Now().UTC().Truncate(time.Millisecond) // once: a repeated write is the same write
+	ended := wallClock().UTC().Truncate(time.Millisecond) // once: a repeated write is the same write
 	err := j.write(ctx, func(r *nightwatch.Run) {
 		r.Phase, r.Reason, r.Message = outcome.Phase, outcome.Reason, Clip(outcome.Message)
 		r.Submitted = nil

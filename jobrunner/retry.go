@@ -23,7 +23,7 @@ func (j *job) retryWait(task *nightwatch.Task, outcome *Outcome) (wait time.Dura
 		return 0, false
 	}
 	wait = task.Retry.Wait(failures, rand.Float64()) //nolint:gosec // spreads load, keeps no secret
-	if limit := time.Duration(task.RunTimeout); limit > 0 && time.Since(j.run.CreateTime)+wait >= limit {
+	if limit := time.Duration(task.RunTimeout); limit > 0 && wallClock().Sub(j.run.CreateTime)+wait >= limit {
 		return 0, false // it would be over before it began
 	}
 	return wait, true
@@ -33,7 +33,7 @@ func (j *job) retryWait(task *nightwatch.Task, outcome *Outcome) (wait time.Dura
 func (j *job) retry(outcome Outcome, wait time.Duration) {
 	ctx, cancel := j.lastWrites()
 	defer cancel()
-	ended := time.Now().UTC().Truncate(time.Millisecond)
+	ended := wallClock().UTC().Truncate(time.Millisecond)
 	err := j.write(ctx, func(r *nightwatch.Run) {
 		if r.Cancel != nil {
 			// The wish came as the attempt failed: nothing runs, and nothing is to run.

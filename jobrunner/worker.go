@@ -23,6 +23,8 @@ type Config struct {
 	Lease    clientv3.LeaseID
 	Life     context.Context
 	Deadline func() time.Time
+	// ClockOff tells that the node's clock is known to be off the scheduler's. Nil: nobody knows.
+	ClockOff func() bool
 	// Runners by name.
 	Runners map[string]Runner
 	// DrainTimeout is how long a stopping worker waits for attempts that cannot be handed over.
@@ -69,6 +71,9 @@ type queued struct {
 
 // NewWorker is a Worker for the session in cfg. It does no I/O.
 func NewWorker(cfg Config) *Worker {
+	if cfg.ClockOff == nil {
+		cfg.ClockOff = func() bool { return false }
+	}
 	w := &Worker{
 		cfg: cfg, keys: cfg.Store.Keys(), ended: make(chan struct{}, 1),
 		jobs: map[string]*job{}, queue: map[string]queued{}, tasks: map[string]chan struct{}{},

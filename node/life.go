@@ -73,6 +73,7 @@ func (n *Node) live(ctx context.Context, clusterID string) error {
 		Store: n.store, ClusterID: clusterID, Node: n.cfg.Name, Session: session.ID(), Lease: session.Lease(), Life: life,
 		Deadline: session.Deadline, Runners: n.runners, DrainTimeout: n.cfg.DrainTimeout, Logger: n.log.Named("jobrunner"), Metrics: n.metrics,
 		Secrets: n.cfg.Secrets, Callbacks: n.callbacks, Logs: n.cfg.Logs,
+		ClockOff: func() bool { return n.scheduler != nil && n.scheduler.Clock() != nil },
 	})
 	var worked sync.WaitGroup
 	worked.Go(func() { worker.Run(working) })
@@ -259,7 +260,7 @@ func (n *Node) campaign(ctx context.Context, session *registry.Session) {
 		return
 	}
 	for off := false; ctx.Err() == nil; {
-		if err := n.scheduler.Clock(); err != nil {
+		if err := n.scheduler.MayLead(); err != nil {
 			if !off {
 				n.log.Warn("not standing for scheduler", "error", err)
 			}
@@ -268,7 +269,7 @@ func (n *Node) campaign(ctx context.Context, session *registry.Session) {
 			continue
 		}
 		off = false
-		term, err := candidate.Campaign(ctx)
+		term, err := n.win(ctx, candidate)
 		if err != nil {
 			if ctx.Err() == nil {
 				n.log.Warn("campaign", "error", err)
@@ -278,6 +279,33 @@ func (n *Node) campaign(ctx context.Context, session *registry.Session) {
 		}
 		n.lead(ctx, term)
 	}
+}
+
+// clockEvery is how often who stands for the role looks at its clock.
+const clockEvery = time.Second
+
+// win stands for the role until it is won, or ctx ends, or this node's clock is off: it may go wrong while others lead.
+func (n *Node) win(ctx context.Context, candidate *election.Candidate) (*election.Term, error) {
+	standing, withdraw := context.WithCancelCause(ctx)
+	var looking sync.WaitGroup
+	looking.Go(func() {
+		ticker := time.NewTicker(clockEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-standing.Done():
+				return
+			case <-ticker.C:
+				if err := n.scheduler.MayLead(); err != nil {
+					withdraw(err)
+				}
+			}
+		}
+	})
+	term, err := candidate.Campaign(standing)
+	withdraw(nil)
+	looking.Wait()
+	return term, err
 }
 
 // lead is one term: the scheduler's work and the periodic functions, both over before the role is resigned.

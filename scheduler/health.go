@@ -28,6 +28,7 @@ type health struct {
 	late     time.Duration
 	offset   time.Duration
 	offsetAt time.Time
+	offSince time.Time // the clock has been found off each time since; zero: the last time it was not
 }
 
 func (h *health) heard() {
@@ -52,6 +53,12 @@ func (h *health) clock(offset time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.offset, h.offsetAt = offset, time.Now()
+	switch {
+	case offset.Abs() <= MaxClockOffset:
+		h.offSince = time.Time{}
+	case h.offSince.IsZero():
+		h.offSince = h.offsetAt
+	}
 }
 
 func (h *health) age() time.Duration {
@@ -96,4 +103,16 @@ func (s *Scheduler) Clock() error {
 		return fmt.Errorf("the scheduler's clock is %s off this one", s.health.offset.Round(time.Millisecond))
 	}
 	return nil
+}
+
+// MayLead is Clock for who stands for the role: nil unless the clock was found off each time over more than a second. What a
+// scheduler wrote last before etcd was away comes late to everybody, and all at once. Safe for concurrent use.
+func (s *Scheduler) MayLead() error {
+	s.health.mu.Lock()
+	sure := s.health.offsetAt.Sub(s.health.offSince) > tick
+	s.health.mu.Unlock()
+	if !sure {
+		return nil
+	}
+	return s.Clock()
 }

@@ -47,6 +47,30 @@ func TestRetryWaitsForItsTime(t *testing.T) {
 	b.wantRuns(id+" Pending Retry", idAt("10:10")+" Skipped Overlap")
 }
 
+// A node whose clock was an hour ahead has written when its attempt ended, and until when the next one waits.
+func TestRetryAfterAClockThatWasAhead(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.node("n1")
+	b.put(with(`"retry":{"attempts":3}`))
+	b.settle(demo)
+	b.goTo("10:05")
+	id := idAt("10:05")
+	b.claim(id)
+	r := b.run(id)
+	queue := b.keys.Queue(r.Node, demo, id)
+	ended := b.now.Add(time.Hour)
+	r.Again(nightwatch.FailedAttempt{EndTime: ended, Reason: nightwatch.ReasonExitCode}, ended.Add(10*time.Second))
+	b.set(b.keys.Run(demo, id), r, queue, nil)
+	b.settle(demo)
+	b.goTo("10:05:09")
+	b.wantRuns(id + " Pending Retry")
+	if r := b.run(id); !r.NotBefore.Equal(at("10:05:10")) || !r.Attempts[0].EndTime.Equal(at("10:05")) {
+		t.Errorf("not before %s, after an attempt that ended at %s", r.NotBefore, r.Attempts[0].EndTime)
+	}
+	b.goTo("10:05:10")
+	b.wantRuns(id + " Assigned")
+}
+
 func TestCancelOfARetry(t *testing.T) {
 	b := newBoard(t, "10:00:30")
 	b.node("n1")

@@ -58,7 +58,7 @@ func tend(p *plan, id, first string, cancel *nightwatch.Cancel) {
 	case p.view.stranded(&r.run):
 		takeBack(p, r)
 	default:
-		moved = false
+		moved = p.setBack(&r.run)
 	}
 	if r.run.Cancel == nil {
 		r.run.Cancel = cancel
@@ -91,11 +91,38 @@ func (p *plan) waitsStill(r *runView, first string) bool {
 	if p.def == nil || r.run.Phase != nightwatch.PhasePending || r.run.Cancel != nil {
 		return false
 	}
+	if p.ahead(&r.run) > 0 {
+		return false
+	}
 	if task := p.taskOf(&r.run); task.StartWithin > 0 || task.RunTimeout > 0 {
 		return false
 	}
 	waits := p.waitsFor(r, first)
 	return waits != "" && p.saysSo(r, waits)
+}
+
+// ahead is by how much the clock was ahead of the node on which the attempt before a retry failed: its record says that it
+// ended in the future. 0: it was not.
+func (p *plan) ahead(r *nightwatch.Run) time.Duration {
+	if r.Phase != nightwatch.PhasePending || !r.NotBefore.After(p.now) || len(r.Attempts) == 0 {
+		return 0
+	}
+	if off := r.Attempts[len(r.Attempts)-1].EndTime.Sub(p.now); off > MaxClockOffset {
+		return off
+	}
+	return 0
+}
+
+// setBack has a retry wait from now that would wait until a clock that was ahead comes to its time. It tells whether it did.
+func (p *plan) setBack(r *nightwatch.Run) bool {
+	off := p.ahead(r)
+	if off == 0 {
+		return false
+	}
+	r.NotBefore = r.NotBefore.Add(-off)
+	r.Attempts = slices.Clone(r.Attempts)
+	r.Attempts[len(r.Attempts)-1].EndTime = p.now
+	return true
 }
 
 // saysSo tells whether the record of a run says that it waits for this reason, and by which freeze.

@@ -130,7 +130,7 @@ func newScheduler(c cluster, keys store.Keys, cfg Config) *Scheduler {
 		cfg.Logger = hclog.NewNullLogger()
 	}
 	if cfg.Now == nil {
-		cfg.Now = time.Now
+		cfg.Now = wallClock
 	}
 	s := &Scheduler{
 		cluster: c, keys: keys, cfg: cfg, log: cfg.Logger, metrics: newMetrics(), tick: tick,

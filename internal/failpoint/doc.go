@@ -22,6 +22,11 @@
 //	schedulerBeforeCommit  the scheduler has decided on a task, the transaction is not sent
 //	schedulerAfterCommit   it is done, the scheduler has not gone on
 //
+// Two points take a value, and have code below them on purpose:
+//
+//	schedulerClock         milliseconds by which the clock is off that says what is due
+//	jobrunnerClock         the same for the clock by which records say when something happened
+//
 // # Processes
 //
 // A process that was started with the environment of [Points] listens for what to do at its points. [Points.Hold] has

@@ -36,6 +36,11 @@ func (p Points) Delay(ctx context.Context, point string, d time.Duration) error 
 	return p.set(ctx, point, fmt.Sprintf("1*sleep(%d)", d.Milliseconds()))
 }
 
+// Return gives the point a value, which it has until Clear.
+func (p Points) Return(ctx context.Context, point string, value int) error {
+	return p.set(ctx, point, fmt.Sprintf("return(%d)", value))
+}
+
 // Reached is how many have come to the point since it was last told what to do there. Of those who are held it counts the
 // first: the others wait behind it.
 func (p Points) Reached(ctx context.Context, point string) (int, error) {

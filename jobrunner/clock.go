@@ -1,0 +1,11 @@
+package jobrunner
+
+import "time"
+
+// wallClock is the machine's clock. Where a fault test sets it wrong it has no monotonic reading: that one never is.
+func wallClock() time.Time {
+	now := time.Now()
+	// gofail: var jobrunnerClock int
+	// now = now.Round(0).Add(time.Duration(jobrunnerClock) * time.Millisecond)
+	return now
+}
