@@ -117,7 +117,7 @@ func (l *loaded) restart(name string, machines map[string][]*cluster.Node, drain
 // more than a second than the latest when nobody restarts anything.
 func TestRollingRestart(t *testing.T) {
 	control, client := kube(t)
-	l := &loaded{matrix: newMatrix(t, moment{}, control, client, cluster.StartEtcd(t, 1).Endpoint())}
+	l := &loaded{matrix: newMatrix(t, moment{}, control, client, cluster.StartEtcd(t, 1, false).Endpoint())}
 	l.ttl = 10 * time.Second // so that no session is lost: there is no time to be won by that
 	machines := map[string][]*cluster.Node{}
 	for _, name := range []string{"a", "b", "c"} {

@@ -53,6 +53,13 @@ func (x *index) excused(r *run, e Effect) bool {
 	})
 }
 
+// clockOff tells whether the clock of the node was off that wrote a version, or had just been.
+func (x *index) clockOff(v version) bool {
+	return slices.ContainsFunc(x.Faults, func(f Fault) bool {
+		return f.Kind == FaultClock && f.Target == v.Node && !v.seen.Before(f.From) && v.seen.Before(f.To.Add(onTheWay))
+	})
+}
+
 // wakeUp is how long a node that was stopped may take to notice.
 const wakeUp = 5 * time.Second
 
@@ -114,7 +121,7 @@ func (x *index) agreesWithEffects(r *run, end version, broken broken) {
 		if end.Runner == "http" {
 			grain = onTheWay
 		}
-		if !end.EndTime.IsZero() && e.At().After(end.EndTime.Add(grain)) && !x.excused(r, e) {
+		if !end.EndTime.IsZero() && e.At().After(end.EndTime.Add(grain)) && !x.excused(r, e) && !x.clockOff(end) {
 			broken(r.key, "attempt %d: %s at %s, but the record says that it ended at %s", e.Attempt, e.Event, e.At(), end.EndTime)
 		}
 	}
@@ -149,7 +156,7 @@ func (r *run) agreesWithJobs(end version, broken broken) {
 	broken(r.key, "it succeeded with Job %s, uid %s, which nobody has seen", end.Job.Name, end.Job.UID)
 }
 
-// onTheWay is how long after a request was cut off its server may take to notice.
+// onTheWay is how long what was sent may take: a server to notice that a request was cut off, a watch to tell of a change.
 const onTheWay = time.Second
 
 // clockGrain is what the times of records are rounded down to.

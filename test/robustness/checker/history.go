@@ -100,6 +100,7 @@ const (
 	FaultKill      = "kill"
 	FaultTerminate = "terminate"
 	FaultStop      = "stop" // and later on continued
+	FaultClock     = "off"  // its clock is
 )
 
 // Fault is what was done to the cluster.

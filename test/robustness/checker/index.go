@@ -36,6 +36,7 @@ type run struct {
 	deleted  int64 // revision; 0 never
 	effects  []Effect
 	jobs     []*job
+	offClock bool // who made it had a clock that was off: it was due by that
 }
 
 // version is what a record said from one revision on.
@@ -155,6 +156,7 @@ func newIndex(h *History) *index {
 	x.addTasks()
 	x.addEffects(lives)
 	x.addJobs(lives)
+	x.addClocks()
 	return x
 }
 
@@ -241,6 +243,23 @@ func (x *index) addJobs(lives map[string][]*run) {
 			all[i].jobs = append(all[i].jobs, j)
 		} else {
 			x.strayJobs = append(x.strayJobs, j)
+		}
+	}
+}
+
+// addClocks finds the runs that a scheduler made whose clock was off.
+func (x *index) addClocks() {
+	names := map[int64]string{} // by term
+	for _, c := range candidates(x.History) {
+		names[c.revision] = c.name
+	}
+	for _, f := range x.Faults {
+		if f.Kind != FaultClock {
+			continue
+		}
+		for _, r := range x.runs {
+			v := r.first()
+			r.offClock = r.offClock || names[v.Term] == f.Target && !v.seen.Before(f.From) && v.seen.Before(f.To.Add(onTheWay))
 		}
 	}
 }

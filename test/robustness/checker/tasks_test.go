@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"testing"
 	"time"
 )
 
@@ -195,5 +196,27 @@ func brokenTasks() []brokenHistory {
 		{NoLeftovers, "a queue key", goodTasks(), settled, func(h *History) {
 			h.Changes = append(h.Changes, change(70, "queue/n1/a/e/"+name(minute(2)), ""))
 		}},
+	}
+}
+
+// What a scheduler makes while its clock is off is due by that clock, and what a node writes then is of its own time.
+func TestWrongClocksExcuse(t *testing.T) {
+	h := goodTasks()
+	h.shift(2, 600*time.Millisecond)
+	h.edit("runs/a/e/"+name(minute(2)), "2026-11-20T14:17:03Z", "2026-11-20T13:17:03Z")
+	bounds := Bounds{Late: 500 * time.Millisecond}
+	if got := len(Check(h, bounds)); got == 0 {
+		t.Error("a late run, and one that ended before it began, and nothing is said of it")
+	}
+	made := h.Changes[0].Seen
+	for _, c := range h.Changes {
+		if c.Key == "runs/a/e/"+name(minute(2)) {
+			made = c.Seen
+			break
+		}
+	}
+	h.Faults = append(h.Faults, Fault{Kind: FaultClock, Target: "n1", From: made.Add(-time.Second), To: made.Add(time.Minute)})
+	for _, v := range Check(h, bounds) {
+		t.Error(v)
 	}
 }

@@ -24,10 +24,10 @@ func neverEarly(x *index, _ Bounds, broken broken) {
 }
 
 // late is by how much the run of a time started late; false if it did not start, or waited for something that is on
-// record.
+// record, or nobody knew the time.
 func (r *run) late() (time.Duration, bool) {
 	at, ok := r.began()
-	if !ok || !r.scheduled() {
+	if !ok || !r.scheduled() || r.offClock {
 		return 0, false
 	}
 	due := r.first().NominalTime

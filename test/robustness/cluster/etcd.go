@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,6 +18,8 @@ import (
 type Etcd struct {
 	// Endpoints are the members', host:port.
 	Endpoints []string
+	// Disks says that the members' disks can be filled.
+	Disks bool
 
 	t       testing.TB
 	program string
@@ -25,26 +28,31 @@ type Etcd struct {
 
 type member struct {
 	args []string
+	data string // folder
 	cmd  *exec.Cmd
 	done chan struct{} // closed when the process has ended
 	log  tail
 }
 
 // StartEtcd starts an etcd of so many members, which keeps all its history, and ends it with the test. What it has said is
-// written, but not synced to disk, before it is answered: it survives the death of processes.
-func StartEtcd(t testing.TB, members int) *Etcd {
+// written, but not synced to disk, before it is answered: it survives the death of processes. With disks each member has
+// a disk of its own, in memory, where that can be: that takes root.
+func StartEtcd(t testing.TB, members int, disks bool) *Etcd {
 	t.Helper()
 	binaries, err := kubetest.Build(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &Etcd{t: t, program: binaries.Etcd}
+	e := &Etcd{t: t, program: binaries.Etcd, Disks: disks}
 	var peers []string
 	for i := range members {
 		e.Endpoints = append(e.Endpoints, freeAddress(t.Fatal))
 		peers = append(peers, "http://"+freeAddress(t.Fatal))
-		e.members = append(e.members, &member{args: []string{
-			"--name", fmt.Sprintf("m%d", i), "--data-dir", t.TempDir(), "--unsafe-no-fsync", "--log-level", "error",
+		data := t.TempDir()
+		e.Disks = e.Disks && mountDisk(t, data)
+		e.members = append(e.members, &member{data: data, args: []string{
+			"--name", fmt.Sprintf("m%d", i), "--data-dir", data, "--unsafe-no-fsync", "--log-level", "error",
+			"--quota-backend-bytes", strconv.Itoa(8 << 30), // the history of hours
 			"--grpc-keepalive-min-time", "1s", // etcdtest.NewClient looks after its connections every 2 s
 			"--listen-client-urls", "http://" + e.Endpoints[i], "--advertise-client-urls", "http://" + e.Endpoints[i],
 			"--listen-peer-urls", peers[i], "--initial-advertise-peer-urls", peers[i],
@@ -103,4 +111,26 @@ func (e *Etcd) Start(i int) {
 func (e *Etcd) Kill(i int) {
 	_ = e.members[i].cmd.Process.Signal(syscall.SIGKILL)
 	<-e.members[i].done
+}
+
+// Stop stops a member, as SIGSTOP does.
+func (e *Etcd) Stop(i int) { _ = e.members[i].cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Continue has a member go on that was stopped.
+func (e *Etcd) Continue(i int) { _ = e.members[i].cmd.Process.Signal(syscall.SIGCONT) }
+
+// Fill leaves a member no room on its disk: it ends as soon as it is to write more.
+func (e *Etcd) Fill(i int) {
+	if err := fillDisk(e.members[i].data); err != nil {
+		e.t.Fatal(err)
+	}
+}
+
+// Empty makes room on the disk of a member, and starts it anew.
+func (e *Etcd) Empty(i int) {
+	if err := emptyDisk(e.members[i].data); err != nil {
+		e.t.Fatal(err)
+	}
+	e.Kill(i)
+	e.Start(i)
 }

@@ -191,6 +191,26 @@ func (n *Node) Stop() (goOn func()) {
 	}
 }
 
+// SetClock has the process's clock be off by as much, until it is right again.
+func (n *Node) SetClock(off time.Duration) (right func()) {
+	n.c.t.Helper()
+	from := time.Now()
+	points := []string{"schedulerClock", "jobrunnerClock"}
+	for _, point := range points {
+		if err := n.Points.Return(n.c.t.Context(), point, int(off.Milliseconds())); err != nil {
+			n.c.t.Fatal(err)
+		}
+	}
+	return func() {
+		for _, point := range points {
+			if err := n.Points.Clear(n.c.t.Context(), point); err != nil && !n.Ended() {
+				n.c.t.Fatal(err)
+			}
+		}
+		n.c.Record(checker.Fault{Kind: checker.FaultClock, Target: n.Name, From: from, To: time.Now()})
+	}
+}
+
 // Ended tells whether the process has.
 func (n *Node) Ended() bool {
 	select {

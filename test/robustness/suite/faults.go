@@ -14,6 +14,8 @@ type fault struct {
 	kubernetes bool
 	// members says that it needs an etcd of several.
 	members bool
+	// disks says that it needs an etcd whose disks can be filled.
+	disks bool
 	// begin does it, to what it names: nothing if it is "". After the time that it returns, end undoes it.
 	begin func(s *suite) (target string, long time.Duration, end func())
 }
@@ -38,12 +40,12 @@ func (s *suite) choose() ([]fault, error) {
 		if i < 0 {
 			return nil, fmt.Errorf("no fault %q: there are %s", name, strings.Join(Names(), ", "))
 		}
-		if (!faults[i].kubernetes || s.jobs != nil) && (!faults[i].members || s.config.Members > 1) {
-			chosen = append(chosen, faults[i])
+		if f := faults[i]; (!f.kubernetes || s.jobs != nil) && (!f.members || s.config.Members > 1) && (!f.disks || s.etcd.Disks) {
+			chosen = append(chosen, f)
 		}
 	}
 	if len(chosen) == 0 {
-		return nil, fmt.Errorf("the faults %s need Kubernetes, or an etcd of three members", strings.Join(s.config.Faults, ", "))
+		return nil, fmt.Errorf("the faults %s need Kubernetes, an etcd of three members, or root", strings.Join(s.config.Faults, ", "))
 	}
 	return chosen, nil
 }
@@ -63,6 +65,8 @@ var processFaults = []fault{
 	{name: "pause-worker", begin: func(s *suite) (string, time.Duration, func()) { return s.pause(s.worker()) }},
 	{name: restartScheduler, begin: (*suite).handOver},
 	{name: "restart-rolling", begin: (*suite).restart},
+	{name: "clock", begin: (*suite).setClock},
+	{name: "same-name", begin: (*suite).sameName},
 }
 
 // kill kills a node. It is started again before its lease is over, or after.
@@ -145,4 +149,48 @@ func (s *suite) restart() (string, time.Duration, func()) {
 		s.wait(time.Now().Add(pause))
 	}
 	return strings.Join(restarted, " "), 0, nil
+}
+
+// sameName starts a second process by the name of a node. It is to wait for the name, and is killed before it would give up.
+func (s *suite) sameName() (string, time.Duration, func()) {
+	name, long := s.pick(func(string) bool { return true }), s.some(2*s.config.LeaseTTL)
+	if name == "" {
+		return "", 0, nil
+	}
+	second := s.process(name)
+	s.harmed[name] = true
+	return name, long, func() {
+		if second.Ended() {
+			s.violated(staysUp, name, "a second process of that name did not wait for it")
+		}
+		second.Kill()
+		delete(s.harmed, name)
+	}
+}
+
+// known is how long it may take until a node knows that its clock is off: it hears the scheduler's once a second, and believes
+// it the second time.
+const known = 4 * time.Second
+
+// setClock has the clock of a node be off. Nothing else is done until the node knows, as it must not be elected after that.
+// The scheduler's own clock is the cluster's: one that is ahead makes runs early, so that its is only ever behind.
+func (s *suite) setClock() (string, time.Duration, func()) {
+	off := []time.Duration{5 * time.Second, time.Hour, -5 * time.Second, -time.Hour}[s.rand.IntN(4)]
+	leads, worker, name, long := s.rand.IntN(2) == 0 && off < 0, s.worker(), s.leader(), s.some(5*time.Second)
+	if name == "" || len(s.active) > 0 {
+		return "", 0, nil // it might be elected before it knows
+	}
+	if !leads {
+		name = worker
+	}
+	if name == "" {
+		return "", 0, nil
+	}
+	right := s.nodes[name].SetClock(off)
+	s.harmed[name] = true
+	s.wait(time.Now().Add(known))
+	return fmt.Sprintf("%s, by %s", name, off), long, func() {
+		right()
+		delete(s.harmed, name)
+	}
 }

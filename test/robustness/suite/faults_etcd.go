@@ -12,18 +12,33 @@ import (
 	"github.com/nightwatch-go/nightwatch/internal/etcdtest"
 )
 
+// diskFull is the fault that takes disks that can be filled.
+const diskFull = "disk-full"
+
 // etcdFaults are those of etcd itself.
 var etcdFaults = []fault{
 	{name: "kill-etcd", begin: (*suite).killEtcd},
+	{name: "pause-etcd", begin: (*suite).pauseEtcd},
 	{name: "move-leader", members: true, begin: (*suite).moveLeader},
 	{name: "quorum-loss", members: true, begin: (*suite).loseQuorum},
+	{name: diskFull, disks: true, begin: (*suite).fillDisk},
 	{name: "compact", begin: (*suite).compact},
 	{name: "nospace", begin: (*suite).noSpace},
 }
 
 // killEtcd kills a member, and starts it again.
 func (s *suite) killEtcd() (string, time.Duration, func()) {
-	return s.killMembers(s.some(2*s.config.LeaseTTL), s.rand.IntN(s.config.Members))
+	return s.down(s.some(2*s.config.LeaseTTL), s.etcd.Kill, s.etcd.Start, s.rand.IntN(s.config.Members))
+}
+
+// pauseEtcd stops a member, and has it go on.
+func (s *suite) pauseEtcd() (string, time.Duration, func()) {
+	return s.down(s.some(2*s.config.LeaseTTL), s.etcd.Stop, s.etcd.Continue, s.rand.IntN(s.config.Members))
+}
+
+// fillDisk leaves a member no room on its disk, which ends it; when there is room again it is started.
+func (s *suite) fillDisk() (string, time.Duration, func()) {
+	return s.down(s.config.LeaseTTL+s.some(2*s.config.LeaseTTL), s.etcd.Fill, s.etcd.Empty, s.rand.IntN(s.config.Members))
 }
 
 // loseQuorum kills all members but one.
@@ -35,21 +50,21 @@ func (s *suite) loseQuorum() (string, time.Duration, func()) {
 			killed = append(killed, i)
 		}
 	}
-	return s.killMembers(s.config.LeaseTTL+s.some(5*s.config.LeaseTTL), killed...)
+	return s.down(s.config.LeaseTTL+s.some(5*s.config.LeaseTTL), s.etcd.Kill, s.etcd.Start, killed...)
 }
 
-// killMembers does nothing while others are down.
-func (s *suite) killMembers(long time.Duration, members ...int) (string, time.Duration, func()) {
+// down has members not answer, by down and later up. It does nothing while others do not.
+func (s *suite) down(long time.Duration, down, up func(i int), members ...int) (string, time.Duration, func()) {
 	if s.membersDown {
 		return "", 0, nil
 	}
 	s.membersDown, s.etcdDown = true, len(members) > (s.config.Members-1)/2
 	for _, i := range members {
-		s.etcd.Kill(i)
+		down(i)
 	}
 	return fmt.Sprint("members ", members), long, func() {
 		for _, i := range members {
-			s.etcd.Start(i)
+			up(i)
 		}
 		s.until("etcd answers", func() bool {
 			ctx, cancel := context.WithTimeout(s.t.Context(), time.Second)

@@ -20,6 +20,7 @@ var userFaults = []fault{
 	{name: "churn", begin: (*suite).churnMore},
 	{name: "jobs-deleted", kubernetes: true, begin: (*suite).deleteJobs},
 	{name: "kube-api", kubernetes: true, begin: (*suite).harmAPI},
+	{name: "kube-api-restart", kubernetes: true, begin: (*suite).restartAPI},
 	{name: "hostile", begin: (*suite).hostile},
 }
 
@@ -29,6 +30,25 @@ func (s *suite) harmAPI() (string, time.Duration, func()) {
 	long := time.Second + s.some(4*time.Second)
 	s.kubeAPI.mood.Store(int32(mood))
 	return []string{"", "429", "500", "answers are lost"}[mood], long, func() { s.kubeAPI.mood.Store(moodGood) }
+}
+
+// restartAPI kills the API server, and starts it again.
+func (s *suite) restartAPI() (string, time.Duration, func()) {
+	back := make(chan error, 1)
+	go func() { back <- s.config.Kubernetes.RestartAPIServer(s.t.Context()) }()
+	return "API server", time.Second, func() {
+		s.until("the API server is back", func() bool {
+			select {
+			case err := <-back:
+				if err != nil {
+					s.t.Fatal(err)
+				}
+				return true
+			default:
+				return false
+			}
+		})
+	}
 }
 
 // churnMore has the client do as much as it can.

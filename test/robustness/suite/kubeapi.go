@@ -2,6 +2,8 @@ package suite
 
 import (
 	"fmt"
+	"io"
+	"log"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -46,6 +48,7 @@ func startKubeAPI(t testing.TB, config *rest.Config, dir string) (*kubeAPI, erro
 	k.forward = &httputil.ReverseProxy{
 		Transport:     transport,
 		FlushInterval: -1, // watches
+		ErrorLog:      log.New(io.Discard, "", 0),
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
 	}
 	server := httptest.NewServer(k)

@@ -61,7 +61,7 @@ type suite struct {
 	nodes  map[string]*cluster.Node // by name; not those that are down
 	harmed map[string]bool          // nodes to which something is done at the moment
 	active []ongoing
-	// membersDown says that some members of etcd are killed, etcdDown that it does not answer: whatever asks it would wait.
+	// membersDown says that some members of etcd do not answer, etcdDown that none does: whatever asks it would wait.
 	membersDown, etcdDown bool
 	broken                []checker.Violation
 	churn                 *churn
@@ -93,7 +93,7 @@ func Run(t testing.TB, config Config) *Verdict {
 		t: t, config: config, namespace: "suite",
 		nodes: map[string]*cluster.Node{}, harmed: map[string]bool{},
 	}
-	s.etcd = cluster.StartEtcd(t, config.Members)
+	s.etcd = cluster.StartEtcd(t, config.Members, slices.Contains(config.Faults, diskFull))
 	s.Cluster = cluster.New(t, config.Binaries, s.etcd.Endpoint(), "/suite/")
 	s.Logs = config.Dir
 	if config.Kubernetes != nil {
@@ -148,18 +148,20 @@ func Run(t testing.TB, config Config) *Verdict {
 func (s *suite) longest() time.Duration { return 10 * s.config.LeaseTTL }
 
 // start starts a node, anew after its end.
-func (s *suite) start(name string) {
+func (s *suite) start(name string) { s.nodes[name] = s.process(name) }
+
+// process is a new one that is to be a node.
+func (s *suite) process(name string) *cluster.Node {
 	ttl := s.config.LeaseTTL.String()
 	if strings.HasPrefix(name, "platform") {
-		s.nodes[name] = s.Platform(name, "-lease-ttl", ttl)
-		return
+		return s.Platform(name, "-lease-ttl", ttl)
 	}
 	flags := []string{"--lease-ttl", ttl, "--runners", "process,http", "--http-allow", "127.0.0.0/8", "--drain-timeout", "10s"}
 	if s.jobs != nil {
 		flags[3] += ",kubernetes"
 		flags = append(flags, "--kubeconfig", s.kubeAPI.Kubeconfig, "--kube-api-qps", "200", "--kube-api-burst", "400")
 	}
-	s.nodes[name] = s.Nightwatch(name, flags...)
+	return s.Nightwatch(name, flags...)
 }
 
 // storm lets faults come until their time is over, each once before any comes again, and ends with the last of them.
