@@ -37,9 +37,10 @@ bench: ## benchmarks of the parts, COUNT times each, as benchstat reads them (do
 DURATION ?= 6m
 TTL ?= 2s
 MEMBERS ?= 1
-robustness: ## random faults to a running cluster: SEED, DURATION, FAULTS, TTL, MEMBERS, DIR (docs/robustness.md)
+CHURN ?= 4
+robustness: ## random faults to a running cluster: SEED, DURATION, FAULTS, TTL, MEMBERS, CHURN, DIR (docs/robustness.md)
 	@mkdir -p bin && $(GO) build -o bin/robustness ./test/robustness/cmd
-	@bin/robustness -duration $(DURATION) -lease-ttl $(TTL) -members $(MEMBERS) $(if $(SEED),-seed $(SEED)) $(if $(FAULTS),-faults $(FAULTS)) $(if $(DIR),-dir $(DIR))
+	@bin/robustness -duration $(DURATION) -lease-ttl $(TTL) -members $(MEMBERS) -churn $(CHURN) $(if $(SEED),-seed $(SEED)) $(if $(FAULTS),-faults $(FAULTS)) $(if $(DIR),-dir $(DIR))
 
 # Not in CI: it wants root, and changes the machine's network while it runs.
 e2e-kubelet: ## Jobs in real containers, by a kubelet: root, Debian

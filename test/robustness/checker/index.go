@@ -18,11 +18,11 @@ type index struct {
 	// tasks are all lives that keys of tasks ever had, in the order in which they began.
 	tasks []*task
 	// leaders are the candidates for the scheduler role, in the order in which they stood for it.
-	leaders []span
+	leaders spans
 	// nodes are the lives of nodes, with their sessions.
-	nodes []span
-	// freezes are what was frozen.
-	freezes []span
+	nodes spans
+	// freezes are what was frozen, by key.
+	freezes map[string]*spans
 	// strays are effects, and Jobs, of no record.
 	strays     []Effect
 	strayJobs  []*job
@@ -132,7 +132,7 @@ func (r *run) starts() []Effect {
 }
 
 func newIndex(h *History) *index {
-	x := &index{History: h}
+	x := &index{History: h, freezes: map[string]*spans{}}
 	x.changes = slices.Clone(h.Changes)
 	slices.SortStableFunc(x.changes, func(a, b Change) int { return cmp.Compare(a.Revision, b.Revision) })
 	lives := map[string][]*run{} // of a record's key
@@ -142,15 +142,18 @@ func newIndex(h *History) *index {
 		case "runs":
 			x.addRecord(lives, tail, c)
 		case "election":
-			x.leaders = follow(x.leaders, tail, "", c)
+			x.leaders.follow(tail, "", c)
 		case "freeze":
-			x.freezes = follow(x.freezes, tail, "", c)
+			if x.freezes[tail] == nil {
+				x.freezes[tail] = &spans{}
+			}
+			x.freezes[tail].follow(tail, "", c)
 		case "nodes":
 			var node struct {
 				Session string `json:"session"`
 			}
 			_ = json.Unmarshal(c.Value, &node) // one that cannot be read has no session
-			x.nodes = follow(x.nodes, tail, node.Session, c)
+			x.nodes.follow(tail, node.Session, c)
 		}
 	}
 	x.addTasks()
@@ -169,17 +172,33 @@ type span struct {
 // at tells whether the key was there right before a revision.
 func (s span) at(revision int64) bool { return s.from < revision && (s.to == 0 || revision <= s.to) }
 
-func follow(spans []span, key, what string, c Change) []span {
-	i := slices.IndexFunc(spans, func(s span) bool { return s.key == key && s.to == 0 })
+// spans are the lives of keys, in the order in which they began.
+type spans struct {
+	all   []span
+	there map[string]int // those that have not ended, by key
+}
+
+func (s *spans) follow(key, what string, c Change) {
+	i, there := s.there[key]
 	switch {
-	case c.Deleted && i >= 0:
-		spans[i].to = c.Revision
-	case !c.Deleted && i >= 0:
-		spans[i].what = what
+	case c.Deleted && there:
+		s.all[i].to = c.Revision
+		delete(s.there, key)
+	case !c.Deleted && there:
+		s.all[i].what = what
 	case !c.Deleted:
-		spans = append(spans, span{key: key, what: what, from: c.Revision})
+		if s.there == nil {
+			s.there = map[string]int{}
+		}
+		s.there[key] = len(s.all)
+		s.all = append(s.all, span{key: key, what: what, from: c.Revision})
 	}
-	return spans
+}
+
+// around tells, of the lives of one key, whether it was there right before and at a revision.
+func (s *spans) around(revision int64) bool {
+	i, _ := slices.BinarySearchFunc(s.all, revision, func(life span, at int64) int { return cmp.Compare(life.from, at) })
+	return i > 0 && (s.all[i-1].to == 0 || revision < s.all[i-1].to)
 }
 
 func (x *index) addRecord(lives map[string][]*run, key string, c Change) {

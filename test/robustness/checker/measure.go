@@ -55,13 +55,13 @@ func Occurrences(h *History) []Occurrence {
 		if t.deleted != 0 {
 			until = t.deleted
 		}
-		l, records := t.ledger(until), t.byTime(until)
+		l, timed := t.ledger(until), t.timed()
 		t.due(time.Time{}, s.Cursor, func(at time.Time, v *accepted) {
 			r := runs[at.UnixMilli()]
 			if r == nil && (!at.After(l.Since) || v.Task.MaxRuns > 0) {
 				return
 			}
-			o := Occurrence{Task: t.name, Due: at, Places: records[at.UnixMilli()] + l.ranges(at)}
+			o := Occurrence{Task: t.name, Due: at, Places: records(timed[at.UnixMilli()], until) + l.ranges(at)}
 			if !at.After(l.Since) {
 				o.Places = 1 // it was counted
 			}

@@ -6,27 +6,26 @@ import (
 
 // What must hold of the times at which tasks are due.
 
-// placed is where a time stands, as far as the checker saw: how many records, of those that are there at a revision, and
-// how many ranges of the ledger.
-func (t *task) placed(at time.Time, revision int64) (records, ranges int) {
+// timed are the runs of the task's times, by these.
+func (t *task) timed() map[int64][]*run {
+	runs := map[int64][]*run{}
 	for _, r := range t.runs {
-		f := r.first()
-		if f.Shard == nil && (r.scheduled() || f.Backfill != "") && f.NominalTime.Equal(at) && f.revision <= revision && (r.deleted == 0 || r.deleted > revision) {
-			records++
+		if f := r.first(); f.Shard == nil && (r.scheduled() || f.Backfill != "") {
+			runs[f.NominalTime.UnixMilli()] = append(runs[f.NominalTime.UnixMilli()], r)
 		}
 	}
-	return records, t.ledger(revision).ranges(at)
+	return runs
 }
 
-// byTime is placed for a task with many runs: those that are there at a revision, by their times.
-func (t *task) byTime(revision int64) map[int64]int {
-	records := map[int64]int{}
-	for _, r := range t.runs {
-		if f := r.first(); f.Shard == nil && (r.scheduled() || f.Backfill != "") && f.revision <= revision && (r.deleted == 0 || r.deleted > revision) {
-			records[f.NominalTime.UnixMilli()]++
+// records is how many of the runs of one time are there at a revision.
+func records(runs []*run, revision int64) int {
+	n := 0
+	for _, r := range runs {
+		if r.first().revision <= revision && (r.deleted == 0 || r.deleted > revision) {
+			n++
 		}
 	}
-	return records
+	return n
 }
 
 // end is above every revision.
@@ -38,12 +37,12 @@ func completeness(x *index, _ Bounds, broken broken) {
 		if s == nil || t.cleared != 0 {
 			continue // all that told of it is gone
 		}
-		records, l := t.byTime(end), t.ledger(end)
+		runs, l := t.timed(), t.ledger(end)
 		t.due(time.Time{}, s.Cursor, func(at time.Time, v *accepted) {
 			if v.Task.MaxRuns > 0 || !at.After(l.Since) {
 				return // it may have had its last run; or there are totals only
 			}
-			if r, n := records[at.UnixMilli()], l.ranges(at); r+n != 1 {
+			if r, n := records(runs[at.UnixMilli()], end), l.ranges(at); r+n != 1 {
 				broken(t.name, "%s is in %d records and %d ranges", text(at), r, n)
 			}
 		})
@@ -92,14 +91,15 @@ func uniqueness(x *index, _ Bounds, broken broken) {
 func cursorMoves(x *index, _ Bounds, broken broken) {
 	for _, t := range x.tasks {
 		var before time.Time
+		runs := t.timed()
 		for _, s := range t.statuses {
 			if s.Cursor.Before(before) {
 				broken(t.name, "the cursor is at %s, and at revision %d at %s", text(before), s.at, text(s.Cursor))
 			}
 			if s.Cursor.After(before) {
 				t.due(before, s.Cursor, func(at time.Time, v *accepted) {
-					records, ranges := t.placed(at, s.at)
-					if records+ranges == 0 && v.Task.MaxRuns == 0 && at.After(t.ledger(s.at).Since) {
+					l := t.ledger(s.at)
+					if records(runs[at.UnixMilli()], s.at)+l.ranges(at) == 0 && v.Task.MaxRuns == 0 && at.After(l.Since) {
 						broken(t.name, "at revision %d the cursor is at %s, and %s has neither record nor range", s.at, text(s.Cursor), text(at))
 					}
 				})

@@ -9,7 +9,7 @@ import (
 // leader is the term in force right before a revision: of the candidates that were there the first.
 func (x *index) leader(revision int64) int64 {
 	first := int64(0)
-	for _, s := range x.leaders {
+	for _, s := range x.leaders.all {
 		if s.at(revision) && (first == 0 || s.from < first) {
 			first = s.from
 		}
@@ -45,7 +45,7 @@ func liveAssignee(x *index, _ Bounds, broken broken) {
 
 // session tells whether a node had announced it right before a revision.
 func (x *index) session(session string, revision int64) bool {
-	for _, s := range x.nodes {
+	for _, s := range x.nodes.all {
 		if s.what == session && s.at(revision) {
 			return true
 		}

@@ -223,10 +223,17 @@ func (x *index) addTasks() {
 			}
 		}
 	}
+	type life struct {
+		name string
+		uid  int64
+	}
+	lives := map[life]*task{}
+	for _, t := range x.tasks {
+		lives[life{t.name, t.uid}] = t
+	}
 	for _, r := range x.runs {
-		f := r.first()
-		if i := slices.IndexFunc(x.tasks, func(t *task) bool { return t.name == f.Task && t.uid == f.TaskUID }); i >= 0 {
-			x.tasks[i].runs = append(x.tasks[i].runs, r)
+		if t := lives[life{r.first().Task, r.first().TaskUID}]; t != nil {
+			t.runs = append(t.runs, r)
 		}
 	}
 }
@@ -278,11 +285,14 @@ func (t *task) last() *status {
 
 // ledger is the one at a revision.
 func (t *task) ledger(revision int64) *ledger {
-	found := &ledger{}
-	for i := range t.ledgers {
-		if t.ledgers[i].at <= revision {
-			found = &t.ledgers[i]
+	i, _ := slices.BinarySearchFunc(t.ledgers, revision, func(l ledger, at int64) int {
+		if l.at <= at {
+			return -1
 		}
+		return 1
+	})
+	if i == 0 {
+		return &ledger{}
 	}
-	return found
+	return &t.ledgers[i-1]
 }

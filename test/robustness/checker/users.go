@@ -10,8 +10,8 @@ import (
 // frozen tells whether something that covers the task was frozen right before and at a revision.
 func (x *index) frozen(task string, revision int64) bool {
 	namespace, _, _ := strings.Cut(task, "/")
-	for _, s := range x.freezes {
-		if (s.key == task || s.key == namespace || s.key == "_cluster") && s.from < revision && (s.to == 0 || revision < s.to) {
+	for _, key := range []string{task, namespace, "_cluster"} {
+		if s := x.freezes[key]; s != nil && s.around(revision) {
 			return true
 		}
 	}

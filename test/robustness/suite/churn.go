@@ -28,16 +28,12 @@ type churn struct {
 	operations []checker.Operation
 }
 
-const (
-	// usual is how many operations a second there are at all times.
-	usual = 4
-	// churned is how many tasks they are about.
-	churned = 12
-)
+// churned is how many tasks the operations are about.
+const churned = 12
 
 func startChurn(s *suite) *churn {
 	c := &churn{s: s, rand: rand.New(rand.NewPCG(s.config.Seed, 1<<32))}
-	c.rate.Store(usual)
+	c.rate.Store(s.config.Churn)
 	ctx, end := context.WithCancel(s.t.Context())
 	c.end = end
 	c.ended.Go(func() { c.run(ctx) })
@@ -52,8 +48,12 @@ func (c *churn) stop() {
 }
 
 func (c *churn) run(ctx context.Context) {
-	for {
-		timer := time.NewTimer(time.Second / time.Duration(c.rate.Load()))
+	const longest = time.Second // what a slow etcd kept from being asked for longer ago is not made up for
+	for next := time.Now(); ; {
+		if next = next.Add(time.Second / time.Duration(c.rate.Load())); time.Since(next) > longest {
+			next = time.Now()
+		}
+		timer := time.NewTimer(time.Until(next))
 		select {
 		case <-ctx.Done():
 			timer.Stop()

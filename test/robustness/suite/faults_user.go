@@ -53,8 +53,8 @@ func (s *suite) restartAPI() (string, time.Duration, func()) {
 
 // churnMore has the client do as much as it can.
 func (s *suite) churnMore() (string, time.Duration, func()) {
-	s.churn.rate.Store(1000)
-	return "client", 3 * time.Second, func() { s.churn.rate.Store(usual) }
+	s.churn.rate.Store(max(1000, s.config.Churn))
+	return "client", 3 * time.Second, func() { s.churn.rate.Store(s.config.Churn) }
 }
 
 // deleteJobs deletes every Job that has not finished, by hand.

@@ -32,6 +32,8 @@ type Config struct {
 	LeaseTTL time.Duration
 	// Members is how many etcd has. There are faults that need three. Default 1.
 	Members int
+	// Churn is how many operations a second the client does at all times. Default 4.
+	Churn int64
 	// Kubernetes is a control plane. Default none: there are no Jobs then, and no faults of them.
 	Kubernetes *kubetest.Cluster
 }
@@ -76,6 +78,9 @@ var names = []string{"a", "b", "c", "platform-a", "platform-b"}
 func Run(t testing.TB, config Config) *Verdict {
 	t.Helper()
 	config.Members = max(config.Members, 1)
+	if config.Churn == 0 {
+		config.Churn = 4
+	}
 	if len(config.Faults) == 0 {
 		config.Faults = Names()
 	}

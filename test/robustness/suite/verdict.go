@@ -19,6 +19,7 @@ type Verdict struct {
 	Duration time.Duration  `json:"duration"` // in nanoseconds, as all of them
 	LeaseTTL time.Duration  `json:"leaseTTL"`
 	Members  int            `json:"members"`
+	Churn    int64          `json:"churn"`
 	Faults   []string       `json:"faults"`
 	Bounds   checker.Bounds `json:"bounds"`
 	Tally
@@ -63,7 +64,7 @@ const punctual = time.Second
 
 func judge(config Config, h *checker.History, bounds checker.Bounds, process []checker.Violation) *Verdict {
 	v := &Verdict{
-		Seed: config.Seed, Duration: config.Duration, LeaseTTL: config.LeaseTTL, Members: config.Members, Faults: config.Faults, Bounds: bounds,
+		Seed: config.Seed, Duration: config.Duration, LeaseTTL: config.LeaseTTL, Members: config.Members, Churn: config.Churn, Faults: config.Faults, Bounds: bounds,
 		Dir: config.Dir, Operations: len(h.Operations), Violations: slices.Concat(process, checker.Check(h, bounds)),
 	}
 	occurrences := checker.Occurrences(h)
@@ -84,7 +85,7 @@ func Again(dir string, h *checker.History) (*Verdict, error) {
 		return nil, err
 	}
 	process := slices.DeleteFunc(before.Violations, func(v checker.Violation) bool { return v.Invariant != staysUp && v.Invariant != endsWell })
-	config := Config{Seed: before.Seed, Duration: before.Duration, LeaseTTL: before.LeaseTTL, Members: before.Members, Faults: before.Faults, Dir: dir}
+	config := Config{Seed: before.Seed, Duration: before.Duration, LeaseTTL: before.LeaseTTL, Members: before.Members, Churn: before.Churn, Faults: before.Faults, Dir: dir}
 	v := judge(config, h, before.Bounds, process)
 	return v, v.Write(h)
 }
@@ -190,7 +191,7 @@ func (v *Verdict) String() string {
 
 // Command is what repeats the run.
 func (v *Verdict) Command() string {
-	return fmt.Sprintf("make robustness SEED=%d DURATION=%s TTL=%s MEMBERS=%d FAULTS=%s", v.Seed, v.Duration, v.LeaseTTL, v.Members, strings.Join(v.Faults, ","))
+	return fmt.Sprintf("make robustness SEED=%d DURATION=%s TTL=%s MEMBERS=%d CHURN=%d FAULTS=%s", v.Seed, v.Duration, v.LeaseTTL, v.Members, v.Churn, strings.Join(v.Faults, ","))
 }
 
 func round(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
