@@ -144,7 +144,6 @@ func foldHistory(p *plan) {
 		}
 		p.fold(r)
 	}
-	p.saveLedger()
 	// The counts that these runs are in must be the ones that stand in the store.
 	p.txn.Seen(p.keys.Status(p.t.name), p.t.statusAt.mod)
 }

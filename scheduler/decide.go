@@ -14,9 +14,8 @@ func decide(w *world, t *taskView) *plan {
 	steps := []func(*plan){
 		cleanRemains,    // of an earlier life of the key, or of a task that was deleted
 		judgeMalformed,  // a key that cannot be a task gets its verdict
-		conduct,         // admission, occurrences, live runs, status
+		conduct,         // admission, occurrences, live runs, history, status
 		answerRequests,  // one at a time
-		foldHistory,     // records beyond the limits
 		dropOldVerdicts, // on requests
 	}
 	if name, ok := store.CalendarOf(t.name); ok && (t.source.present() || t.calendar != nil || !t.task.present()) {
@@ -54,8 +53,13 @@ func judgeMalformed(p *plan) {
 // conduct does what a well-named task that is there needs. All of it stands in one transaction, so that no reader
 // and no successor sees a part.
 func conduct(p *plan) {
-	if _, _, err := nightwatch.ParseTaskName(p.t.name); err != nil || !p.t.task.present() {
+	if !p.t.task.present() {
 		return
+	}
+	if p.def == nil { // what is in force has a name
+		if _, _, err := nightwatch.ParseTaskName(p.t.name); err != nil {
+			return
+		}
 	}
 	restoreStatus(p)
 	tendRuns(p, false) // a run whose session is gone must not stand in the way of what is due
@@ -79,6 +83,9 @@ func conduct(p *plan) {
 	advanceBackfills(p)
 	resolveRetried(p)
 	countFinished(p)
+	if p.changes == 0 {
+		foldHistory(p) // with the counts of the run that takes the place, as a rule
+	}
 	p.saveLedger()
 	p.saveStatus()
 }

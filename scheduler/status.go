@@ -80,7 +80,8 @@ func mirrors(a, b *nightwatch.Status) bool {
 }
 
 func sameStatus(a, b *nightwatch.Status) bool {
-	if a.Phase != b.Phase || a.Counts != b.Counts || !a.Cursor.Equal(b.Cursor) {
+	if a.Phase != b.Phase || a.Counts != b.Counts || !a.Cursor.Equal(b.Cursor) || a.ActiveCount != b.ActiveCount ||
+		(a.LastRun == nil) != (b.LastRun == nil) || a.LastRun != nil && (a.LastRun.ID != b.LastRun.ID || a.LastRun.Phase != b.LastRun.Phase) {
 		return false // as most differ; the rest takes longer
 	}
 	x, y := *a, *b
