@@ -76,6 +76,13 @@ type follower struct {
 func follow(t *testing.T, f store.Follower) *follower {
 	t.Helper()
 	r := &follower{}
+	r.start(t, f, func(store.Batch) {})
+	return r
+}
+
+// start is follow for one that does something with each batch.
+func (r *follower) start(t *testing.T, f store.Follower, do func(store.Batch)) {
+	t.Helper()
 	f.Problem = func(err error) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -89,6 +96,7 @@ func follow(t *testing.T, f store.Follower) *follower {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.batches = append(r.batches, batch)
+			do(batch)
 		})
 	}()
 	r.stop = func() {
@@ -96,7 +104,6 @@ func follow(t *testing.T, f store.Follower) *follower {
 		<-done
 	}
 	t.Cleanup(r.stop)
-	return r
 }
 
 func (r *follower) seen() []store.Batch {

@@ -14,8 +14,12 @@ import (
 type Batch struct {
 	// Revision is what the copy is current to once the batch is applied.
 	Revision int64
-	// Snapshot says that Puts is everything there is; what is not in it is gone.
+	// Snapshot says that Events is everything there is; what is not in it is gone. More says that it is only a page of
+	// that, and that others of the same revision follow, numbered by Page from 0. After a list that broke off comes another
+	// page 0.
 	Snapshot bool
+	Page     int
+	More     bool
 	// Events are in order; for a snapshot every one is a put.
 	Events []Event
 }
@@ -38,6 +42,10 @@ type Follower struct {
 	Client *clientv3.Client
 	// Prefix ends in "/".
 	Prefix string
+	// Abreast are prefixes below Prefix, in their order, whose keys a list reads side by side: those that go on alike come
+	// close to each other. The list is handed on by pages, so that nobody holds all of it at once. Nil: it is handed on as
+	// a whole, in the order of keys.
+	Abreast []string
 	// DeletesOnly leaves out puts, and the list with them: for those who only want to hear of what went away.
 	DeletesOnly bool
 	// Silence is how long the watch may say nothing, progress included, before it is replaced. Default 15 s.
@@ -50,11 +58,13 @@ type Follower struct {
 }
 
 const (
-	listPage     = 1000
-	listTimeout  = 10 * time.Second
-	askTimeout   = 500 * time.Millisecond
-	retryDelay   = 250 * time.Millisecond
-	progressEach = 3
+	listPage = 1000
+	// stretchesPage is how many keys are read alone, without their values, to find stretches of a page.
+	stretchesPage = 20 * listPage
+	listTimeout   = 10 * time.Second
+	askTimeout    = 500 * time.Millisecond
+	retryDelay    = 250 * time.Millisecond
+	progressEach  = 3
 	// relistShare is how many times as long as it has listed a follower watches at least.
 	relistShare = 100
 )
@@ -184,37 +194,24 @@ func (f Follower) list(ctx context.Context, apply func(Batch)) (int64, error) {
 		apply(Batch{Revision: response.Header.Revision})
 		return response.Header.Revision, nil
 	}
-	events, revision, err := List(ctx, f.Client, f.Prefix)
+	r := reader{client: f.Client}
+	if f.Abreast == nil {
+		var events []Event
+		err := r.span(ctx, f.Prefix, clientv3.GetPrefixRangeEnd(f.Prefix), func(page []Event) { events = append(events, page...) })
+		if err != nil {
+			return 0, err
+		}
+		apply(Batch{Snapshot: true, Revision: r.revision, Events: events})
+		return r.revision, nil
+	}
+	pages := 0
+	err := r.abreast(ctx, f.Prefix, f.Abreast, func(page []Event) {
+		apply(Batch{Snapshot: true, Revision: r.revision, Events: page, Page: pages, More: true})
+		pages++
+	})
 	if err != nil {
 		return 0, err
 	}
-	apply(Batch{Snapshot: true, Revision: revision, Events: events})
-	return revision, nil
-}
-
-// List reads every key below prefix as it stood at one revision, which it returns. It reads by pages, so that no
-// answer is too large; should that revision be compacted meanwhile, the error is rpctypes.ErrCompacted.
-func List(ctx context.Context, client *clientv3.Client, prefix string) (events []Event, revision int64, err error) {
-	key, end := prefix, clientv3.GetPrefixRangeEnd(prefix)
-	for {
-		pageCtx, cancel := context.WithTimeout(ctx, listTimeout)
-		response, err := client.Get(pageCtx, key, clientv3.WithRange(end), clientv3.WithLimit(listPage), clientv3.WithRev(revision),
-			clientv3.WithSort(clientv3.SortByKey, clientv3.SortAscend))
-		cancel()
-		if err != nil {
-			return nil, 0, err
-		}
-		if revision == 0 {
-			revision = response.Header.Revision
-		}
-		for _, kv := range response.Kvs {
-			events = append(events, Event{
-				Key: string(kv.Key), Value: kv.Value, CreateRevision: kv.CreateRevision, ModRevision: kv.ModRevision, Lease: clientv3.LeaseID(kv.Lease),
-			})
-		}
-		if !response.More || len(response.Kvs) == 0 {
-			return events, revision, nil
-		}
-		key = string(response.Kvs[len(response.Kvs)-1].Key) + "\x00"
-	}
+	apply(Batch{Snapshot: true, Revision: r.revision, Page: pages})
+	return r.revision, nil
 }
