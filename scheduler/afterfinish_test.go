@@ -12,7 +12,7 @@ const tenAfter = `{"process":{"command":["true"]},"afterFinish":"10m"}`
 // oneRun runs what is assigned from the board's clock to another, to its end.
 func (b *board) oneRun(until string, phase nightwatch.Phase) {
 	b.t.Helper()
-	for _, r := range b.view.tasks[demo].runs {
+	for _, r := range b.view.known(demo).runs {
 		if r.run.Phase == nightwatch.PhaseAssigned {
 			b.claim(r.run.ID)
 			b.goTo(until)

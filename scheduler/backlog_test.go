@@ -3,11 +3,14 @@ package scheduler
 import (
 	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
+	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/store"
 )
 
@@ -78,17 +81,24 @@ func TestBacklog(t *testing.T) {
 	})
 }
 
-// tellTasks is what a view says of its tasks, except of runs whose end has come and gone.
+// tellTasks is what a view says of its tasks, except of runs whose end has come and gone, and of what the agenda remembers.
+// It unpacks them.
 func tellTasks(v *view) map[string]string {
 	told := map[string]string{}
 	for name, t := range v.tasks {
-		bare := *t
-		bare.ended, bare.runs, bare.def, bare.calendar, bare.pool, bare.namespace = 0, nil, nil, nil, nil, nil
-		text := fmt.Sprintf("%+v", bare) + encodeAny([]any{t.def, t.calendar, t.pool, t.namespace})
-		for id, r := range t.runs {
-			text += fmt.Sprintf(" %s: %+v", id, *r)
+		v.open(t)
+		bare := *t.details
+		bare.ended, bare.runs, bare.shards, bare.def, bare.calendar, bare.pool, bare.namespace = 0, nil, nil, nil, nil, nil, nil
+		bare.putTime, bare.thawed = bare.putTime.UTC(), bare.thawed.UTC()
+		bare.status, bare.value, bare.acceptedValue, bare.statusValue, bare.ledgerValue = nightwatch.Status{}, nil, nil, nil, nil
+		text := fmt.Sprintf("%+v %s %s %s %s", bare, t.value, t.acceptedValue, t.statusValue, t.ledgerValue)
+		text += encodeAny([]any{t.def, t.calendar, t.pool, t.namespace, t.status})
+		var records []string
+		for r := range t.records {
+			records = append(records, fmt.Sprintf(" %s: %v %s %s", r.run.ID, r.revisions, encodeAny(r.run), r.value))
 		}
-		told[name] = text
+		slices.Sort(records)
+		told[name] = text + strings.Join(records, "")
 	}
 	return told
 }

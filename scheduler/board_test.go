@@ -25,6 +25,7 @@ type board struct {
 	t       testing.TB
 	entries map[string]store.Event
 	rev     int64
+	twin    *view // hears the same and packs nothing, while the view packs what it can; nil: the board's view is as any
 }
 
 const demo = "default/demo"
@@ -73,7 +74,7 @@ func (b *board) set(pairs ...any) int64 {
 		key := pairs[i].(string)
 		events = append(events, b.one(key, pairs[i+1], 0))
 	}
-	b.view.apply(store.Batch{Revision: b.rev, Events: events}, b.now)
+	b.apply(store.Batch{Revision: b.rev, Events: events})
 	return b.rev
 }
 
@@ -90,13 +91,27 @@ func (b *board) one(key string, value any, lease clientv3.LeaseID) store.Event {
 	return e
 }
 
+// apply has the view hear of something.
+func (b *board) apply(batch store.Batch) {
+	b.t.Helper()
+	b.view.apply(batch, b.now)
+	if b.twin != nil {
+		if batch.Snapshot {
+			b.twin.applyWhole(batch, b.now)
+		} else {
+			b.twin.apply(batch, b.now)
+		}
+		b.view.shrink(len(b.view.tasks), false)
+	}
+}
+
 // relist has the view start over from a list.
 func (b *board) relist() {
 	var events []store.Event
 	for _, e := range b.entries {
 		events = append(events, e)
 	}
-	b.view.apply(store.Batch{Snapshot: true, Revision: b.rev, Events: events}, b.now)
+	b.apply(store.Batch{Snapshot: true, Revision: b.rev, Events: events})
 }
 
 func (b *board) put(value string) int64 { return b.set(b.keys.Task(demo), value) }
@@ -113,18 +128,22 @@ func (b *board) node(name string, change ...func(*nightwatch.Node)) (session str
 	for _, f := range change {
 		f(&n)
 	}
-	b.view.apply(store.Batch{Revision: b.rev, Events: []store.Event{b.one(b.keys.Node(name), n, lease)}}, b.now)
+	b.apply(store.Batch{Revision: b.rev, Events: []store.Event{b.one(b.keys.Node(name), n, lease)}})
 	return n.Session
 }
 
 // decide decides on the task and checks what any plan must be.
 func (b *board) decide(task string) *plan {
 	b.t.Helper()
-	t := b.view.tasks[task]
+	t := b.view.known(task)
 	if t == nil {
-		t = &taskView{name: task, heapIndex: -1}
+		t = &taskView{name: task, heapIndex: -1, details: &details{}}
 	}
+	twin := b.twinPlan(task)
 	p := decide(b.world, t)
+	if twin != nil && planText(p) != planText(twin) {
+		b.t.Errorf("decide on %s: %s, on what was never packed %s", task, planText(p), planText(twin))
+	}
 	for _, err := range p.errs {
 		b.t.Errorf("decide on %s: %v", task, err)
 	}
@@ -165,10 +184,15 @@ func (b *board) commit(p *plan) bool {
 		b.t.Errorf("a transaction of %d bytes", size)
 	}
 	b.readsAsWritten(p.wrote)
-	p.t.wrote = p.wrote
-	b.view.apply(store.Batch{Revision: b.rev, Events: events}, b.now)
-	if len(p.t.wrote) > 0 {
-		b.t.Errorf("not known for its own: %s", p.t.wrote[0].key)
+	t := p.t
+	if known := b.view.known(t.name); known != nil {
+		t = known
+	}
+	b.view.open(t)
+	t.wrote = p.wrote
+	b.apply(store.Batch{Revision: b.rev, Events: events})
+	if t.details != nil && len(t.wrote) > 0 {
+		b.t.Errorf("not known for its own: %s", t.wrote[0].key)
 	}
 	return true
 }

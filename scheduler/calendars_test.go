@@ -94,7 +94,7 @@ func TestCalendarThatChangedWhileNobodyLed(t *testing.T) {
 			b.settle(demo)
 			b.wantRuns(row.runs...)
 			b.wantSpans(row.spans...)
-			if c := b.view.tasks[tail].calendar; !c.Since.Equal(at("10:14")) {
+			if c := b.view.known(tail).calendar; !c.Since.Equal(at("10:14")) {
 				t.Errorf("in force since %s", c.Since)
 			}
 		})
@@ -113,7 +113,7 @@ func TestCalendarDoesNotWaitForEver(t *testing.T) {
 	b.settle(tail)
 	b.moveTo("10:06:10")
 	b.settle(tail)
-	if c := b.calendarStatus("holidays"); c.ObservedRevision != b.view.tasks[tail].source.mod {
+	if c := b.calendarStatus("holidays"); c.ObservedRevision != b.view.known(tail).source.mod {
 		t.Errorf("%+v", c)
 	}
 }
@@ -177,7 +177,7 @@ func TestCalendarKeysDeletedByHand(t *testing.T) {
 	for _, key := range []string{b.keys.AcceptedCalendar("holidays"), b.keys.CalendarStatus("holidays")} {
 		b.del(key)
 		b.settle(tail)
-		if c := b.calendarStatus("holidays"); c == nil || !c.Accepted || b.view.tasks[tail].calendar == nil {
+		if c := b.calendarStatus("holidays"); c == nil || !c.Accepted || b.view.known(tail).calendar == nil {
 			t.Errorf("after %s was deleted: %+v", key, c)
 		}
 	}
@@ -285,7 +285,7 @@ func TestCalendarDoesNotWaitForADeletedTask(t *testing.T) {
 	b.del(b.keys.Task(demo))
 	b.goTo("10:12")
 	b.putCalendar("holidays", `{"days":["Fri"]}`)
-	if c := b.calendarStatus("holidays"); c.ObservedRevision != b.view.tasks[store.CalendarTail("holidays")].source.mod {
+	if c := b.calendarStatus("holidays"); c.ObservedRevision != b.view.known(store.CalendarTail("holidays")).source.mod {
 		t.Errorf("it waits: %+v", c)
 	}
 }

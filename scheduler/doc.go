@@ -20,6 +20,12 @@
 // changed since refuses it, and the task is decided on again when the view has caught up. So neither an old view nor
 // an old term does harm, and neither does a transaction whose answer was lost: the view tells what became of it.
 //
+// The list comes by pages into a view of its own, which takes the place of the one before once it is complete: nothing is
+// decided on half a list. Tasks of which nothing is wanted before their next time are packed (packed.go), on the scheduler as
+// on standbys: a look, a change or whoever asks for one opens it, and finds what was there before. What such a task is
+// known by without being opened, its name, its next time and that it has no live run, is all that the agenda, a new term
+// and a lost node need.
+//
 // # Becoming scheduler
 //
 // After it won the election the scheduler writes meta/clock under its guard. Once its view shows that write, it shows

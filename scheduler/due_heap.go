@@ -22,12 +22,12 @@ func (h *dueHeap) set(t *taskView, at time.Time) {
 		h.up(len(*h)-1, e)
 		return
 	}
-	h.settle(t.heapIndex, e)
+	h.settle(int(t.heapIndex), e)
 }
 
 // remove takes t out, if it is there.
 func (h *dueHeap) remove(t *taskView) {
-	at := t.heapIndex
+	at := int(t.heapIndex)
 	if at < 0 {
 		return
 	}
@@ -86,7 +86,7 @@ func (h dueHeap) down(at int, e dueEntry) {
 
 func (h dueHeap) put(at int, e dueEntry) {
 	h[at] = e
-	e.task.heapIndex = at
+	e.task.heapIndex = int32(at)
 }
 
 // wakeMilli is a time in Unix milliseconds, rounded up. Unix nanoseconds would end in the year 2262.

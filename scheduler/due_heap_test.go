@@ -67,7 +67,7 @@ func TestAgendaIsASortedList(t *testing.T) {
 					t.Fatalf("%d tasks in the heap, want %d", len(a.timed), len(model))
 				}
 				for i, e := range a.timed {
-					if e.task.heapIndex != i || !e.task.wakeAt.Equal(model[e.task]) || e.wake < a.timed[max(i-1, 0)/children].wake {
+					if int(e.task.heapIndex) != i || !e.task.wakeAt.Equal(model[e.task]) || e.wake < a.timed[max(i-1, 0)/children].wake {
 						t.Fatalf("entry %d of %s is out of place", i, e.task.wakeAt)
 					}
 				}

@@ -35,14 +35,14 @@ func TestRelistWhileTasksWait(t *testing.T) {
 	event := store.Event{Key: store.NewKeys("").Task(demo), Value: []byte("x"), CreateRevision: 5, ModRevision: 5}
 	for _, after := range [][]store.Event{{event}, nil} {
 		s := leading(t, event)
-		task := s.view.tasks[demo]
+		task := s.view.known(demo)
 		s.agenda.at(task, time.Now().Add(time.Hour)) // as look does
 		task.heldUntil = 100                         // its transaction was answered before the watch, which is deaf, tells of it
 		s.agenda.now(task)
 		s.pass(t.Context(), time.Now())
 		s.apply(store.Batch{Snapshot: true, Revision: 50, Events: after})
 		s.pass(t.Context(), time.Now())
-		if len(after) > 0 && (s.view.tasks[demo].heldUntil != 100 || s.agenda.pending() != 1) {
+		if len(after) > 0 && (s.view.known(demo).heldUntil != 100 || s.agenda.pending() != 1) {
 			t.Error("the list lost what the view waits for")
 		}
 	}
@@ -52,7 +52,7 @@ func TestRelistWhileTasksWait(t *testing.T) {
 func TestTaskOfWhichNothingIsLeftIsForgotten(t *testing.T) {
 	key := store.NewKeys("").Status(demo)
 	s := leading(t, store.Event{Key: key, Value: []byte("{}"), CreateRevision: 5, ModRevision: 5})
-	s.view.tasks[demo].busy = true
+	s.view.known(demo).busy = true
 	s.inFlight++
 	s.apply(store.Batch{Revision: 11, Events: []store.Event{{Key: key, ModRevision: 11, Deleted: true}}})
 	s.settle(result{task: demo, revision: 11})
@@ -119,7 +119,7 @@ func TestTaskWhoseTransactionsAreImpossible(t *testing.T) {
 		if !s.restUntil.IsZero() {
 			t.Errorf("%v: all tasks rest", err)
 		}
-		if rest := time.Until(s.view.tasks[demo].retryAt); rest < 10*time.Second {
+		if rest := time.Until(s.view.known(demo).retryAt); rest < 10*time.Second {
 			t.Errorf("%v: it is tried again in %s", err, rest)
 		}
 	}

@@ -49,12 +49,12 @@ func (o *oracle) begin(uid int64) {
 // step commits a plan and holds what it did against what it was decided on.
 func (o *oracle) step(p *plan) bool {
 	o.t.Helper()
-	var before taskView
+	before := taskView{details: &details{}}
 	var times *schedule.Schedule
 	var from time.Time
 	exhausted := false
-	if t := o.view.tasks[demo]; t != nil {
-		before = *t
+	if t := o.view.known(demo); t != nil {
+		*before.details = *t.details
 		before.runs, before.shards = maps.Clone(t.runs), shardsBefore(t)
 		if t.def != nil {
 			q := newPlan(o.world, t)
@@ -65,7 +65,7 @@ func (o *oracle) step(p *plan) bool {
 		return false
 	}
 	o.now = o.now.Add(time.Millisecond)
-	after := o.view.tasks[demo]
+	after := o.view.known(demo)
 	if after == nil || after.status.UID == 0 {
 		o.begin(0)
 		return true
@@ -211,7 +211,7 @@ func (o *oracle) next() bool {
 
 func (o *oracle) check() {
 	o.t.Helper()
-	t := o.view.tasks[demo]
+	t := o.view.known(demo)
 	if t == nil || t.def == nil || t.status.UID != t.task.create {
 		return
 	}
@@ -287,7 +287,7 @@ func (o *oracle) checkPlaces(t *taskView) {
 func (o *oracle) known(t *taskView) time.Time {
 	since := t.def.Since
 	for _, name := range t.def.Task.Calendars.Names() {
-		if c := o.view.tasks[store.CalendarTail(name)]; c != nil && c.calendar != nil {
+		if c := o.view.known(store.CalendarTail(name)); c != nil && c.calendar != nil {
 			since = later(since, c.calendar.Since)
 		}
 	}

@@ -172,7 +172,7 @@ func (o *oracle) happen(what string) {
 	case "unshard": // somebody's hand removes the record of a shard that no node has
 		var ids []string
 		for _, id := range o.below(store.Runs) {
-			if r := o.view.tasks[demo].find(strings.TrimPrefix(id, demo+"/")); r.run.Shard != nil && !queued(&r.run) {
+			if r := o.view.known(demo).find(strings.TrimPrefix(id, demo+"/")); r.run.Shard != nil && !queued(&r.run) {
 				ids = append(ids, r.run.ID)
 			}
 		}
@@ -186,7 +186,7 @@ func (o *oracle) happen(what string) {
 
 // comesLate commits a plan when what it was decided on may have changed.
 func (o *oracle) comesLate() {
-	if o.view.tasks[demo] == nil {
+	if o.view.known(demo) == nil {
 		return
 	}
 	o.now = o.now.Add(time.Minute)

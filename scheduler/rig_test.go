@@ -26,6 +26,7 @@ type rig struct {
 	rand   *rand.Rand
 	log    *chronicle
 	tick   time.Duration
+	spare  int        // of its schedulers' views: none, so that whatever can be packed is
 	mu     sync.Mutex // of rand
 	actors sync.WaitGroup
 }
@@ -69,7 +70,7 @@ func (r *rig) scheduler(change ...func(*link)) *Scheduler {
 		f(l)
 	}
 	s := newScheduler(l, r.etcd.keys, Config{Now: r.now})
-	s.tick = r.tick
+	s.tick, s.view.spare = r.tick, r.spare
 	r.actors.Go(func() { s.Run(r.ctx) })
 	return s
 }

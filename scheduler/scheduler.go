@@ -34,7 +34,11 @@ type cluster interface {
 type stored struct{ *store.Store }
 
 func (s stored) follow(ctx context.Context, problem func(error), apply func(store.Batch)) {
-	store.Follower{Client: s.Client(), Prefix: s.Keys().Prefix(), Problem: problem}.Run(ctx, apply)
+	f := store.Follower{Client: s.Client(), Prefix: s.Keys().Prefix(), Problem: problem}
+	for _, kind := range abreast {
+		f.Abreast = append(f.Abreast, s.Keys().Of(kind))
+	}
+	f.Run(ctx, apply)
 }
 
 // Term is one holding of the scheduler role, as election.Term is.
@@ -61,6 +65,8 @@ const (
 	impossibleAfter = time.Minute
 	// maxPass is how long the loop decides before it takes in what has come meanwhile.
 	maxPass = 10 * time.Millisecond
+	// maxShrink is how many tasks a pass tries to pack while nothing else is to be done.
+	maxShrink = 1000
 )
 
 // Scheduler turns occurrences into runs and gives them to nodes, during the terms it is lent. Outside of them it
@@ -219,37 +225,62 @@ func (s *Scheduler) startLeading(l lease) {
 	s.lease = &l
 	s.caughtUp, s.lastTick, s.restUntil, s.rest, s.refused = 0, time.Time{}, time.Time{}, 0, 0
 	s.reserved.since, s.reserved.started = s.cfg.Now(), map[string]time.Time{}
-	for _, t := range s.view.tasks {
-		t.retryAt = time.Time{}
-	}
-	s.lookAtAll()
+	s.lookAtAll(true)
 	s.metrics.leading.Set(1)
 	s.log.Info("leading", "term", l.term.Revision(), "tasks", len(s.view.tasks))
 }
 
-// lookAtAll begins a new agenda. Tasks that nothing is known to be wanted of are looked at last: there may be a million of
-// them, and others have something due.
-func (s *Scheduler) lookAtAll() {
+// lookAtAll begins a new agenda, of a term or after a list. Tasks that nothing is known to be wanted of are looked at last:
+// there may be a million of them, and others have something due.
+func (s *Scheduler) lookAtAll(begins bool) {
 	s.agenda = newAgenda()
+	s.agenda.rest.tasks, s.agenda.timed = make([]*taskView, 0, len(s.view.tasks)), make(dueHeap, 0, len(s.view.tasks))
 	now := s.cfg.Now()
 	for _, t := range s.view.tasks {
 		t.dirty, t.waitsTurn, t.heapIndex = false, false, -1
-		if !t.calm(now) {
+		if begins {
+			t.looked = false
+			if t.details != nil {
+				t.retryAt = time.Time{}
+			}
+		}
+		next, calm := t.calm(now)
+		switch {
+		case t.details == nil && t.looked:
+			s.agenda.at(t, t.wakeAt)
+			continue
+		case !calm:
 			s.agenda.now(t)
 			continue
 		}
 		s.agenda.rest.push(t)
-		if len(t.status.Next) > 0 {
-			s.agenda.at(t, t.status.Next[0])
+		if !next.IsZero() {
+			s.agenda.at(t, next)
 		}
 	}
 }
 
-// calm tells that a task's status shows nothing that is to be done before its next time.
-func (t *taskView) calm(now time.Time) bool {
+// calm tells that a task's status shows nothing that is to be done before its next time, and when that is.
+func (t *taskView) calm(now time.Time) (next time.Time, calm bool) {
+	switch {
+	case t.details == nil:
+		if t.packed.next == restless {
+			return nothing, false
+		}
+		next = timeOf(t.packed.next)
+	case !t.settled():
+		return nothing, false
+	case len(t.status.Next) > 0:
+		next = t.status.Next[0]
+	}
+	return next, next.IsZero() || next.After(now)
+}
+
+// settled is calm, whatever the time.
+func (t *taskView) settled() bool {
 	s := &t.status
 	if t.def == nil || !t.task.present() || s.ObservedRevision != t.task.mod || s.UID != t.task.create || s.PendingRevision != 0 ||
-		s.Still != "" || len(s.Upstream) > 0 || len(s.Backfills) > 0 || len(t.requests) > 0 || len(s.Next) > 0 && !s.Next[0].After(now) {
+		s.Still != "" || len(s.Upstream) > 0 || len(s.Backfills) > 0 || len(t.requests) > 0 {
 		return false
 	}
 	for r := range t.records {
@@ -278,7 +309,9 @@ func (s *Scheduler) stopLeading() {
 
 // apply brings the view up to date, or has it wait while nothing is decided on it.
 func (s *Scheduler) apply(b store.Batch) {
-	s.health.heard()
+	if !b.More {
+		s.health.heard()
+	}
 	now := s.cfg.Now()
 	if s.lease == nil && !b.Snapshot {
 		s.compareClocks(b, now)
@@ -306,8 +339,14 @@ func (s *Scheduler) compareClocks(b store.Batch, now time.Time) {
 func (s *Scheduler) takeIn(b store.Batch, heard time.Time) {
 	s.listing = b.Snapshot
 	s.view.apply(b, heard)
-	if s.listing = false; b.Snapshot && s.lease != nil {
-		s.lookAtAll() // the agenda names tasks of the view that is gone
+	s.listing = false
+	switch {
+	case b.More:
+		return
+	case !b.Snapshot:
+		s.view.shrink(2*len(b.Events), s.lease != nil)
+	case s.lease != nil:
+		s.lookAtAll(false) // the agenda names tasks of the view that is gone
 	}
 	kept := s.releases[:0]
 	for _, r := range s.releases {
@@ -352,7 +391,7 @@ func (s *Scheduler) settle(r result) {
 			s.unreserve(r.takings)
 		}
 	}
-	t := s.view.tasks[r.task]
+	t := s.view.known(r.task)
 	if t == nil {
 		return
 	}
@@ -403,6 +442,7 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 		if s.backlog.age() >= maxBehind {
 			s.backlog.take(s.keys, s.takeIn)
 		}
+		s.view.shrink(maxShrink, false)
 		return s.tick
 	}
 	steady := time.Now()
@@ -439,12 +479,18 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 	if !w.drawing {
 		s.agenda.nextTurn()
 	}
+	if ticks {
+		s.view.shrink(maxShrink, true)
+	}
 	left := s.agenda.pending() + s.agenda.rest.len()
 	for began := time.Now(); left > 0 && s.inFlight < maxInFlight && time.Since(began) < maxPass; left-- {
 		t := s.agenda.next()
-		switch {
-		case t == nil:
+		if t == nil {
 			left = 0
+			break
+		}
+		s.view.open(t)
+		switch {
 		case s.view.tasks[t.name] != t: // nothing is left of it, or a list has replaced it
 			s.agenda.wait(t, place{})
 			s.agenda.at(t, time.Time{})
@@ -456,6 +502,7 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 			s.agenda.at(t, now.Add(t.retryAt.Sub(steady)))
 		default:
 			s.look(ctx, w, t)
+			s.view.shrink(2, true) // one more than has been unpacked
 		}
 	}
 	if ticks || s.agenda.pending() == 0 {
@@ -495,11 +542,12 @@ func (s *Scheduler) look(ctx context.Context, w *world, t *taskView) {
 		s.log.Error("decide", "task", t.name, "error", err)
 	}
 	if p.txn.Empty() || len(p.errs) > 0 {
+		t.looked = len(p.errs) == 0
 		s.unreserve(p.takings)
 		return
 	}
 	s.metrics.observe(w.now, p)
-	t.busy, t.wrote = true, p.wrote
+	t.busy, t.wrote, t.looked = true, p.wrote, false
 	if p.drawn {
 		s.drawing, w.drawing = true, true
 	}
@@ -559,6 +607,9 @@ func (s *Scheduler) findStray() {
 		return
 	}
 	for _, t := range s.view.tasks {
+		if t.details == nil {
+			continue // it has no live run
+		}
 		for r := range t.records {
 			if queued(&r.run) && s.view.sessions[r.run.Session] == nil || s.view.stranded(&r.run) {
 				s.agenda.now(t)

@@ -116,6 +116,7 @@ func (h *halfYear) live(length time.Duration) {
 			return arrives
 		}
 	}
+	h.spare = maxSpare // each task is looked at too often
 	schedulers := []*Scheduler{h.scheduler(relist), h.scheduler(relist)}
 	leader := 0
 	leave := h.lead(schedulers[leader])

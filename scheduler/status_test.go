@@ -143,12 +143,12 @@ func TestWhenATaskWasPut(t *testing.T) {
 			b.view = newView(b.keys, func(*taskView) {}) // another node, which saw none of it
 			b.moveTo("10:30")
 			b.relist()
-			if got := b.view.tasks[demo].putTime; !got.Equal(at(row.want)) {
+			if got := b.view.known(demo).putTime; !got.Equal(at(row.want)) {
 				t.Errorf("put at %s, want %s", got, row.want)
 			}
 			b.moveTo("10:40")
 			b.relist()
-			if got := b.view.tasks[demo].putTime; !got.Equal(at(row.want)) {
+			if got := b.view.known(demo).putTime; !got.Equal(at(row.want)) {
 				t.Errorf("put at %s after another list, want %s", got, row.want)
 			}
 		})
@@ -223,7 +223,7 @@ func TestJitterDelaysTheStart(t *testing.T) {
 	b.node("n1")
 	b.put(with(`"jitter":"3m"`))
 	b.settle(demo)
-	def := b.view.tasks[demo].def
+	def := b.view.known(demo).def
 	start := def.Task.Times().Due(at("10:05"))
 	if start.Equal(at("10:05")) || start.After(at("10:08")) {
 		t.Fatalf("start %s: choose another name for the demo task if its hash is 0", start)
@@ -251,7 +251,7 @@ func TestEditInTheMiddleOfTheJitter(t *testing.T) {
 	b.node("n1")
 	b.put(with(`"jitter":"3m"`))
 	b.settle(demo)
-	start := b.view.tasks[demo].def.Task.Times().Due(at("10:05"))
+	start := b.view.known(demo).def.Task.Times().Due(at("10:05"))
 	b.moveTo("10:05")
 	b.put(fiveMinutes)
 	b.settle(demo)

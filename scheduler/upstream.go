@@ -47,7 +47,7 @@ func (p *plan) arrivals(before int64) []arrival {
 	var list []arrival
 	for i := range p.status.Upstream {
 		u := &p.status.Upstream[i]
-		t := p.view.tasks[u.Task]
+		t := p.view.known(u.Task)
 		if t == nil || t.ended < u.Revision {
 			continue
 		}
@@ -225,7 +225,7 @@ func (p *plan) cycle(def *nightwatch.Task) error {
 		for walk := []string{first}; len(walk) > 0; {
 			name := walk[len(walk)-1]
 			walk = walk[:len(walk)-1]
-			t := p.view.tasks[name]
+			t := p.view.known(name)
 			if t == nil || !t.current() {
 				continue
 			}
@@ -290,7 +290,7 @@ func (p *plan) missingUpstreams() []nightwatch.FieldError {
 	}
 	for i, name := range p.def.Task.Upstreams() {
 		field := fmt.Sprintf("after.tasks[%d]", i)
-		switch t := p.view.tasks[name]; {
+		switch t := p.view.known(name); {
 		case t == nil || !t.task.present():
 			missing = append(missing, nightwatch.FieldError{Field: field, Reason: fmt.Sprintf("%s: there is no task %s", nightwatch.ReasonUpstreamMissing, name)})
 		case !t.current():

@@ -302,7 +302,7 @@ func TestFanOutAndFanIn(t *testing.T) {
 	}
 	began = time.Now()
 	const looks = 100
-	noted := b.view.tasks["default/u00"].runs["1"]
+	noted := b.view.known("default/u00").runs["1"]
 	p := b.decide("default/u00")
 	for range looks {
 		if p.awaited(noted) {

@@ -15,17 +15,31 @@ type revisions struct{ create, mod int64 }
 
 func (r revisions) present() bool { return r.mod != 0 }
 
-// taskView is all that is known of one task, under the tail of its key.
+// taskView is all that is known of one task, under the tail of its key. Of most tasks nothing is wanted at most times:
+// they are packed, which leaves what the agenda needs, and view.open unpacks them.
 type taskView struct {
-	name string
+	name     string
+	*details         // nil: it is packed, or a list is gathering it
+	packed   packing // while details is nil
 
+	// What the agenda remembers of it.
+	wakeAt    time.Time
+	heapIndex int32
+	dirty     bool
+	waitsTurn bool // to be put after other tasks: see drawing
+	looked    bool // this term has looked at it as it is, and found nothing to do before wakeAt
+}
+
+// details is what is known of a task. Beside what a value says stands the value, for packing.
+type details struct {
 	task    revisions
 	value   []byte
 	putTime time.Time // when the value was put, as well as this node can know
 	thawed  time.Time // when the freeze that ended last did so by its own until; zero: it was taken away
 
-	accepted revisions
-	def      *nightwatch.Accepted
+	accepted      revisions
+	acceptedValue []byte
+	def           *nightwatch.Accepted
 	// Of a calendar, whose name is store.CalendarTail: what its user wrote, and what is in force.
 	source      revisions
 	sourceValue []byte
@@ -34,8 +48,10 @@ type taskView struct {
 	namespace   *nightwatch.AcceptedNamespace // of a namespace, whose name is store.NamespaceTail
 	noticed     time.Time                     // when this node first looked at its last change
 	statusAt    revisions
+	statusValue []byte
 	status      nightwatch.Status
 	ledgerAt    revisions
+	ledgerValue []byte
 	ledger      nightwatch.Ledger
 
 	runs     map[string]*runView
@@ -55,15 +71,12 @@ type taskView struct {
 	waitsPriority int       // and its priority then
 	lineIndex     int       // in its line there
 	hopeful       bool      // it is looked at because a node may have room
-	heapIndex     int
-	wakeAt        time.Time
-	dirty         bool
-	waitsTurn     bool // to be put after other tasks: see drawing
 }
 
 type runView struct {
 	revisions
-	run nightwatch.Run
+	run   nightwatch.Run
+	value []byte // of the record
 }
 
 type keyView struct {
@@ -97,7 +110,21 @@ type freezeView struct {
 type view struct {
 	keys     store.Keys
 	revision int64
+	tables
+	coming *view // what has come of a list that is being taken in
+
+	touched      func(*taskView) // called for every task that changed
+	nodesChanged bool
+	roomChanged  bool // a session has fewer runs than before
+
+	spare    int // how many tasks are kept unpacked though nothing is wanted of them
+	squeezer *squeezer
+}
+
+// tables are what a list makes anew.
+type tables struct {
 	tasks    map[string]*taskView
+	unpacked fifo                 // tasks that may be packed, those that have been looked at last behind the others
 	nodes    map[string]*nodeView // by name
 	sessions map[string]*nodeView // by session
 	freezes  map[string]freezeView
@@ -111,10 +138,10 @@ type view struct {
 	clock   clockValue
 	clockAt revisions
 
-	before       map[string]*taskView // while a list is taken in: the tasks as they were, most of which have not changed
-	touched      func(*taskView)      // called for every task that changed
-	nodesChanged bool
-	roomChanged  bool // a session has fewer runs than before
+	// While a list is taken in.
+	before    map[string]*taskView // the tasks as they were, most of which have not changed
+	gathered  map[string][]part    // of tasks that have not come as a whole yet
+	gathering fifo                 // these tasks, in the order in which they came
 }
 
 // clockValue is the value of meta/clock.
@@ -123,72 +150,47 @@ type clockValue struct {
 }
 
 func newView(keys store.Keys, touched func(*taskView)) *view {
-	v := &view{keys: keys, touched: touched}
-	v.clear()
-	return v
+	return &view{keys: keys, touched: touched, spare: maxSpare, tables: tables{
+		tasks:       map[string]*taskView{},
+		nodes:       map[string]*nodeView{},
+		sessions:    map[string]*nodeView{},
+		freezes:     map[string]freezeView{},
+		cordons:     map[string]*cordonView{},
+		users:       map[string]map[string]*taskView{},
+		used:        newUsage(),
+		downstreams: map[string]map[string]*taskView{},
+	}}
 }
 
-func (v *view) clear() {
-	v.tasks = map[string]*taskView{}
-	v.nodes = map[string]*nodeView{}
-	v.sessions = map[string]*nodeView{}
-	v.freezes = map[string]freezeView{}
-	v.cordons = map[string]*cordonView{}
-	v.users = map[string]map[string]*taskView{}
-	v.used = newUsage()
-	v.downstreams = map[string]map[string]*taskView{}
-	v.afterAt = revisions{}
-	v.clockAt = revisions{}
-}
-
-// apply brings the view to the batch's revision.
+// apply brings the view to the batch's revision. While a list comes by pages the view stays as it is.
 func (v *view) apply(b store.Batch, now time.Time) {
-	old := v.tasks
 	if b.Snapshot {
-		v.clear()
-		v.before = old
-		v.nodesChanged, v.roomChanged = true, true
+		v.applyList(b, now)
+		return
 	}
 	for _, e := range b.Events {
-		v.applyEvent(e, now, !b.Snapshot)
+		v.applyEvent(e, now, true)
 	}
 	v.revision = max(v.revision, b.Revision)
-	if b.Snapshot {
-		v.before = nil
-		v.carryOver(old, now)
-	}
 }
 
-// carryOver keeps what a list does not tell, and finds the time at which tasks were put that nobody here saw.
-func (v *view) carryOver(old map[string]*taskView, now time.Time) {
-	for name, t := range v.tasks {
-		before := old[name]
-		if before != nil {
-			t.busy, t.heldUntil, t.retryAt, t.thawed = before.busy, before.heldUntil, before.retryAt, before.thawed
-		}
-		switch {
-		case before != nil && before.task.mod == t.task.mod && before.source.mod == t.source.mod:
-			t.putTime = before.putTime
-		case v.clockAt.present() && v.clockAt.mod < max(t.task.mod, t.source.mod):
-			// Nobody led since: the put came after the last tick.
-			t.putTime = v.clock.Time
-		default:
-			t.putTime = now
-		}
-		v.touched(t)
-	}
-	for name, before := range old {
-		if v.tasks[name] == nil && before.busy {
-			v.tasks[name] = &taskView{name: name, busy: true, heldUntil: before.heldUntil, heapIndex: -1}
-		}
-	}
-}
-
+// task is the task of that name, unpacked; one of which nothing was known, if need be.
 func (v *view) task(name string) *taskView {
-	t := v.tasks[name]
+	t := v.known(name)
 	if t == nil {
-		t = &taskView{name: name, heapIndex: -1}
-		v.tasks[name] = t
+		t = &taskView{name: strings.Clone(name), details: &details{}, heapIndex: -1}
+		v.tasks[t.name] = t
+		v.unpacked.push(t)
+	}
+	t.looked = false
+	return t
+}
+
+// known is the task of that name, unpacked; nil when there is none.
+func (v *view) known(name string) *taskView {
+	t := v.tasks[name]
+	if t != nil {
+		v.open(t)
 	}
 	return t
 }
@@ -217,7 +219,7 @@ func (v *view) applyEvent(e store.Event, now time.Time, live bool) {
 	case store.Accepted:
 		t := v.task(tail)
 		v.use(t, nil)
-		t.accepted, t.calendar, t.pool, t.namespace = at, nil, nil, nil
+		t.accepted, t.acceptedValue, t.calendar, t.pool, t.namespace = at, e.Value, nil, nil, nil
 		if _, ok := store.NamespaceOf(tail); ok {
 			if namespace := new(nightwatch.AcceptedNamespace); !e.Deleted && json.Unmarshal(e.Value, namespace) == nil {
 				t.namespace = namespace
@@ -238,7 +240,7 @@ func (v *view) applyEvent(e store.Event, now time.Time, live bool) {
 			v.applyCalendar(t, name, e)
 			return
 		}
-		if old := v.before[tail]; old != nil && old.def != nil && old.accepted == at {
+		if old := v.earlier(tail); old != nil && old.def != nil && old.accepted == at {
 			v.use(t, old.def)
 		} else if def := new(nightwatch.Accepted); !e.Deleted && json.Unmarshal(e.Value, def) == nil {
 			v.use(t, def)
@@ -247,8 +249,8 @@ func (v *view) applyEvent(e store.Event, now time.Time, live bool) {
 	case store.Statuses:
 		t := v.task(tail)
 		before := t.status.Upstream
-		t.statusAt, t.status = at, nightwatch.Status{}
-		if old := v.before[tail]; old != nil && old.statusAt == at {
+		t.statusAt, t.statusValue, t.status = at, e.Value, nightwatch.Status{}
+		if old := v.earlier(tail); old != nil && old.statusAt == at {
 			t.status = old.status
 		} else if own := t.own(e); own != nil {
 			t.status = *own.status
@@ -260,7 +262,7 @@ func (v *view) applyEvent(e store.Event, now time.Time, live bool) {
 		v.touchLookedAt(before, t.status.Upstream)
 	case store.Ledgers:
 		t := v.task(tail)
-		t.ledgerAt, t.ledger = at, nightwatch.Ledger{}
+		t.ledgerAt, t.ledgerValue, t.ledger = at, e.Value, nightwatch.Ledger{}
 		if !e.Deleted {
 			_ = json.Unmarshal(e.Value, &t.ledger)
 		}
@@ -321,15 +323,15 @@ func (v *view) applyRun(tail string, at revisions, e store.Event) {
 	}
 	var r *runView
 	if !e.Deleted {
-		if old := v.before[name]; old != nil {
+		if old := v.earlier(name); old != nil {
 			r = old.find(id)
 		}
 		if r == nil || r.revisions != at {
 			if own := t.own(e); own != nil {
 				r = own.run
-				r.revisions = at
+				r.revisions, r.value = at, e.Value
 			} else {
-				r = &runView{at, readRun(name, id, e.Value)}
+				r = &runView{at, readRun(name, id, e.Value), e.Value}
 			}
 		}
 		v.count(&r.run, 1)
@@ -445,10 +447,11 @@ func (v *view) applyFreeze(tail string, at revisions, e store.Event, now time.Ti
 		switch {
 		case !e.Deleted:
 		case before.until.IsZero() || before.until.After(now):
-			t.thawed = nothing // by whoever took it away
+			v.setThawed(t, nothing) // by whoever took it away
 		default:
-			t.thawed = later(t.thawed, before.until)
+			v.setThawed(t, later(t.thawedAt(), before.until))
 		}
+		t.looked = false
 		v.touched(t)
 	}
 	if strings.Contains(tail, "/") {

@@ -1,0 +1,273 @@
+package scheduler
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/nightwatch-go/nightwatch/store"
+)
+
+// applyWhole takes in a list, and reads everything in it.
+func (v *view) applyWhole(b store.Batch, now time.Time) {
+	c := newView(v.keys, func(*taskView) {})
+	c.before = v.tasks
+	for _, e := range b.Events {
+		c.applyEvent(e, now, false)
+	}
+	old := v.tables
+	v.tables, v.before = c.tables, nil
+	v.nodesChanged, v.roomChanged, v.revision = true, true, b.Revision
+	v.carryOver(&old, now)
+}
+
+// twinPlan is what is decided on the twin, where there is one.
+func (b *board) twinPlan(task string) *plan {
+	if b.twin == nil {
+		return nil
+	}
+	t := b.twin.known(task)
+	if t == nil {
+		t = &taskView{name: task, heapIndex: -1, details: &details{}}
+	}
+	w := *b.world
+	w.view, w.reserved = b.twin, newUsage()
+	w.reserved.places, w.reserved.namespaces = maps.Clone(b.reserved.places), maps.Clone(b.reserved.namespaces)
+	w.reserved.pools, w.reserved.running = maps.Clone(b.reserved.pools), maps.Clone(b.reserved.running)
+	w.reserved.started = maps.Clone(b.reserved.started)
+	return decide(&w, t)
+}
+
+// planText is a plan, in an order of its own.
+func planText(p *plan) string {
+	ifs, then := p.txn.Parts()
+	var list []string
+	for _, cmp := range ifs {
+		list = append(list, fmt.Sprintf("if %s", cmp.GetCompare()))
+	}
+	for _, op := range then {
+		list = append(list, fmt.Sprintf("put %v %s %s", op.IsPut(), op.KeyBytes(), op.ValueBytes()))
+	}
+	slices.Sort(list)
+	return fmt.Sprintf("%s wake %s waits %v deferred %v errs %v", strings.Join(list, "\n"), p.wake, p.waits, p.deferred, p.errs)
+}
+
+// A view that packs what it can says the same as one that packs nothing, and leads to the same decisions, whatever happens.
+func TestPackingChangesNothing(t *testing.T) {
+	packed := 0
+	rapid.Check(t, func(r *rapid.T) {
+		o := newOracle(t, r)
+		o.twin = newView(o.keys, func(*taskView) {})
+		o.view.spare = 0
+		o.node("n1")
+		o.set(o.keys.Task(demo), o.someTask())
+		o.quiet()
+		actions := map[string]func(*rapid.T){"late": func(*rapid.T) { o.comesLate() }}
+		for _, what := range whatHappens {
+			actions[what] = func(*rapid.T) { o.happen(what) }
+			actions[what+", quiet"] = func(*rapid.T) { o.happen(what); o.quiet() }
+		}
+		actions[""] = func(r *rapid.T) {
+			if task := o.view.tasks[demo]; task != nil && task.details == nil {
+				packed++
+			}
+			got, want := tellTasks(o.view), tellTasks(o.twin)
+			for name := range want {
+				if got[name] != want[name] {
+					r.Fatalf("%s is %s\nwant %s", name, got[name], want[name])
+				}
+			}
+			if len(got) != len(want) {
+				r.Fatalf("%d tasks, want %d", len(got), len(want))
+			}
+			if !reflect.DeepEqual(o.view.used, o.twin.used) || fmt.Sprint(o.view.freezes) != fmt.Sprint(o.twin.freezes) {
+				r.Fatalf("%+v %+v\nwant %+v %+v", o.view.used, o.view.freezes, o.twin.used, o.twin.freezes)
+			}
+			o.view.shrink(len(o.view.tasks), false)
+		}
+		r.Repeat(actions)
+	})
+	if packed == 0 {
+		t.Error("nothing was ever packed")
+	}
+}
+
+// What a list makes of a task without reading its values is what reading them leads to.
+func TestListPacksWhatIsAtRest(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		o := newOracle(t, r)
+		o.node("n1")
+		o.set(o.keys.Task(demo), o.someTask())
+		o.quiet()
+		for range rapid.IntRange(0, 20).Draw(r, "things") {
+			o.happen(rapid.SampledFrom(whatHappens).Draw(r, "what"))
+			if rapid.Bool().Draw(r, "quiet") {
+				o.quiet()
+			}
+		}
+		v := newView(o.keys, func(*taskView) {})
+		v.apply(store.Batch{Snapshot: true, Revision: o.rev, Events: slices.Collect(maps.Values(o.entries))}, o.now)
+		task := v.tasks[demo]
+		if task == nil || task.details != nil {
+			return
+		}
+		listed := task.packed
+		listedNext, listedCalm := task.calm(o.now)
+		v.open(task)
+		next, calm := task.calm(o.now)
+		if !v.pack(task, false) {
+			r.Fatalf("it was packed by the list, and cannot be once it has been read")
+		}
+		if task.packed != listed || calm != listedCalm || calm && !next.Equal(listedNext) {
+			r.Fatalf("%+v calm %v %s, want %+v %v %s", listed, listedCalm, listedNext, task.packed, calm, next)
+		}
+	})
+}
+
+// A list that breaks off leaves the view as it was; while one is coming, nothing of it is seen.
+func TestListByPages(t *testing.T) {
+	b, events := crowd(t, 5)
+	v := newView(b.keys, func(*taskView) {})
+	v.apply(store.Batch{Snapshot: true, Revision: b.rev, Events: events}, b.now)
+	before := tellTasks(v)
+	same := func(when string) {
+		t.Helper()
+		if got := tellTasks(v); !reflect.DeepEqual(got, before) || v.revision != b.rev {
+			t.Errorf("%s: revision %d, %v", when, v.revision, got)
+		}
+	}
+	v.apply(store.Batch{Snapshot: true, Revision: b.rev + 5, Events: events[:3], More: true}, b.now)
+	same("a page has come")
+	only := b.one(b.keys.Task("default/other"), fiveMinutes, 0)
+	v.apply(store.Batch{Snapshot: true, Revision: b.rev + 9, Events: []store.Event{only}, More: true}, b.now)
+	same("the list has begun anew")
+	v.apply(store.Batch{Snapshot: true, Revision: b.rev + 9, Page: 1}, b.now)
+	if v.revision != b.rev+9 || len(v.tasks) != 1 || v.known("default/other") == nil {
+		t.Errorf("revision %d, %v", v.revision, tellTasks(v))
+	}
+}
+
+// A task that a term has looked at is not looked at again because of a list that shows it as it was.
+func TestRelistLooksAtWhatHasChanged(t *testing.T) {
+	b, events := crowd(t, 50)
+	s := newScheduler(&link{memory: newMemory(t)}, b.keys, Config{Now: func() time.Time { return b.now }})
+	s.view.spare = 0
+	s.startLeading(lease{term: testTerm{t.Context()}, ended: make(chan struct{})})
+	s.caughtUp, s.lastTick = 1, time.Now()
+	list := func() {
+		s.apply(store.Batch{Snapshot: true, Revision: b.rev, Events: events})
+		s.view.shrink(len(s.view.tasks), true)
+	}
+	list()
+	if n := s.agenda.rest.len(); n != 51 {
+		t.Fatalf("%d tasks to look at", n)
+	}
+	for s.agenda.rest.len() > 0 {
+		s.pass(t.Context(), b.now)
+	}
+	for ; s.inFlight > 0; s.settle(<-s.results) { // the scheduler's clock
+	}
+	if n := len(s.agenda.timed); n != 51 {
+		t.Errorf("%d have their time", n)
+	}
+	list()
+	if rest, timed, pending := s.agenda.rest.len(), len(s.agenda.timed), s.agenda.pending(); rest != 0 || timed != 51 || pending != 0 {
+		t.Errorf("%d to be looked at, %d and %d have their time", rest, pending, timed)
+	}
+	b.rev++
+	events = append(events, b.one(b.keys.Of(store.Freezes)+"default", "", 0))
+	list()
+	if n := s.agenda.rest.len(); n != 51 {
+		t.Errorf("with a freeze that came meanwhile %d are to be looked at", n)
+	}
+}
+
+// Who squeezes a text gets it back.
+func TestSqueeze(t *testing.T) {
+	words := strings.SplitAfter(dictionary, ",")
+	rapid.Check(t, func(r *rapid.T) {
+		s := newSqueezer()
+		for range 3 {
+			var text []byte
+			for range rapid.IntRange(0, 30).Draw(r, "pieces") {
+				switch rapid.IntRange(0, 3).Draw(r, "piece") {
+				case 0:
+					text = append(text, rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(r, "bytes")...)
+				case 1:
+					text = append(text, rapid.SampledFrom(words).Draw(r, "word")...)
+				case 2:
+					text = append(text, slices.Repeat([]byte("x"), rapid.IntRange(0, 70_000).Draw(r, "times"))...)
+				case 3:
+					text = append(text, text[rapid.IntRange(0, len(text)).Draw(r, "from"):]...)
+				}
+				if len(text) > 200_000 {
+					break
+				}
+			}
+			short := string(s.squeeze(nil, text))
+			if back, err := s.restore(short); err != nil || string(back) != string(text) {
+				r.Fatalf("%q became %q: %v", text, back, err)
+			}
+		}
+	})
+}
+
+func FuzzRestore(f *testing.F) {
+	s := newSqueezer()
+	f.Add(string(s.squeeze(nil, []byte(dictionary))))
+	f.Add("\xff\xff")
+	f.Fuzz(func(_ *testing.T, short string) { _, _ = newSqueezer().restore(short) })
+}
+
+// Where peek finds members, encoding/json reads the same.
+func FuzzPeek(f *testing.F) {
+	for _, text := range []string{
+		`{}`, ` { "phase" : "Failed" , "next":["2026-12-01T00:00:00Z"], "shard":{"a":[1,{"b":"}"}]}}`, `{"phase":"a","Phase":"b"}`, `{"phase":"a","phase":"b"}`,
+		`{"ph\u0061se":"a"}`, `{"phase":"\"}"}`, `{"phase":1`, `[]`, `{"phase":}`, `{"a":1,}`, `{"uid":-3,"x":null}x`,
+	} {
+		f.Add([]byte(text))
+	}
+	names := []string{"phase", "shard", "next", "uid"}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var found [4][]byte
+		if !peek(data, names, found[:]) || !json.Valid(data) {
+			return
+		}
+		var want struct {
+			Phase, Shard, Next, UID json.RawMessage
+		}
+		if err := json.Unmarshal(data, &want); err != nil {
+			t.Fatalf("%q: %v", data, err)
+		}
+		for i, raw := range []json.RawMessage{want.Phase, want.Shard, want.Next, want.UID} {
+			if string(found[i]) != string(raw) {
+				t.Errorf("%q: %s is %q, want %q", data, names[i], found[i], raw)
+			}
+		}
+	})
+}
+
+// A record whose run is over, in a list's eyes.
+func TestOver(t *testing.T) {
+	for value, want := range map[string]bool{
+		`{"id":"r","phase":"Succeeded"}`: true, `{"id":"r","phase":"Running"}`: false, `{"id":"r"}`: false, `{"phase":"Failed","shards":{"count":3}}`: false,
+		`{"phase":"Failed","shard":{"of":"r"}}`: false, "x": false,
+	} {
+		if got := over(&part{kind: store.Runs, run: "r", value: []byte(value)}); got != want {
+			t.Errorf("%s: %v", value, got)
+		}
+		if read := readRun(demo, "r", []byte(value)); want && read.Live() {
+			t.Errorf("%s: is over, and reads as %s", value, read.Phase)
+		}
+	}
+	if over(&part{kind: store.Runs, run: "r.1", value: []byte(`{"phase":"Succeeded"}`)}) {
+		t.Error("a shard is taken for a run")
+	}
+}
