@@ -81,6 +81,8 @@ type Env struct {
 	Logger    hclog.Logger
 	// Lookup makes a linearizable read of a run's record: nightwatch.ErrNotFound when there is none.
 	Lookup func(ctx context.Context, task, run string) (*nightwatch.Run, error)
+	// Revision makes a linearizable read of etcd's revision. Nil: it cannot be told.
+	Revision func(ctx context.Context) (int64, error)
 	// Gone receives the names of runs whose records have been deleted. It may miss some; sweep on a timer too.
 	Gone <-chan RunName
 }

@@ -159,7 +159,7 @@ func (n *Node) serveRunners(ctx context.Context, clusterID string, work *sync.Wa
 		gone := make(chan jobrunner.RunName, 64)
 		listeners = append(listeners, gone)
 		env := jobrunner.Env{
-			ClusterID: clusterID, Node: n.cfg.Name, Logger: n.log.Named(name), Gone: gone,
+			ClusterID: clusterID, Node: n.cfg.Name, Logger: n.log.Named(name), Gone: gone, Revision: n.store.Revision,
 			Lookup: func(ctx context.Context, task, id string) (*nightwatch.Run, error) {
 				run, _, err := n.store.Run(ctx, task, id)
 				if err != nil {

@@ -44,7 +44,15 @@ func (v *view) applyList(b store.Batch, now time.Time) {
 	v.coming, v.tables, v.squeezer = nil, c.tables, c.squeezer
 	v.before, v.gathered, v.gathering = nil, nil, fifo{}
 	v.nodesChanged, v.roomChanged = true, true
-	v.revision = max(v.revision, b.Revision)
+	if b.Revision < v.revision {
+		// etcd was restored from a backup: what was to be waited for is not to come.
+		for _, t := range old.tasks {
+			if t.details != nil {
+				t.heldUntil = 0
+			}
+		}
+	}
+	v.revision = b.Revision
 	v.carryOver(&old, now)
 }
 

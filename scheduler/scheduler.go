@@ -337,6 +337,7 @@ func (s *Scheduler) compareClocks(b store.Batch, now time.Time) {
 
 // takeIn brings the view up to date and gives back what the view now shows itself.
 func (s *Scheduler) takeIn(b store.Batch, heard time.Time) {
+	before := s.view.revision
 	s.listing = b.Snapshot
 	s.view.apply(b, heard)
 	s.listing = false
@@ -348,9 +349,14 @@ func (s *Scheduler) takeIn(b store.Batch, heard time.Time) {
 	case s.lease != nil:
 		s.lookAtAll(false) // the agenda names tasks of the view that is gone
 	}
+	restored := s.view.revision < before
+	if restored {
+		s.log.Warn("etcd was restored from a backup: what came after it is forgotten", "revision", s.view.revision, "before", before)
+		s.drawn, s.caughtUp = 0, min(s.caughtUp, s.view.revision)
+	}
 	kept := s.releases[:0]
 	for _, r := range s.releases {
-		if r.revision > s.view.revision {
+		if r.revision > s.view.revision && !restored {
 			kept = append(kept, r)
 			continue
 		}

@@ -252,6 +252,17 @@ func (s *Store) Run(ctx context.Context, task, id string) (nightwatch.Run, int64
 	return run, revision, err
 }
 
+// Revision is etcd's, by a linearizable read.
+func (s *Store) Revision(ctx context.Context) (int64, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	response, err := s.client.Get(ctx, s.keys.MetaVersion(), clientv3.WithCountOnly())
+	if err != nil {
+		return 0, fmt.Errorf("read the revision: %w", err)
+	}
+	return response.Header.Revision, nil
+}
+
 // TaskNames lists the tails of all keys under tasks/, or of those of one namespace.
 func (s *Store) TaskNames(ctx context.Context, namespace string) ([]string, error) {
 	prefix := s.keys.Of(Tasks)

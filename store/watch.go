@@ -37,7 +37,9 @@ type Event struct {
 }
 
 // Follower keeps somebody's copy of a prefix current: a list, then a watch from the next revision. A watch is a
-// hint: a closed channel, an error, a compaction or silence lead to a new list, and so does a timer.
+// hint: a closed channel, an error, a compaction or silence lead to a new list, and so do a timer and an etcd that was restored
+// from a backup, whose watches are silent until its revision is what it was. (One that gets there before the silence is noticed
+// is left to the timer.)
 type Follower struct {
 	Client *clientv3.Client
 	// Prefix ends in "/".
@@ -100,6 +102,9 @@ func (f Follower) Run(ctx context.Context, apply func(Batch)) {
 // follow lists when from is 0, then watches. It returns the revision to go on from, 0 for a new list.
 func (f Follower) follow(ctx context.Context, from int64, apply func(Batch)) (int64, error) {
 	every := f.Resync
+	if from != 0 && f.setBack(ctx, from-1) {
+		from = 0
+	}
 	if from == 0 {
 		began := time.Now()
 		revision, err := f.list(ctx, apply)
@@ -169,6 +174,15 @@ func (f Follower) follow(ctx context.Context, from int64, apply func(Batch)) (in
 			from = revision + 1
 		}
 	}
+}
+
+// setBack tells whether etcd has not come as far as it had: it was restored from a backup. A watch that begins in the future
+// would stay silent, and not be told of progress either.
+func (f Follower) setBack(ctx context.Context, revision int64) bool {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	response, err := f.Client.Get(ctx, f.Prefix, clientv3.WithCountOnly()) // of one key: it is the header that counts
+	return err == nil && response.Header.Revision < revision
 }
 
 func eventsOf(raw []*clientv3.Event) []Event {

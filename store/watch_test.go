@@ -209,6 +209,30 @@ func TestFollowerOverEtcdRestart(t *testing.T) {
 	r.matches(t, client, "p/")
 }
 
+// An etcd that was restored from a backup has not what the copy has, and says nothing of it on a watch from a later revision.
+func TestFollowerAfterABackup(t *testing.T) {
+	server := etcdtest.Start(t)
+	client := server.Client(t)
+	put(t, client, "p/kept", "1")
+	backup := server.Backup(t)
+	r := follow(t, store.Follower{Client: client, Prefix: "p/", Silence: time.Second})
+	for i := range 50 {
+		r.reaches(t, put(t, client, "p/lost", fmt.Sprint(i)))
+	}
+	server.Restore(t, backup)
+	etcdtest.Eventually(t, patience, func() bool {
+		batches := r.seen()
+		last := batches[len(batches)-1]
+		return last.Snapshot && len(last.Events) == 1 && last.Events[0].Key == "p/kept"
+	}, "a list of what the backup had")
+	put(t, client, "p/new", "1")
+	etcdtest.Eventually(t, patience, func() bool {
+		batches := r.seen()
+		last := batches[len(batches)-1]
+		return len(last.Events) == 1 && last.Events[0].Key == "p/new"
+	}, "what came after it")
+}
+
 // Starting while etcd is away is trouble, not failure.
 func TestFollowerWaitsForEtcd(t *testing.T) {
 	server := etcdtest.Start(t)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -87,6 +89,32 @@ func (s *Server) Restart(t testing.TB) {
 	if err := s.start(); err != nil {
 		t.Fatalf("restart etcd: %v", err)
 	}
+}
+
+// Backup is what the server holds, for Restore. The server is restarted for it.
+func (s *Server) Backup(t testing.TB) string {
+	t.Helper()
+	s.Stop()
+	backup := t.TempDir()
+	if err := os.CopyFS(filepath.Join(backup, "data"), os.DirFS(s.dir)); err != nil {
+		t.Fatalf("back etcd up: %v", err)
+	}
+	s.Restart(t)
+	return backup
+}
+
+// Restore restarts the server with what it held at a Backup: all that came later is gone, and revisions are used again.
+func (s *Server) Restore(t testing.TB, backup string) {
+	t.Helper()
+	s.Stop()
+	err := os.RemoveAll(s.dir)
+	if err == nil {
+		err = os.CopyFS(s.dir, os.DirFS(filepath.Join(backup, "data")))
+	}
+	if err != nil {
+		t.Fatalf("restore etcd: %v", err)
+	}
+	s.Restart(t)
 }
 
 // start brings the member up. The first life takes free ports from the kernel; later ones ask for the same client port.

@@ -78,7 +78,8 @@
 // # What is left over
 //
 // Every runner sweeps: a Job of this cluster whose run has no record any more, or that lives although its attempt is
-// over, is deleted under its uid, after a linearizable read of the record that was made after the Job was seen.
+// over, is deleted under its uid, after a linearizable read of the record that was made after the Job was seen. A Job that was
+// claimed at a revision which etcd has yet to reach stays: etcd was restored from a backup, and its records say nothing of it.
 //
 // A Job that has ended and has a ttlSecondsAfterFinished is left to Kubernetes.
 //

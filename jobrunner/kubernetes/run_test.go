@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/internal/kubetest"
@@ -305,6 +307,36 @@ func TestStopDuringCreate(t *testing.T) {
 	}
 }
 
+// stirPods changes the pods every ten seconds, until the test ends: KWOK, when it has just been started, lets go for good of
+// those it hears of before it has their node, or cannot read yet.
+func (p *place) stirPods() {
+	ctx, stop := context.WithCancel(context.WithoutCancel(p.t.Context()))
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		pods := p.client.CoreV1().Pods(p.namespace)
+		for n := 0; ; n++ {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(10 * time.Second):
+			}
+			list, err := pods.List(ctx, metav1.ListOptions{})
+			if err != nil {
+				continue
+			}
+			for _, pod := range list.Items {
+				patch := fmt.Appendf(nil, `{"metadata":{"annotations":{"stirred":"%d"}}}`, n)
+				_, _ = pods.Patch(ctx, pod.Name, types.MergePatchType, patch, metav1.PatchOptions{})
+			}
+		}
+	}()
+	p.t.Cleanup(func() {
+		stop()
+		<-stopped
+	})
+}
+
 // Not parallel: it takes the API server from all others.
 func TestAPIServerRestarts(t *testing.T) {
 	p := newPlace(t)
@@ -318,6 +350,7 @@ func TestAPIServerRestarts(t *testing.T) {
 	if err := kubetest.Shared(t).RestartAPIServer(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	p.stirPods()
 	// A run that starts while the API server is coming back.
 	runs = append(runs, p.attempt("late", map[string]string{"run": "100ms"}).start())
 	expect(t, runs[0].outcome(), nightwatch.PhaseSucceeded, "")

@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -122,6 +123,10 @@ func (s *sweeper) sweep(ctx context.Context, job *batchv1.Job) bool {
 	if why == "" {
 		return true
 	}
+	if ahead, err := s.ahead(ctx, job); ahead || err != nil {
+		s.log.Debug("Job left alone", "job", job.Namespace+"/"+job.Name, "ahead", ahead, "error", err)
+		return false
+	}
 	// If another Job has this name by now, it is not the one that was judged.
 	options := metav1.DeleteOptions{
 		PropagationPolicy: ptr.To(metav1.DeletePropagationBackground), Preconditions: &metav1.Preconditions{UID: ptr.To(job.UID)},
@@ -145,6 +150,17 @@ func (s *sweeper) sweep(ctx context.Context, job *batchv1.Job) bool {
 		s.log.Warn("Job not removed", "job", job.Namespace+"/"+job.Name, "why", why, "error", err)
 	}
 	return false
+}
+
+// ahead tells whether a Job was claimed at a revision that etcd has yet to reach: it was restored from a backup, and that the
+// Job has no record, or another one, says nothing. If its occurrence is caught up with, the new run adopts it.
+func (s *sweeper) ahead(ctx context.Context, job *batchv1.Job) (bool, error) {
+	fence, err := strconv.ParseInt(job.Annotations[AnnotationFence], 10, 64)
+	if err != nil || s.env.Revision == nil {
+		return false, nil //nolint:nilerr // no number: a tombstone, or somebody else's doing
+	}
+	revision, err := s.env.Revision(ctx)
+	return err == nil && fence > revision, err
 }
 
 // superfluous says why a Job that was seen before its run was read is not needed any more, or "" if it may be. run is nil

@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -115,6 +116,34 @@ func TestSweepOfStaleView(t *testing.T) {
 	}
 	p.eventually("the Job is removed", func(context.Context) error { return p.absent("hello") })
 	expect(t, r.outcome(), nightwatch.PhaseFailed, nightwatch.ReasonJobGone)
+}
+
+// A Job that was claimed later than all that etcd knows of is left alone, for as long as that is so.
+func TestSweepUnderARestoredEtcd(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	r := p.attempt("hello", forever)
+	p.create(jobOf(p.t, r.Attempt, p.namespace, "hello"))
+	p.waitSeen("hello")
+	p.records.delete(r.Record)
+	seen := p.runner.clusters[0].jobs.get(key(nightwatch.Job{Namespace: p.namespace, Name: "hello"}))
+	revision, trouble := r.Run.Fence-1, error(nil)
+	s := newSweeper(p.runner.clusters[0], jobrunner.Env{
+		ClusterID: p.clusterID, Node: "n1", Lookup: p.records.lookup, Revision: func(context.Context) (int64, error) { return revision, trouble },
+	})
+	if s.sweep(t.Context(), seen) {
+		t.Error("taken for settled")
+	}
+	if revision, trouble = 0, errors.New("no answer"); s.sweep(t.Context(), seen) {
+		t.Error("taken for settled, though nobody can tell")
+	}
+	if job := p.jobs()["hello"]; job.Name == "" || job.DeletionTimestamp != nil {
+		t.Fatal("the Job was removed")
+	}
+	if revision, trouble = r.Run.Fence, nil; !s.sweep(t.Context(), seen) {
+		t.Error("not settled")
+	}
+	p.eventually("the Job is removed", func(context.Context) error { return p.absent("hello") })
 }
 
 func TestSuperfluous(t *testing.T) {

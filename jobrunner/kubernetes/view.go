@@ -213,7 +213,7 @@ func strip(job *batchv1.Job) *batchv1.Job {
 		},
 	}
 	for _, key := range []string{
-		AnnotationTask, AnnotationTaskUID, AnnotationRun, AnnotationAttempt, AnnotationNode, AnnotationKeepUntil,
+		AnnotationTask, AnnotationTaskUID, AnnotationRun, AnnotationAttempt, AnnotationNode, AnnotationFence, AnnotationKeepUntil,
 	} {
 		if value, ok := job.Annotations[key]; ok {
 			out.Annotations[key] = value
