@@ -209,7 +209,7 @@ func (p *plan) advance(b *nightwatch.Backfill, times *schedule.Schedule) (more b
 			// The record goes first, in a transaction of its own, as only what has been counted may go. If we die here
 			// the time is one that was skipped or missed, in a range.
 			r := p.t.runs[nightwatch.ScheduledRunID(at)]
-			if r != nil && p.counts(r) && !slices.Contains(p.touched, p.keys.Run(p.t.name, r.run.ID)) {
+			if r != nil && p.counts(r) && !p.writes(p.keys.Run(p.t.name, r.run.ID)) {
 				p.txn.Seen(p.keys.Status(p.t.name), p.t.statusAt.mod)
 				p.fold(r)
 			}

@@ -69,11 +69,7 @@ func TestPackingChangesNothing(t *testing.T) {
 		o.node("n1")
 		o.set(o.keys.Task(demo), o.someTask())
 		o.quiet()
-		actions := map[string]func(*rapid.T){"late": func(*rapid.T) { o.comesLate() }}
-		for _, what := range whatHappens {
-			actions[what] = func(*rapid.T) { o.happen(what) }
-			actions[what+", quiet"] = func(*rapid.T) { o.happen(what); o.quiet() }
-		}
+		actions := o.actions()
 		actions[""] = func(r *rapid.T) {
 			if task := o.view.tasks[demo]; task != nil && task.details == nil {
 				packed++

@@ -103,13 +103,16 @@ func (p *plan) remove(key string, seen int64) {
 
 // write does one operation on a key that has had none: etcd refuses two.
 func (p *plan) write(key string, do func()) {
-	if slices.Contains(p.touched, key) {
+	if p.writes(key) {
 		p.errs = append(p.errs, fmt.Errorf("%s would be written twice", key))
 		return
 	}
 	p.touched = append(p.touched, key)
 	do()
 }
+
+// writes tells whether the transaction puts or deletes a key.
+func (p *plan) writes(key string) bool { return slices.Contains(p.touched, key) }
 
 // run is a run as it stands in this plan, to be changed.
 func (p *plan) run(id string) *runView {

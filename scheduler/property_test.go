@@ -201,6 +201,16 @@ func (o *oracle) comesLate() {
 	}
 }
 
+// actions are all that may happen, each with time to come to rest after it and without.
+func (o *oracle) actions() map[string]func(*rapid.T) {
+	actions := map[string]func(*rapid.T){"late": func(*rapid.T) { o.comesLate() }}
+	for _, what := range whatHappens {
+		actions[what] = func(*rapid.T) { o.happen(what) }
+		actions[what+", quiet"] = func(*rapid.T) { o.happen(what); o.quiet() }
+	}
+	return actions
+}
+
 // Tasks of all kinds, edits, freezes, calendars, requests, nodes and clocks that come and go, a scheduler that is away for
 // hours or whose plans come late: at rest, each time is in one place, and the counts add up.
 func TestWhateverHappensEachTimeIsInOnePlace(t *testing.T) {
@@ -209,12 +219,7 @@ func TestWhateverHappensEachTimeIsInOnePlace(t *testing.T) {
 		o.node("n1")
 		o.set(o.keys.Task(demo), o.someTask())
 		o.quiet()
-		actions := map[string]func(*rapid.T){"late": func(*rapid.T) { o.comesLate() }}
-		for _, what := range whatHappens {
-			actions[what] = func(*rapid.T) { o.happen(what) }
-			actions[what+", quiet"] = func(*rapid.T) { o.happen(what); o.quiet() }
-		}
-		r.Repeat(actions)
+		r.Repeat(o.actions())
 		o.now = o.now.Add(time.Minute)
 		o.quiet()
 	})

@@ -231,7 +231,7 @@ func (p *plan) startAgain(r *runView, before nightwatch.Run) {
 		p.seenTask()
 	}
 	p.assign(r, before)
-	if p.runs[r.run.ID] == r && !slices.Contains(p.touched, p.keys.Run(p.t.name, r.run.ID)) {
+	if p.runs[r.run.ID] == r && !p.writes(p.keys.Run(p.t.name, r.run.ID)) {
 		delete(p.runs, r.run.ID)
 	}
 }

@@ -18,6 +18,15 @@ func List(ctx context.Context, client *clientv3.Client, prefix string) (events [
 	return events, r.revision, nil
 }
 
+// revisionNow is etcd's revision, by a linearizable read of a key that may be read, be it there or not.
+func revisionNow(ctx context.Context, client *clientv3.Client, key string) (int64, error) {
+	response, err := client.Get(ctx, key, clientv3.WithCountOnly())
+	if err != nil {
+		return 0, err
+	}
+	return response.Header.Revision, nil
+}
+
 // reader reads keys as they stood at the revision of its first answer.
 type reader struct {
 	client   *clientv3.Client

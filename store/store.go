@@ -256,11 +256,11 @@ func (s *Store) Run(ctx context.Context, task, id string) (nightwatch.Run, int64
 func (s *Store) Revision(ctx context.Context) (int64, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	response, err := s.client.Get(ctx, s.keys.MetaVersion(), clientv3.WithCountOnly())
+	revision, err := revisionNow(ctx, s.client, s.keys.MetaVersion())
 	if err != nil {
 		return 0, fmt.Errorf("read the revision: %w", err)
 	}
-	return response.Header.Revision, nil
+	return revision, nil
 }
 
 // TaskNames lists the tails of all keys under tasks/, or of those of one namespace.

@@ -36,10 +36,13 @@ func (t *Txn) Seen(key string, modRevision int64) {
 func (t *Txn) Alive(key string, createRevision int64) { t.If(created(key, createRevision)) }
 
 // NoneBelow adds that no key starts with prefix.
-func (t *Txn) NoneBelow(prefix string) {
-	cmp := created(prefix, 0)
-	cmp.GetCompare().RangeEnd = []byte(clientv3.GetPrefixRangeEnd(prefix))
-	t.If(cmp)
+func (t *Txn) NoneBelow(prefix string) { t.If(none(prefix, clientv3.GetPrefixRangeEnd(prefix))) }
+
+// none is that there are no keys from one up to another, without that.
+func none(from, end string) clientv3.Cmp {
+	cmp := created(from, 0)
+	cmp.GetCompare().RangeEnd = []byte(end)
+	return cmp
 }
 
 func created(key string, revision int64) clientv3.Cmp {
@@ -52,7 +55,7 @@ func created(key string, revision int64) clientv3.Cmp {
 func (t *Txn) NoLockBesideShards(keys Keys, task string) {
 	all, shards := keys.LocksOf(task), keys.LocksOf(task)+shardLocks
 	for _, span := range [][2]string{{all, shards}, {clientv3.GetPrefixRangeEnd(shards), clientv3.GetPrefixRangeEnd(all)}} {
-		t.ifs = append(t.ifs, clientv3.Compare(clientv3.CreateRevision(span[0]).WithRange(span[1]), "=", 0))
+		t.ifs = append(t.ifs, none(span[0], span[1]))
 	}
 }
 

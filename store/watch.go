@@ -181,8 +181,8 @@ func (f Follower) follow(ctx context.Context, from int64, apply func(Batch)) (in
 func (f Follower) setBack(ctx context.Context, revision int64) bool {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	response, err := f.Client.Get(ctx, f.Prefix, clientv3.WithCountOnly()) // of one key: it is the header that counts
-	return err == nil && response.Header.Revision < revision
+	now, err := revisionNow(ctx, f.Client, f.Prefix)
+	return err == nil && now < revision
 }
 
 func eventsOf(raw []*clientv3.Event) []Event {
@@ -208,17 +208,15 @@ func (f Follower) list(ctx context.Context, apply func(Batch)) (int64, error) {
 		apply(Batch{Revision: response.Header.Revision})
 		return response.Header.Revision, nil
 	}
-	r := reader{client: f.Client}
 	if f.Abreast == nil {
-		var events []Event
-		err := r.span(ctx, f.Prefix, clientv3.GetPrefixRangeEnd(f.Prefix), func(page []Event) { events = append(events, page...) })
+		events, revision, err := List(ctx, f.Client, f.Prefix)
 		if err != nil {
 			return 0, err
 		}
-		apply(Batch{Snapshot: true, Revision: r.revision, Events: events})
-		return r.revision, nil
+		apply(Batch{Snapshot: true, Revision: revision, Events: events})
+		return revision, nil
 	}
-	pages := 0
+	r, pages := reader{client: f.Client}, 0
 	err := r.abreast(ctx, f.Prefix, f.Abreast, func(page []Event) {
 		apply(Batch{Snapshot: true, Revision: r.revision, Events: page, Page: pages, More: true})
 		pages++
