@@ -37,19 +37,20 @@ func cleanRemains(p *plan) {
 	if !p.txn.Empty() || p.liveShards() {
 		return // records that became terminal just now go with the next transaction
 	}
-	removed, awaited := 0, false
+	var leaving []*runView
+	awaited := false
 	for r := range p.t.records {
-		if removed == maxRemovals {
-			return
-		}
 		if p.awaited(r) {
 			awaited = true // those that come after it look at it at once
 			continue
 		}
-		p.remove(p.keys.Run(p.t.name, r.run.ID), r.mod)
-		removed++
+		leaving = append(leaving, r)
 	}
-	if awaited {
+	slices.SortFunc(leaving, func(a, b *runView) int { return strings.Compare(a.run.ID, b.run.ID) })
+	for _, r := range leaving[:min(len(leaving), maxRemovals)] {
+		p.remove(p.keys.Run(p.t.name, r.run.ID), r.mod)
+	}
+	if awaited || len(leaving) > maxRemovals {
 		return
 	}
 	// If we die here, between transactions, the status still says that there is something to remove.
@@ -177,7 +178,7 @@ func occurrence(r *nightwatch.Run) bool {
 
 // dropOldVerdicts removes verdicts on requests an hour after they were given.
 func dropOldVerdicts(p *plan) {
-	for _, v := range p.t.verdicts {
+	for _, v := range inOrder(p.t.verdicts) {
 		if expires := v.time.Add(nightwatch.VerdictTTL); expires.After(p.now) {
 			p.wakeBy(expires)
 		} else if p.txn.Operations() < maxRemovals {

@@ -56,8 +56,10 @@ func (o *oracle) checkShards(t *taskView) {
 				o.t.Errorf("%s is %s; of %s %s are active", shard.run.ID, shard.run.Phase, of, whole.run.Shards.Active)
 			case shard.run.Phase == nightwatch.PhaseSucceeded != whole.run.Shards.Succeeded.Has(k):
 				o.t.Errorf("%s is %s; of %s %s succeeded", shard.run.ID, shard.run.Phase, of, whole.run.Shards.Succeeded)
-			case shard.run.Live() && (whole.run.Cancel != nil) != (shard.run.Cancel != nil) && whole.run.Shards.Cancel == nil:
+			case shard.run.Live() && whole.run.Cancel != nil && shard.run.Cancel == nil:
 				o.t.Errorf("%s has not heard that %s is to end", shard.run.ID, of)
+			case shard.run.Live() && whole.run.Cancel == nil && whole.run.Shards.Cancel == nil && shard.run.Cancel != nil && shard.run.Cancel.Reason != nightwatch.ReasonTimeout:
+				o.t.Errorf("%s is to end (%s), and %s is not", shard.run.ID, shard.run.Cancel.Reason, of)
 			}
 		}
 	}

@@ -1,8 +1,10 @@
 package scheduler
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"maps"
 	"reflect"
 	"slices"
@@ -453,12 +455,12 @@ func (p *plan) siblings(r *nightwatch.Run) map[string]int {
 // tendStray ends shards whose run is not there or has ended, which somebody's hand must have done, and removes what is
 // left of them once their run is gone.
 func tendStray(p *plan) {
-	for of, shards := range p.t.shards {
+	for of, shards := range inOrder(p.t.shards) {
 		whole := p.t.runs[of]
 		if whole != nil && whole.run.Live() {
 			continue
 		}
-		for _, shard := range shards {
+		for _, shard := range inOrder(shards) {
 			if p.full() || p.txn.Operations() >= maxRemovals {
 				p.wakeBy(p.now)
 				return
@@ -488,7 +490,7 @@ func (p *plan) liveShards() bool {
 // shedShards removes the records of a run's shards, before that of the run. If we die in between, the run's own record
 // still tells what became of them. It tells whether none was left.
 func (p *plan) shedShards(of string) bool {
-	for _, shard := range p.t.shards[of] {
+	for _, shard := range inOrder(p.t.shards[of]) {
 		if p.txn.Operations() >= maxRemovals {
 			break
 		}
@@ -546,6 +548,18 @@ func (t *taskView) records(yield func(*runView) bool) {
 	for _, shards := range t.shards {
 		for r := range maps.Values(shards) {
 			if !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// inOrder goes through a map in the order of its keys, for what one transaction does not hold whole: equal views lead to
+// equal plans.
+func inOrder[K cmp.Ordered, V any](m map[K]V) iter.Seq2[K, V] {
+	return func(yield func(K, V) bool) {
+		for _, k := range slices.Sorted(maps.Keys(m)) {
+			if !yield(k, m[k]) {
 				return
 			}
 		}
