@@ -56,6 +56,8 @@ func (s *Session) renewals() error {
 	keepCtx := s.concurrent.Ctx() // ends with Close, with the client, and when the library finds the lease gone
 	next := time.NewTimer(interval)
 	defer next.Stop()
+	lease := renewer{client: s.client, lease: s.lease}
+	defer lease.close()
 	for {
 		deadline := s.Deadline()
 		lost := time.NewTimer(time.Until(deadline))
@@ -71,8 +73,12 @@ func (s *Session) renewals() error {
 			return fmt.Errorf("no renewal answered in %s", s.ttl-s.margin)
 		}
 		sent := time.Now()
-		callCtx, cancel := context.WithDeadline(keepCtx, earlier(deadline, sent.Add(interval)))
-		ttl, err := s.renew(callCtx)
+		limit := interval // a request that is lost must not cost the session
+		if lease.stream == nil {
+			limit = max(limit, deadline.Sub(sent)/2) // the client may have to log in
+		}
+		callCtx, cancel := context.WithDeadline(keepCtx, earlier(deadline, sent.Add(limit)))
+		ttl, err := lease.renew(callCtx)
 		cancel()
 		switch {
 		case err == nil:
@@ -106,35 +112,61 @@ func (s *Session) extend(sent time.Time, ttl time.Duration) {
 	}
 }
 
-// renew asks etcd once to renew the lease and returns the TTL it now has.
+// renewer renews a lease over one stream for as long as that answers.
 //
-// It does by itself what Lease.KeepAliveOnce does, because that one repeats the request without any pause for as long as
-// the server is unavailable: with a dead etcd it would keep a processor busy until the deadline.
-func (s *Session) renew(ctx context.Context) (time.Duration, error) {
-	if s.client.ActiveConnection() == nil { // a client put together from interfaces; there is no connection to ask
-		resp, err := s.client.KeepAliveOnce(ctx, s.lease)
+// It does by itself what Lease.KeepAliveOnce does. That one repeats the request without any pause for as long as the
+// server is unavailable: with a dead etcd it would keep a processor busy until the deadline. And it opens a stream for
+// each renewal: with a password the client logs in for each stream, which costs etcd a comparison by bcrypt and a proposal.
+type renewer struct {
+	client *clientv3.Client
+	lease  clientv3.LeaseID
+	stream pb.Lease_LeaseKeepAliveClient // nil: none is open
+	end    context.CancelFunc            // of the stream
+}
+
+// renew asks etcd once, for as long as the context lasts, and returns the TTL that the lease now has.
+func (r *renewer) renew(ctx context.Context) (time.Duration, error) {
+	if r.client.ActiveConnection() == nil { // a client put together from interfaces; there is no connection to ask
+		resp, err := r.client.KeepAliveOnce(ctx, r.lease)
 		if err != nil {
 			return 0, err
 		}
 		return time.Duration(resp.TTL) * time.Second, nil
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // ends the stream
-	stream, err := clientv3.RetryLeaseClient(s.client).LeaseKeepAlive(ctx, grpc.WaitForReady(true))
-	if err != nil {
+	resp, err := r.ask(ctx)
+	switch {
+	case err != nil:
+		r.close() // an answer that is late must not be taken for that to the next request
 		return 0, clientv3.ContextError(ctx, err)
-	}
-	if err := stream.Send(&pb.LeaseKeepAliveRequest{ID: int64(s.lease)}); err != nil {
-		return 0, clientv3.ContextError(ctx, err)
-	}
-	resp, err := stream.Recv()
-	if err != nil {
-		return 0, clientv3.ContextError(ctx, err)
-	}
-	if resp.TTL <= 0 {
+	case resp.TTL <= 0:
 		return 0, rpctypes.ErrLeaseNotFound
 	}
 	return time.Duration(resp.TTL) * time.Second, nil
+}
+
+func (r *renewer) ask(ctx context.Context) (resp *pb.LeaseKeepAliveResponse, err error) {
+	streamCtx := context.WithoutCancel(ctx) // the stream outlasts the request that opens it
+	if r.stream == nil {
+		streamCtx, r.end = context.WithCancel(streamCtx)
+	}
+	defer context.AfterFunc(ctx, r.end)()
+	if r.stream == nil {
+		if r.stream, err = clientv3.RetryLeaseClient(r.client).LeaseKeepAlive(streamCtx, grpc.WaitForReady(true)); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.stream.Send(&pb.LeaseKeepAliveRequest{ID: int64(r.lease)}); err != nil {
+		return nil, err
+	}
+	return r.stream.Recv()
+}
+
+// close ends the stream, if there is one.
+func (r *renewer) close() {
+	if r.end != nil {
+		r.end()
+	}
+	r.stream, r.end = nil, nil
 }
 
 // revoke ends the lease, trying once, no longer than the TTL: after that it has ended by itself. A lease that is gone

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,6 +24,56 @@ func TestSessionIsRenewed(t *testing.T) {
 	etcdtest.Eventually(t, 10*time.Second, func() bool { return s.Deadline().After(first.Add(3 * time.Second)) }, "renewals past the first TTL")
 	if !s.Alive() || s.Context().Err() != nil {
 		t.Error("not alive")
+	}
+}
+
+// logins counts how often a client tells etcd its password.
+type logins struct {
+	clientv3.Auth
+	n atomic.Int64
+}
+
+func (l *logins) Authenticate(ctx context.Context, name, password string) (*clientv3.AuthenticateResponse, error) {
+	l.n.Add(1)
+	return l.Auth.Authenticate(ctx, name, password)
+}
+
+// A login is dear to etcd: there is none for each renewal.
+func TestRenewalsDoNotLogIn(t *testing.T) {
+	server := etcdtest.Start(t)
+	enableAuth(t, server.Client(t))
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{server.Endpoint()}, Username: "root", Password: "secret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	logins := &logins{Auth: client.Auth}
+	client.Auth = logins
+	s := newSession(t, client, 2*time.Second)
+	first := s.Deadline()
+	etcdtest.Eventually(t, 10*time.Second, func() bool { return s.Deadline().After(first.Add(time.Second)) }, "renewals")
+	before := logins.n.Load()
+	if before == 0 {
+		t.Error("no login at all")
+	}
+	etcdtest.Eventually(t, 10*time.Second, func() bool { return s.Deadline().After(first.Add(4 * time.Second)) }, "further renewals")
+	if n := logins.n.Load() - before; n > 0 {
+		t.Errorf("%d logins while it was renewed", n)
+	}
+}
+
+// enableAuth turns authentication on, with a root whose password is secret.
+func enableAuth(t *testing.T, client *clientv3.Client) {
+	t.Helper()
+	_, err := client.UserAdd(t.Context(), "root", "secret")
+	if err == nil {
+		_, err = client.UserGrantRole(t.Context(), "root", "root")
+	}
+	if err == nil {
+		_, err = client.AuthEnable(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

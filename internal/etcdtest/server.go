@@ -148,6 +148,7 @@ func (s *Server) open(listen string) (*embed.Etcd, *grpc.Server, error) {
 	cfg.Name = "test"
 	cfg.Dir = s.dir
 	cfg.UnsafeNoFsync = true
+	cfg.BcryptCost = 4 // the least, as logins under the race detector take a second else
 	cfg.ElectionMs = uint(s.election.Milliseconds())
 	cfg.TickMs = max(cfg.ElectionMs/10, 1)
 	cfg.EnableGRPCGateway = false
