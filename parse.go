@@ -57,6 +57,9 @@ func ParseTaskFile(value []byte, namespace string) (key string, task *Task, err 
 	if t.Namespace != "" {
 		namespace = t.Namespace
 	}
+	if strings.Contains(t.Name, "/") {
+		return "", nil, InvalidError{{"name", fmt.Sprintf("%q: want the task's name alone; the namespace has a field of its own", clip(t.Name))}}
+	}
 	key = namespace + "/" + t.Name
 	task, err = t.under(key)
 	return key, task, err

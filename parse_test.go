@@ -29,6 +29,7 @@ func TestParseTaskFile(t *testing.T) {
 		{name: "its own namespace", value: "name: a\nnamespace: b\nimage: c", namespace: "default", key: "b/a"},
 		{name: "the one given", value: "name: a\nimage: c", namespace: "default", key: "default/a"},
 		{name: "no name", value: "image: c", namespace: "default", fault: "name: missing: a task in a file needs its name"},
+		{name: "namespace in the name", value: "name: a/b\nimage: c", fault: `name: "a/b": want the task's name alone; the namespace has a field of its own`},
 		{name: "no namespace", value: "name: a\nimage: c", key: "/a", fault: `key: "/a": want tasks/<namespace>/<task>`},
 		{name: "bad name", value: "name: A\nimage: c", namespace: "b", key: "b/A", fault: `key: task "A": want lower-case letters, digits and '-', at most 45`},
 		{name: "bad field", value: "name: a\nimagee: c", namespace: "b", fault: `imagee: unknown field; did you mean "image"?`},

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -212,27 +213,32 @@ func TestBadInputHarmsNothing(t *testing.T) {
 	}
 }
 
+// usersOfTheREADME are the commands that it prints for clusters with authentication, with passwords: a user's name and "pw".
+func usersOfTheREADME(t *testing.T) (lines []string) {
+	t.Helper()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(readme), "### With authentication")
+	_, section, _ = strings.Cut(section, "```sh\n")
+	section, _, _ = strings.Cut(section, "```")
+	for line := range strings.Lines(section) {
+		line, _, _ = strings.Cut(line, "#")
+		if line, ok := strings.CutPrefix(strings.TrimSpace(line), "etcdctl "); ok {
+			if name, ok := strings.CutSuffix(line, ":…"); ok {
+				line = name + ":" + name[strings.LastIndexByte(name, ' ')+1:] + "pw"
+			}
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
 // What the README prints for clusters with authentication.
 func TestAuthentication(t *testing.T) {
 	w := newWorld(t)
-	lines := []string{
-		"user add root:rootpw", "user grant-role root root",
-		"role add nightwatch-node", "role grant-permission nightwatch-node --prefix=true readwrite /nightwatch/",
-		"user add node:nodepw", "user grant-role node nightwatch-node",
-		"role add team-a",
-		"role grant-permission team-a --prefix=true readwrite /nightwatch/tasks/a/",
-		"role grant-permission team-a --prefix=true readwrite /nightwatch/requests/a/",
-		"role grant-permission team-a --prefix=true readwrite /nightwatch/freeze/a/",
-		"role grant-permission team-a readwrite /nightwatch/freeze/a",
-		"role grant-permission team-a --prefix=true readwrite /nightwatch/locks/a/",
-		"role grant-permission team-a --prefix=true read /nightwatch/status/a/",
-		"role grant-permission team-a --prefix=true read /nightwatch/verdicts/a/",
-		"role grant-permission team-a --prefix=true read /nightwatch/runs/a/",
-		"role grant-permission team-a --prefix=true read /nightwatch/ledger/a/",
-		"user add alice:alicepw", "user grant-role alice team-a",
-		"auth enable",
-	}
-	for _, line := range lines {
+	for _, line := range usersOfTheREADME(t) {
 		w.etcdctl(strings.Fields(line)...)
 	}
 	w.node("n1", "--runners", "process", "--user", "node", "--password", "nodepw")
@@ -264,6 +270,17 @@ func TestAuthentication(t *testing.T) {
 	must("del", "/nightwatch/freeze/a")
 	statusOf(`"succeeded":3`)
 	must("get", "--prefix", "/nightwatch/runs/a/")
+	for _, args := range []string{
+		"get tasks -n a", "get runs -n a", "get dead -n a", "status a/hello", "describe a/hello", "why a/hello", "audit a/hello", "logs a/hello",
+		"run a/hello", "pause a/hello", "resume a/hello",
+	} {
+		command := exec.Command(binary, append(strings.Fields(args), "--endpoints", w.etcd.Endpoint(), "--user", "alice")...)
+		command.Env = append(os.Environ(), "NIGHTWATCH_PASSWORD=alicepw")
+		if out, err := command.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v: %s", args, err, out)
+		}
+	}
+	statusOf(`"succeeded":4`)
 	must("del", "/nightwatch/tasks/a/hello")
 	waitFor(t, "the status goes", func() bool { return must("get", "/nightwatch/status/a/hello") == "" })
 	for _, args := range [][]string{
