@@ -126,7 +126,6 @@ func (s *devSettings) run(ctx context.Context, out, logs io.Writer) (err error) 
 			DialTimeout:          5 * time.Second,
 			DialKeepAliveTime:    keepAliveTime,
 			DialKeepAliveTimeout: keepAliveTimeout,
-			PermitWithoutStream:  true,
 			Logger:               zap.NewNop(),
 		},
 		config: node.Config{

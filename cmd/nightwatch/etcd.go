@@ -42,7 +42,8 @@ func (c *connection) flags(flags *pflag.FlagSet) {
 
 // Keepalive of connections to etcd. gRPC pings an idle connection no oftener than every 10 s, but it also gives the
 // timeout to TCP as the longest that sent data may stay unacknowledged: a connection that renewals of a lease go
-// through is found dead after that time.
+// through is found dead after that time. Without a request under way there are no pings: etcd breaks connections on
+// which these come more often than every two hours.
 const (
 	keepAliveTime    = 10 * time.Second
 	keepAliveTimeout = 3 * time.Second
@@ -82,7 +83,6 @@ func (c *connection) config(leaseTTL time.Duration, logger *zap.Logger) (clientv
 		DialTimeout:          c.timeout,
 		DialKeepAliveTime:    keepAliveTime,
 		DialKeepAliveTimeout: timeout,
-		PermitWithoutStream:  true,
 		DialOptions:          []grpc.DialOption{grpc.WithConnectParams(reconnect)},
 		Username:             name,
 		Password:             password,

@@ -209,7 +209,6 @@ func NewClient(t testing.TB, endpoints ...string) *clientv3.Client {
 		DialTimeout:          5 * time.Second,
 		DialKeepAliveTime:    2 * time.Second,
 		DialKeepAliveTimeout: time.Second,
-		PermitWithoutStream:  true,
 		Logger:               zap.NewNop(),
 	})
 	if err != nil {
