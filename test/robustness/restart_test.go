@@ -79,7 +79,7 @@ func (l *loaded) measure() (to time.Time, late checker.Spread) {
 	l.put(func(i, tasks int) bool { return i >= tasks>>l.share })
 	from := l.goOn(5 * time.Second)
 	to = l.goOn(10 * time.Second)
-	late = checker.Late(checker.Occurrences(l.History()), from, to)
+	late = checker.Late(cluster.Index(l.t, l.History()).Occurrences(), from, to)
 	l.t.Logf("at %.0f runs a second: %+v", float64(late.Count)/to.Sub(from).Seconds(), late)
 	return to, late
 }
@@ -133,7 +133,7 @@ func TestRollingRestart(t *testing.T) {
 	l.put(func(int, int) bool { return true })
 	l.Settle()
 	h := l.Verify(checker.Bounds{Settled: true})
-	occurrences := checker.Occurrences(h)
+	occurrences := cluster.Index(t, h).Occurrences()
 	for _, o := range occurrences {
 		if ran := o.Starts == 1 && o.Phase == string(nightwatch.PhaseSucceeded); o.Places != 1 || !ran && (o.Starts > 0 || o.Phase != "") {
 			t.Errorf("%s at %s: %+v", o.Task, o.Due, o)

@@ -69,7 +69,7 @@ type broken func(about, detail string, args ...any)
 // invariants in the order in which they are reported.
 var invariants = []struct {
 	name  string
-	check func(x *index, bounds Bounds, broken broken)
+	check func(x *Index, bounds Bounds, broken broken)
 }{
 	{Readable, readable},
 	{TerminalFinal, terminalFinal},
@@ -101,8 +101,7 @@ var invariants = []struct {
 }
 
 // Check verifies every invariant.
-func Check(h *History, bounds Bounds) []Violation {
-	x := newIndex(h)
+func (x *Index) Check(bounds Bounds) []Violation {
 	var all []Violation
 	for _, invariant := range invariants {
 		invariant.check(x, bounds, func(about, detail string, args ...any) {

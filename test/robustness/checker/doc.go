@@ -12,11 +12,12 @@
 //   - Jobs: what became of the Job objects in Kubernetes,
 //   - faults: what was done to the cluster.
 //
-// They are kept as lines of JSON, a file each, so that a run of the suite can be looked at, and checked, again. All
-// times are of one machine's clock.
+// They are kept as lines of JSON, a file each, so that a run of the suite can be looked at, and checked, again. The
+// changes of hours are more than memory holds: an [Index] reads them once, in the order of their revisions, and keeps
+// what is asked for. All times are of one machine's clock.
 //
 // # Invariants
 //
-// [Check] verifies each invariant by its name, and says of every violation what it is about. What a history cannot tell
+// [Index.Check] verifies each invariant by its name, and says of every violation what it is about. What a history cannot tell
 // is no violation: an operation without an answer may have been done or not, and an effect that was killed has no end.
 package checker

@@ -7,7 +7,7 @@ import (
 
 // What must hold of what the tasks wrote themselves, and of Jobs.
 
-func noStray(x *index, _ Bounds, broken broken) {
+func noStray(x *Index, _ Bounds, broken broken) {
 	for _, e := range x.strays {
 		broken(e.Task+"/"+e.Run, "attempt %d, fence %d: %s at %s, without a record", e.Attempt, e.Fence, e.Event, e.At())
 	}
@@ -16,7 +16,7 @@ func noStray(x *index, _ Bounds, broken broken) {
 	}
 }
 
-func singleDispatch(x *index, _ Bounds, broken broken) {
+func singleDispatch(x *Index, _ Bounds, broken broken) {
 	for _, r := range x.runs {
 		started := map[int]Effect{}
 		for _, e := range r.starts() {
@@ -40,7 +40,7 @@ func singleDispatch(x *index, _ Bounds, broken broken) {
 
 // excused tells whether an effect may have gone on beyond its time: requests that were sent, and handlers, which stand
 // still and wake up with their node. That is what fences are for.
-func (x *index) excused(r *run, e Effect) bool {
+func (x *Index) excused(r *run, e Effect) bool {
 	node := e.Node
 	for _, v := range r.versions {
 		if v.revision == e.Fence {
@@ -54,7 +54,7 @@ func (x *index) excused(r *run, e Effect) bool {
 }
 
 // clockOff tells whether the clock of the node was off that wrote a version, or had just been.
-func (x *index) clockOff(v version) bool {
+func (x *Index) clockOff(v version) bool {
 	return slices.ContainsFunc(x.Faults, func(f Fault) bool {
 		return f.Kind == FaultClock && f.Target == v.Node && !v.seen.Before(f.From) && v.seen.Before(f.To.Add(onTheWay))
 	})
@@ -64,7 +64,7 @@ func (x *index) clockOff(v version) bool {
 const wakeUp = 5 * time.Second
 
 // oneAtATime compares what the effects of one attempt wrote last with when the next began.
-func oneAtATime(x *index, _ Bounds, broken broken) {
+func oneAtATime(x *Index, _ Bounds, broken broken) {
 	for _, r := range x.runs {
 		newest := Effect{}
 		for _, e := range r.effects { // in order of time
@@ -78,7 +78,7 @@ func oneAtATime(x *index, _ Bounds, broken broken) {
 	}
 }
 
-func fenceOrder(x *index, _ Bounds, broken broken) {
+func fenceOrder(x *Index, _ Bounds, broken broken) {
 	for _, r := range x.runs {
 		var before Effect
 		for _, e := range r.starts() {
@@ -97,11 +97,11 @@ func writes(runner string) bool {
 
 // agreement compares how records ended with what was seen of their effects. A history without any effects, or Jobs, says
 // nothing about them.
-func agreement(x *index, _ Bounds, broken broken) {
+func agreement(x *Index, _ Bounds, broken broken) {
 	for _, r := range x.runs {
 		end := r.last()
 		switch {
-		case end.Shards != nil:
+		case end.Shards != 0:
 		case writes(end.Runner) && len(x.Effects) > 0:
 			x.agreesWithEffects(r, end, broken)
 		case end.Runner == "kubernetes" && len(x.Jobs) > 0:
@@ -110,7 +110,7 @@ func agreement(x *index, _ Bounds, broken broken) {
 	}
 }
 
-func (x *index) agreesWithEffects(r *run, end version, broken broken) {
+func (x *Index) agreesWithEffects(r *run, end version, broken broken) {
 	done := false
 	for _, e := range r.effects {
 		done = done || e.Event == EffectEnd && e.Attempt == end.Attempt

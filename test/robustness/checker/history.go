@@ -2,6 +2,7 @@ package checker
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,16 +10,21 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
 // History is all that was seen of a cluster.
 type History struct {
 	Operations []Operation
-	Changes    []Change
-	Effects    []Effect
-	Jobs       []JobEvent
-	Faults     []Fault
+	// Changes are in any order. Of a long history they are in a file.
+	Changes []Change
+	// ChangesFile names the file of those changes, as lines of JSON in the order of their revisions, that came before
+	// Changes. Default none.
+	ChangesFile string
+	Effects     []Effect
+	Jobs        []JobEvent
+	Faults      []Fault
 }
 
 // Operation is what a client asked for: that a key be put or deleted.
@@ -111,10 +117,30 @@ type Fault struct {
 	To     time.Time `json:"to,omitzero"`
 }
 
-// logs are a history's, by the name of the file.
+// eachChange calls do with all changes, in the order of their revisions.
+func (h *History) eachChange(do func(Change)) error {
+	if h.ChangesFile != "" {
+		if err := eachLineOf(h.ChangesFile, do); err != nil {
+			return err
+		}
+	}
+	for _, c := range h.inOrder() {
+		do(c)
+	}
+	return nil
+}
+
+// inOrder are those of the changes that are in memory.
+func (h *History) inOrder() []Change {
+	changes := slices.Clone(h.Changes)
+	slices.SortStableFunc(changes, func(a, b Change) int { return cmp.Compare(a.Revision, b.Revision) })
+	return changes
+}
+
+// logs are those of a history that are kept in memory, by the name of the file.
 func (h *History) logs() map[string]logFile {
 	return map[string]logFile{
-		"operations": lines[Operation]{&h.Operations}, "changes": lines[Change]{&h.Changes}, "effects": lines[Effect]{&h.Effects},
+		"operations": lines[Operation]{&h.Operations}, "effects": lines[Effect]{&h.Effects},
 		"jobs": lines[JobEvent]{&h.Jobs}, "faults": lines[Fault]{&h.Faults},
 	}
 }
@@ -145,21 +171,38 @@ func (l lines[T]) write(w io.Writer) error {
 // ReadLines reads JSON values, one a line. A last line that was cut off, as by the death of its writer, is left out.
 func ReadLines[T any](r io.Reader) ([]T, error) {
 	var all []T
-	buffered := bufio.NewReader(r)
+	err := eachLine(r, func(value T) { all = append(all, value) })
+	return all, err
+}
+
+func eachLine[T any](r io.Reader, do func(T)) error {
+	buffered := bufio.NewReaderSize(r, 1<<20)
 	for n := 1; ; n++ {
 		line, err := buffered.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
-			return all, nil
+			return nil
 		}
 		if err != nil {
-			return all, err
+			return err
 		}
 		var value T
 		if err := json.Unmarshal(line, &value); err != nil {
-			return all, fmt.Errorf("line %d: %w: %s", n, err, line)
+			return fmt.Errorf("line %d: %w: %s", n, err, line)
 		}
-		all = append(all, value)
+		do(value)
 	}
+}
+
+func eachLineOf[T any](path string, do func(T)) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := eachLine(file, do); err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
+	}
+	return nil
 }
 
 // Write writes the history into a folder, which it makes.
@@ -172,10 +215,39 @@ func (h *History) Write(dir string) error {
 			return fmt.Errorf("write %s: %w", name, err)
 		}
 	}
+	path := filepath.Join(dir, changesFile)
+	if path == h.ChangesFile {
+		return nil
+	}
+	if err := writeFile(path, changesOf{h}); err != nil {
+		return fmt.Errorf("write changes: %w", err)
+	}
 	return nil
 }
 
-func writeFile(path string, log logFile) error {
+// changesFile is the name of the changes' own.
+const changesFile = "changes.jsonl"
+
+// changesOf are all changes of a history.
+type changesOf struct{ *History }
+
+func (h changesOf) write(w io.Writer) error {
+	if h.ChangesFile != "" {
+		file, err := os.Open(h.ChangesFile)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(w, file)
+		file.Close()
+		if err != nil {
+			return err
+		}
+	}
+	changes := h.inOrder()
+	return lines[Change]{&changes}.write(w)
+}
+
+func writeFile(path string, log interface{ write(w io.Writer) error }) error {
 	file, err := os.Create(path)
 	if err != nil {
 		return err
@@ -185,7 +257,7 @@ func writeFile(path string, log logFile) error {
 	return errors.Join(err, buffered.Flush(), file.Close())
 }
 
-// Read reads the history in a folder. A log that is not there is empty.
+// Read reads the history in a folder, but for its changes, which stay in their file. A log that is not there is empty.
 func Read(dir string) (*History, error) {
 	h := &History{}
 	for name, log := range h.logs() {
@@ -202,5 +274,13 @@ func Read(dir string) (*History, error) {
 			return nil, fmt.Errorf("read %s: %w", name, err)
 		}
 	}
+	if path := filepath.Join(dir, changesFile); exists(path) {
+		h.ChangesFile = path
+	}
 	return h, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

@@ -3,16 +3,19 @@ package checker
 import (
 	"cmp"
 	"encoding/json"
+	"hash/fnv"
 	"slices"
 	"strings"
 	"time"
 )
 
-// index is a history in the order, and by the names, that invariants ask for.
-type index struct {
+// Index is a history in the order, and by the names, that invariants ask for. Of the changes it keeps what is asked for:
+// long histories are larger than memory.
+type Index struct {
 	*History
-	// changes are in order of their revisions.
-	changes []Change
+	// Began and Ended are when the first and the last of the changes were seen.
+	Began, Ended time.Time
+
 	// runs are all records that there ever were, in the order in which they were made.
 	runs []*run
 	// tasks are all lives that keys of tasks ever had, in the order in which they began.
@@ -23,10 +26,20 @@ type index struct {
 	nodes spans
 	// freezes are what was frozen, by key.
 	freezes map[string]*spans
+	// observed is the newest revision of each task that its status told of, gone that at which its key was deleted last.
+	observed, gone map[string]int64
+	// verdicts are the requests that were ever answered.
+	verdicts map[string]bool
+	// work are the keys that are there in the end and tell of something under way: locks, requests and queues.
+	work map[string]bool
 	// strays are effects, and Jobs, of no record.
 	strays     []Effect
 	strayJobs  []*job
 	unreadable []Change
+
+	lives  map[string][]*run // of a record's key
+	newest map[string]*task  // by name
+	texts  map[string]string // each once, of those that come again and again
 }
 
 // run is one life of a record: from its creation to its deletion, if it was deleted.
@@ -72,10 +85,23 @@ type record struct {
 	Overlap      string    `json:"overlap"`
 	Backfill     string    `json:"backfill"`
 	// Submitted is there in the live record of a submission.
-	Submitted json.RawMessage `json:"submitted"`
+	Submitted content `json:"submitted"`
 	// Shards is there in the record of a run that is only the sum of its shards, Shard in that of one of these.
-	Shards json.RawMessage `json:"shards"`
-	Shard  json.RawMessage `json:"shard"`
+	Shards content `json:"shards"`
+	Shard  content `json:"shard"`
+}
+
+// content stands for JSON of which it matters only whether it is there, and the same as before: 0 for none.
+type content uint64
+
+func (c *content) UnmarshalJSON(data []byte) error {
+	if string(data) == "null" {
+		return nil
+	}
+	sum := fnv.New64a()
+	_, _ = sum.Write(data) // to memory
+	*c = content(max(sum.Sum64(), 1))
+	return nil
 }
 
 type jobName struct {
@@ -102,7 +128,7 @@ func (r *run) holds(fence int64) bool {
 // scheduled tells whether the run is that of a nominal time of its task's schedule.
 func (r *run) scheduled() bool {
 	f := r.first()
-	return f.Shard == nil && f.Backfill == "" && !strings.HasPrefix(f.ID, "rev-") && !strings.HasPrefix(f.ID, "req-") && !strings.HasPrefix(f.ID, "dep-")
+	return f.Shard == 0 && f.Backfill == "" && !strings.HasPrefix(f.ID, "rev-") && !strings.HasPrefix(f.ID, "req-") && !strings.HasPrefix(f.ID, "dep-")
 }
 
 // began is when the first attempt began, by its effect or its Job: false if nobody saw it.
@@ -131,50 +157,81 @@ func (r *run) starts() []Effect {
 	return starts
 }
 
-func newIndex(h *History) *index {
-	x := &index{History: h, freezes: map[string]*spans{}}
-	x.changes = slices.Clone(h.Changes)
-	slices.SortStableFunc(x.changes, func(a, b Change) int { return cmp.Compare(a.Revision, b.Revision) })
-	lives := map[string][]*run{} // of a record's key
-	for _, c := range x.changes {
-		kind, tail, _ := strings.Cut(c.Key, "/")
-		switch kind {
-		case "runs":
-			x.addRecord(lives, tail, c)
-		case "election":
-			x.leaders.follow(tail, "", c)
-		case "freeze":
-			if x.freezes[tail] == nil {
-				x.freezes[tail] = &spans{}
-			}
-			x.freezes[tail].follow(tail, "", c)
-		case "nodes":
-			var node struct {
-				Session string `json:"session"`
-			}
-			_ = json.Unmarshal(c.Value, &node) // one that cannot be read has no session
-			x.nodes.follow(tail, node.Session, c)
-		}
+// NewIndex reads a history. The error is about its file: a value that cannot be read is what an invariant is about.
+func NewIndex(h *History) (*Index, error) {
+	x := &Index{
+		History: h, freezes: map[string]*spans{}, observed: map[string]int64{}, gone: map[string]int64{}, verdicts: map[string]bool{},
+		work: map[string]bool{}, lives: map[string][]*run{}, newest: map[string]*task{}, texts: map[string]string{},
 	}
-	x.addTasks()
-	x.addEffects(lives)
-	x.addJobs(lives)
+	if err := h.eachChange(x.add); err != nil {
+		return nil, err
+	}
+	x.addRuns()
+	x.addEffects()
+	x.addJobs()
 	x.addClocks()
-	return x
+	x.lives, x.newest, x.texts = nil, nil, nil
+	return x, nil
 }
 
-// span is the life of a key, from the revision that created it until the one that deleted it.
-type span struct {
-	key, what string
-	from, to  int64 // to is 0 while it is there
+// add takes the changes in the order of their revisions.
+func (x *Index) add(c Change) {
+	if x.Began.IsZero() {
+		x.Began = c.Seen
+	}
+	x.Ended = c.Seen
+	kind, tail, _ := strings.Cut(c.Key, "/")
+	switch kind {
+	case "runs":
+		x.addRecord(tail, c)
+	case "tasks", "accepted", "status", "ledger":
+		x.addTask(kind, tail, c)
+	case "election":
+		x.leaders.follow(tail, string(c.Value), c)
+	case "freeze":
+		if x.freezes[tail] == nil {
+			x.freezes[tail] = &spans{}
+		}
+		x.freezes[tail].follow(tail, "", c)
+	case "nodes":
+		var node struct {
+			Session string `json:"session"`
+		}
+		_ = json.Unmarshal(c.Value, &node) // one that cannot be read has no session
+		x.nodes.follow(tail, node.Session, c)
+	case "verdicts":
+		x.verdicts[tail] = true
+	case "locks", "requests", "queue":
+		if c.Deleted {
+			delete(x.work, c.Key)
+		} else {
+			x.work[c.Key] = true
+		}
+	}
+}
+
+// Span is the life of a key, from the revision that created it until the one that deleted it.
+type Span struct {
+	// Key is below that of its kind, What of a candidate the name of the node, of a node its session.
+	Key, What string
+	// Began and Ended are when these were seen; Ended is zero while the key is there.
+	Began, Ended time.Time
+
+	from, to int64 // to is 0 while it is there
 }
 
 // at tells whether the key was there right before a revision.
-func (s span) at(revision int64) bool { return s.from < revision && (s.to == 0 || revision <= s.to) }
+func (s Span) at(revision int64) bool { return s.from < revision && (s.to == 0 || revision <= s.to) }
+
+// Candidates are those for the scheduler role, in the order in which they stood for it: the first that is there leads.
+func (x *Index) Candidates() []Span { return x.leaders.all }
+
+// Nodes are the lives of nodes.
+func (x *Index) Nodes() []Span { return x.nodes.all }
 
 // spans are the lives of keys, in the order in which they began.
 type spans struct {
-	all   []span
+	all   []Span
 	there map[string]int // those that have not ended, by key
 }
 
@@ -182,27 +239,27 @@ func (s *spans) follow(key, what string, c Change) {
 	i, there := s.there[key]
 	switch {
 	case c.Deleted && there:
-		s.all[i].to = c.Revision
+		s.all[i].to, s.all[i].Ended = c.Revision, c.Seen
 		delete(s.there, key)
 	case !c.Deleted && there:
-		s.all[i].what = what
+		s.all[i].What = what
 	case !c.Deleted:
 		if s.there == nil {
 			s.there = map[string]int{}
 		}
 		s.there[key] = len(s.all)
-		s.all = append(s.all, span{key: key, what: what, from: c.Revision})
+		s.all = append(s.all, Span{Key: key, What: what, Began: c.Seen, from: c.Revision})
 	}
 }
 
 // around tells, of the lives of one key, whether it was there right before and at a revision.
 func (s *spans) around(revision int64) bool {
-	i, _ := slices.BinarySearchFunc(s.all, revision, func(life span, at int64) int { return cmp.Compare(life.from, at) })
+	i, _ := slices.BinarySearchFunc(s.all, revision, func(life Span, at int64) int { return cmp.Compare(life.from, at) })
 	return i > 0 && (s.all[i-1].to == 0 || revision < s.all[i-1].to)
 }
 
-func (x *index) addRecord(lives map[string][]*run, key string, c Change) {
-	all := lives[key]
+func (x *Index) addRecord(key string, c Change) {
+	all := x.lives[key]
 	if c.Deleted {
 		if len(all) > 0 {
 			all[len(all)-1].deleted = c.Revision
@@ -218,17 +275,30 @@ func (x *index) addRecord(lives map[string][]*run, key string, c Change) {
 		life := &run{key: key}
 		x.runs = append(x.runs, life)
 		all = append(all, life)
-		lives[key] = all
+		x.lives[key] = all
 	}
+	x.share(&r.ID, &r.Task, &r.Phase, &r.Reason, &r.Node, &r.Session, &r.Runner, &r.Overlap, &r.Backfill)
 	life := all[len(all)-1]
 	life.versions = append(life.versions, version{r, c.Revision, c.Seen})
 }
 
-func (x *index) addEffects(lives map[string][]*run) {
+// share has equal texts be one.
+func (x *Index) share(texts ...*string) {
+	for _, text := range texts {
+		same, ok := x.texts[*text]
+		if !ok {
+			same = *text
+			x.texts[same] = same
+		}
+		*text = same
+	}
+}
+
+func (x *Index) addEffects() {
 	effects := slices.Clone(x.Effects)
 	slices.SortStableFunc(effects, func(a, b Effect) int { return cmp.Compare(a.Time, b.Time) })
 	for _, e := range effects {
-		all := lives[e.Task+"/"+e.Run]
+		all := x.lives[e.Task+"/"+e.Run]
 		if i := slices.IndexFunc(all, func(r *run) bool { return r.holds(e.Fence) }); i >= 0 {
 			all[i].effects = append(all[i].effects, e)
 		} else {
@@ -237,7 +307,7 @@ func (x *index) addEffects(lives map[string][]*run) {
 	}
 }
 
-func (x *index) addJobs(lives map[string][]*run) {
+func (x *Index) addJobs() {
 	jobs := map[string]*job{}
 	var order []*job
 	for _, e := range x.Jobs {
@@ -257,7 +327,7 @@ func (x *index) addJobs(lives map[string][]*run) {
 		}
 	}
 	for _, j := range order {
-		all := lives[j.Task+"/"+j.Run]
+		all := x.lives[j.Task+"/"+j.Run]
 		if i := slices.IndexFunc(all, func(r *run) bool { return r.first().TaskUID == j.TaskUID }); i >= 0 {
 			all[i].jobs = append(all[i].jobs, j)
 		} else {
@@ -267,10 +337,10 @@ func (x *index) addJobs(lives map[string][]*run) {
 }
 
 // addClocks finds the runs that a scheduler made whose clock was off.
-func (x *index) addClocks() {
+func (x *Index) addClocks() {
 	names := map[int64]string{} // by term
-	for _, c := range candidates(x.History) {
-		names[c.revision] = c.name
+	for _, c := range x.leaders.all {
+		names[c.from] = c.What
 	}
 	for _, f := range x.Faults {
 		if f.Kind != FaultClock {

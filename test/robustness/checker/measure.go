@@ -37,8 +37,7 @@ func (o Occurrence) Lost() bool { return o.Places == 0 || o.unseen || o.undone }
 func (o Occurrence) Twice() bool { return o.Places > 1 || o.Starts > max(o.Allowed, 1) }
 
 // Occurrences are all times that the cursors of tasks have passed, but those of which only totals are left.
-func Occurrences(h *History) []Occurrence {
-	x := newIndex(h)
+func (x *Index) Occurrences() []Occurrence {
 	var all []Occurrence
 	for _, t := range x.tasks {
 		s := t.last()
@@ -75,7 +74,7 @@ func Occurrences(h *History) []Occurrence {
 }
 
 // saw adds what a record tells, and what was seen of its effects.
-func (o *Occurrence) saw(x *index, r *run, v *accepted) {
+func (o *Occurrence) saw(x *Index, r *run, v *accepted) {
 	last := r.last()
 	o.Phase, o.Starts, o.term = last.Phase, len(r.starts()), r.first().Term
 	for _, j := range r.jobs {
@@ -91,7 +90,7 @@ func (o *Occurrence) saw(x *index, r *run, v *accepted) {
 		o.Allowed += last.LostSessions
 	}
 	seen := writes(last.Runner) && len(x.Effects) > 0 || last.Runner == "kubernetes" && len(x.Jobs) > 0
-	o.unseen = last.Phase == "Succeeded" && o.Starts == 0 && seen && last.Shards == nil
+	o.unseen = last.Phase == "Succeeded" && o.Starts == 0 && seen && last.Shards == 0
 	o.undone = last.Phase == "Failed" && last.Reason == "NodeLost" && v.Task.Delivery != "at-most-once"
 }
 

@@ -36,7 +36,7 @@ func TestOccurrences(t *testing.T) {
 			h := goodTasks()
 			row.change(h)
 			lost, twice := 0, 0
-			for _, o := range Occurrences(h) {
+			for _, o := range indexed(t, h).Occurrences() {
 				if o.Lost() {
 					lost++
 				}
@@ -45,7 +45,7 @@ func TestOccurrences(t *testing.T) {
 				}
 			}
 			if lost != row.lost || twice != row.twice {
-				t.Errorf("%d lost, %d twice: %+v", lost, twice, Occurrences(h))
+				t.Errorf("%d lost, %d twice: %+v", lost, twice, indexed(t, h).Occurrences())
 			}
 		})
 	}

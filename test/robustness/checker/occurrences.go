@@ -10,7 +10,7 @@ import (
 func (t *task) timed() map[int64][]*run {
 	runs := map[int64][]*run{}
 	for _, r := range t.runs {
-		if f := r.first(); f.Shard == nil && (r.scheduled() || f.Backfill != "") {
+		if f := r.first(); f.Shard == 0 && (r.scheduled() || f.Backfill != "") {
 			runs[f.NominalTime.UnixMilli()] = append(runs[f.NominalTime.UnixMilli()], r)
 		}
 	}
@@ -31,7 +31,7 @@ func records(runs []*run, revision int64) int {
 // end is above every revision.
 const end = int64(1) << 62
 
-func completeness(x *index, _ Bounds, broken broken) {
+func completeness(x *Index, _ Bounds, broken broken) {
 	for _, t := range x.tasks {
 		s := t.last()
 		if s == nil || t.cleared != 0 {
@@ -49,7 +49,7 @@ func completeness(x *index, _ Bounds, broken broken) {
 	}
 }
 
-func noInvention(x *index, _ Bounds, broken broken) {
+func noInvention(x *Index, _ Bounds, broken broken) {
 	for _, t := range x.tasks {
 		for _, r := range t.runs {
 			f := r.first()
@@ -76,7 +76,7 @@ func noInvention(x *index, _ Bounds, broken broken) {
 	}
 }
 
-func uniqueness(x *index, _ Bounds, broken broken) {
+func uniqueness(x *Index, _ Bounds, broken broken) {
 	for _, t := range x.tasks {
 		before := map[string]*run{}
 		for _, r := range t.runs {
@@ -88,7 +88,7 @@ func uniqueness(x *index, _ Bounds, broken broken) {
 	}
 }
 
-func cursorMoves(x *index, _ Bounds, broken broken) {
+func cursorMoves(x *Index, _ Bounds, broken broken) {
 	for _, t := range x.tasks {
 		var before time.Time
 		runs := t.timed()

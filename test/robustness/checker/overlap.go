@@ -43,7 +43,7 @@ func (t *task) busyTimes() []busy {
 	return all
 }
 
-func skipOverlap(x *index, _ Bounds, broken broken) {
+func skipOverlap(x *Index, _ Bounds, broken broken) {
 	for _, t := range x.tasks {
 		if slices.ContainsFunc(t.versions, func(v accepted) bool { return !v.Task.skips() }) {
 			continue
@@ -91,7 +91,7 @@ func (r *run) ended() int64 {
 	return end
 }
 
-func retryBound(x *index, _ Bounds, broken broken) {
+func retryBound(x *Index, _ Bounds, broken broken) {
 	for _, t := range x.tasks {
 		most := 1
 		for _, v := range t.versions {

@@ -8,7 +8,7 @@ import (
 
 // What must hold of the versions of a record.
 
-func readable(x *index, _ Bounds, broken broken) {
+func readable(x *Index, _ Bounds, broken broken) {
 	for _, c := range x.unreadable {
 		broken(c.Key, "revision %d: %q", c.Revision, c.Value)
 	}
@@ -28,7 +28,7 @@ func (r *run) pairs(do func(before, after version)) {
 	}
 }
 
-func terminalFinal(x *index, _ Bounds, broken broken) {
+func terminalFinal(x *Index, _ Bounds, broken broken) {
 	// That a dead letter has been dealt with is written into it later, and that alone.
 	essence := func(r record) record {
 		r.Term = 0
@@ -51,9 +51,9 @@ var follows = map[string]string{
 	"Running":  "Assigned Pending Succeeded Failed Canceled",
 }
 
-func phaseOrder(x *index, _ Bounds, broken broken) {
+func phaseOrder(x *Index, _ Bounds, broken broken) {
 	for _, r := range x.runs {
-		if r.last().Shards != nil {
+		if r.last().Shards != 0 {
 			continue // it is not claimed: its shards are
 		}
 		before := version{}
@@ -66,7 +66,7 @@ func phaseOrder(x *index, _ Bounds, broken broken) {
 	}
 }
 
-func growth(x *index, _ Bounds, broken broken) {
+func growth(x *Index, _ Bounds, broken broken) {
 	for _, r := range x.runs {
 		r.pairs(func(before, after version) {
 			for _, n := range []struct {

@@ -7,7 +7,7 @@ import (
 // What must hold of the cluster as a whole.
 
 // leader is the term in force right before a revision: of the candidates that were there the first.
-func (x *index) leader(revision int64) int64 {
+func (x *Index) leader(revision int64) int64 {
 	first := int64(0)
 	for _, s := range x.leaders.all {
 		if s.at(revision) && (first == 0 || s.from < first) {
@@ -17,7 +17,7 @@ func (x *index) leader(revision int64) int64 {
 	return first
 }
 
-func termInForce(x *index, _ Bounds, broken broken) {
+func termInForce(x *Index, _ Bounds, broken broken) {
 	for _, r := range x.runs {
 		before := int64(0)
 		for _, v := range r.versions {
@@ -31,7 +31,7 @@ func termInForce(x *index, _ Bounds, broken broken) {
 	}
 }
 
-func liveAssignee(x *index, _ Bounds, broken broken) {
+func liveAssignee(x *Index, _ Bounds, broken broken) {
 	for _, r := range x.runs {
 		before := ""
 		for _, v := range r.versions {
@@ -44,16 +44,16 @@ func liveAssignee(x *index, _ Bounds, broken broken) {
 }
 
 // session tells whether a node had announced it right before a revision.
-func (x *index) session(session string, revision int64) bool {
+func (x *Index) session(session string, revision int64) bool {
 	for _, s := range x.nodes.all {
-		if s.what == session && s.at(revision) {
+		if s.What == session && s.at(revision) {
 			return true
 		}
 	}
 	return false
 }
 
-func countsAddUp(x *index, bounds Bounds, broken broken) {
+func countsAddUp(x *Index, bounds Bounds, broken broken) {
 	if !bounds.Settled {
 		return
 	}
@@ -65,10 +65,10 @@ func countsAddUp(x *index, bounds Bounds, broken broken) {
 		l := t.ledger(end)
 		sum := l.Totals
 		for _, r := range l.Ranges {
-			sum.add(r.Outcome, r.Count)
+			sum.add(outcomes[r.outcome], int64(r.count))
 		}
 		for _, r := range t.runs {
-			if r.deleted == 0 && r.first().Shard == nil {
+			if r.deleted == 0 && r.first().Shard == 0 {
 				sum.add(r.last().Phase, 1)
 			}
 		}
@@ -78,22 +78,18 @@ func countsAddUp(x *index, bounds Bounds, broken broken) {
 	}
 }
 
-func noLeftovers(x *index, bounds Bounds, broken broken) {
+func noLeftovers(x *Index, bounds Bounds, broken broken) {
 	if !bounds.Settled {
 		return
-	}
-	there := map[string]bool{}
-	for _, c := range x.changes {
-		there[c.Key] = !c.Deleted
 	}
 	live := map[string]bool{}
 	for _, r := range x.runs {
 		live[r.key] = live[r.key] || r.deleted == 0 && !terminal(r.last().Phase)
 	}
-	for key, is := range there {
+	for key := range x.work {
 		kind, tail, _ := strings.Cut(key, "/")
 		_, run, _ := strings.Cut(tail, "/") // what follows the node's name
-		if is && (kind == "locks" || kind == "requests" || kind == "queue" && !live[run]) {
+		if kind != "queue" || !live[run] {
 			broken(key, "it is there, and nothing is under way")
 		}
 	}

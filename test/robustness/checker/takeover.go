@@ -1,9 +1,7 @@
 package checker
 
 import (
-	"cmp"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -19,18 +17,17 @@ type Takeover struct {
 }
 
 // Takeovers measures those faults whose target led when they began, if the role was taken over and something began after.
-func Takeovers(h *History, occurrences []Occurrence, faults []Fault) []Takeover {
-	stood := candidates(h)
+func (x *Index) Takeovers(occurrences []Occurrence, faults []Fault) []Takeover {
 	byDue := slices.Clone(occurrences)
 	slices.SortStableFunc(byDue, func(a, b Occurrence) int { return a.Due.Compare(b.Due) })
 	var all []Takeover
 	for _, f := range faults {
-		led := leading(stood, f.From)
-		if led == nil || led.name != f.Target || led.to.IsZero() {
+		led := leading(x.Candidates(), f.From)
+		if led == nil || led.What != f.Target || led.Ended.IsZero() {
 			continue
 		}
-		if first := firstAfter(byDue, f.From, led.revision); !first.IsZero() {
-			all = append(all, Takeover{Node: f.Target, At: f.From, Gone: led.to.Sub(f.From), Effect: first.Sub(f.From)})
+		if first := firstAfter(byDue, f.From, led.from); !first.IsZero() {
+			all = append(all, Takeover{Node: f.Target, At: f.From, Gone: led.Ended.Sub(f.From), Effect: first.Sub(f.From)})
 		}
 	}
 	return all
@@ -57,42 +54,10 @@ func firstAfter(byDue []Occurrence, after time.Time, term int64) time.Time {
 	return first
 }
 
-// candidate is who stood for the scheduler role, and from when to when its key was seen there.
-type candidate struct {
-	key, name string
-	revision  int64
-	from, to  time.Time // to is zero while it is there
-}
-
-// candidates are all that there were, in the order in which they stood.
-func candidates(h *History) []*candidate {
-	var changes []Change
-	for _, c := range h.Changes {
-		if strings.HasPrefix(c.Key, "election/") {
-			changes = append(changes, c)
-		}
-	}
-	slices.SortStableFunc(changes, func(a, b Change) int { return cmp.Compare(a.Revision, b.Revision) })
-	there := map[string]*candidate{}
-	var all []*candidate
-	for _, c := range changes {
-		switch now := there[c.Key]; {
-		case now != nil && c.Deleted:
-			now.to = c.Seen
-			delete(there, c.Key)
-		case now == nil && !c.Deleted:
-			now = &candidate{key: c.Key, name: string(c.Value), revision: c.Revision, from: c.Seen}
-			there[c.Key] = now
-			all = append(all, now)
-		}
-	}
-	return all
-}
-
 // leading is the first of the candidates that were there at a time, nil if there was none.
-func leading(stood []*candidate, at time.Time) *candidate {
-	for _, c := range stood {
-		if !c.from.After(at) && (c.to.IsZero() || c.to.After(at)) {
+func leading(stood []Span, at time.Time) *Span {
+	for i := range stood {
+		if c := &stood[i]; !c.Began.After(at) && (c.Ended.IsZero() || c.Ended.After(at)) {
 			return c
 		}
 	}

@@ -69,7 +69,8 @@ func TestTakeovers(t *testing.T) {
 		t.Run(row.what, func(t *testing.T) {
 			h := takenOver()
 			row.change(h)
-			if got := Takeovers(h, Occurrences(h), h.Faults); !slices.Equal(got, row.want) {
+			x := indexed(t, h)
+			if got := x.Takeovers(x.Occurrences(), h.Faults); !slices.Equal(got, row.want) {
 				t.Errorf("measured %+v, want %+v", got, row.want)
 			}
 		})

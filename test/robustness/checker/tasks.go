@@ -2,6 +2,7 @@ package checker
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -95,21 +96,44 @@ func (c *counts) add(phase string, n int64) {
 // ledger is what a task's ledger said from a revision on.
 type ledger struct {
 	at     int64
-	Since  time.Time `json:"since"`
-	Ranges []struct {
+	Since  time.Time   `json:"since"`
+	Ranges []timeRange `json:"ranges"`
+	Totals counts      `json:"totals"`
+}
+
+// timeRange is small: there are a hundred in every revision of a ledger.
+type timeRange struct {
+	from, to int64 // in milliseconds since 1970: no time is finer
+	count    int32
+	outcome  uint8 // index into outcomes
+}
+
+// outcomes are those of ranges.
+var outcomes = []string{"", "Succeeded", "Failed", "Canceled", "Skipped", "Missed"}
+
+func (r *timeRange) UnmarshalJSON(data []byte) error {
+	var text struct {
 		From    time.Time `json:"from"`
 		To      time.Time `json:"to"`
-		Count   int64     `json:"count"`
+		Count   int32     `json:"count"`
 		Outcome string    `json:"outcome"`
-	} `json:"ranges"`
-	Totals counts `json:"totals"`
+	}
+	if err := json.Unmarshal(data, &text); err != nil {
+		return err
+	}
+	outcome := slices.Index(outcomes, text.Outcome)
+	if outcome < 0 {
+		return fmt.Errorf("outcome %q", text.Outcome)
+	}
+	*r = timeRange{text.From.UnixMilli(), text.To.UnixMilli(), text.Count, uint8(outcome)}
+	return nil
 }
 
 // ranges is how many ranges tell of a time.
 func (l *ledger) ranges(at time.Time) int {
-	n := 0
+	n, ms := 0, at.UnixMilli()
 	for _, r := range l.Ranges {
-		if !at.Before(r.From) && !at.After(r.To) {
+		if r.from <= ms && ms <= r.to {
 			n++
 		}
 	}
@@ -178,51 +202,59 @@ func (s *spec) skips() bool {
 	return s.Overlap == "skip" || s.Overlap == "" && recurring
 }
 
-// addTasks sorts what there is about tasks by their lives.
-func (x *index) addTasks() {
-	newest := map[string]*task{} // by name
-	for _, c := range x.changes {
-		kind, name, _ := strings.Cut(c.Key, "/")
-		t := newest[name]
-		switch kind {
-		case "tasks":
-			if t != nil && c.Deleted && t.deleted == 0 {
+// addTask sorts what there is about tasks by their lives.
+func (x *Index) addTask(kind, name string, c Change) {
+	t := x.newest[name]
+	switch kind {
+	case "tasks":
+		if c.Deleted {
+			x.gone[name] = c.Revision
+			if t != nil && t.deleted == 0 {
 				t.deleted = c.Revision
 			}
-		case "accepted":
-			var a accepted
-			if c.Deleted || strings.HasPrefix(name, "_") || json.Unmarshal(c.Value, &a) != nil {
-				continue
-			}
-			if t == nil || t.uid != a.UID {
-				t = &task{name: name, uid: a.UID}
-				newest[name] = t
-				x.tasks = append(x.tasks, t)
-			}
-			a.from = c.Revision
-			t.versions = append(t.versions, a)
-		case "status":
-			if t == nil {
-				continue
-			}
-			if c.Deleted {
-				t.cleared = c.Revision
-				continue
-			}
-			s := status{at: c.Revision}
-			if json.Unmarshal(c.Value, &s) == nil && s.UID == t.uid {
-				t.statuses = append(t.statuses, s)
-			}
-		case "ledger":
-			if t == nil || c.Deleted {
-				continue
-			}
-			l := ledger{at: c.Revision}
-			if json.Unmarshal(c.Value, &l) == nil {
-				t.ledgers = append(t.ledgers, l)
-			}
+		}
+	case "accepted":
+		var a accepted
+		if c.Deleted || strings.HasPrefix(name, "_") || json.Unmarshal(c.Value, &a) != nil {
+			return
+		}
+		if t == nil || t.uid != a.UID {
+			t = &task{name: name, uid: a.UID}
+			x.newest[name] = t
+			x.tasks = append(x.tasks, t)
+		}
+		a.from = c.Revision
+		t.versions = append(t.versions, a)
+	case "status":
+		x.addStatus(t, name, c)
+	case "ledger":
+		l := ledger{at: c.Revision}
+		if t != nil && !c.Deleted && json.Unmarshal(c.Value, &l) == nil {
+			l.Ranges = slices.Clone(l.Ranges) // without room for more
+			t.ledgers = append(t.ledgers, l)
 		}
 	}
+}
+
+func (x *Index) addStatus(t *task, name string, c Change) {
+	if c.Deleted {
+		if t != nil {
+			t.cleared = c.Revision
+		}
+		return
+	}
+	s := status{at: c.Revision}
+	if json.Unmarshal(c.Value, &s) != nil {
+		return
+	}
+	x.observed[name] = max(x.observed[name], s.ObservedRevision)
+	if t != nil && s.UID == t.uid {
+		t.statuses = append(t.statuses, s)
+	}
+}
+
+// addRuns gives the runs to the lives of their tasks.
+func (x *Index) addRuns() {
 	type life struct {
 		name string
 		uid  int64

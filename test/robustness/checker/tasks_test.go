@@ -205,7 +205,7 @@ func TestWrongClocksExcuse(t *testing.T) {
 	h.shift(2, 600*time.Millisecond)
 	h.edit("runs/a/e/"+name(minute(2)), "2026-11-20T14:17:03Z", "2026-11-20T13:17:03Z")
 	bounds := Bounds{Late: 500 * time.Millisecond}
-	if got := len(Check(h, bounds)); got == 0 {
+	if got := len(indexed(t, h).Check(bounds)); got == 0 {
 		t.Error("a late run, and one that ended before it began, and nothing is said of it")
 	}
 	made := h.Changes[0].Seen
@@ -216,7 +216,7 @@ func TestWrongClocksExcuse(t *testing.T) {
 		}
 	}
 	h.Faults = append(h.Faults, Fault{Kind: FaultClock, Target: "n1", From: made.Add(-time.Second), To: made.Add(time.Minute)})
-	for _, v := range Check(h, bounds) {
+	for _, v := range indexed(t, h).Check(bounds) {
 		t.Error(v)
 	}
 }

@@ -1,14 +1,13 @@
 package checker
 
 import (
-	"cmp"
 	"slices"
 	"time"
 )
 
 // What must hold of when things start.
 
-func neverEarly(x *index, _ Bounds, broken broken) {
+func neverEarly(x *Index, _ Bounds, broken broken) {
 	for _, r := range x.runs {
 		if at, ok := r.began(); ok && r.scheduled() && at.Before(r.first().NominalTime) {
 			broken(r.key, "it is due at %s and started at %s", text(r.first().NominalTime), text(at))
@@ -48,7 +47,7 @@ func (r *run) late() (time.Duration, bool) {
 	return at.Sub(due), true
 }
 
-func notLate(x *index, bounds Bounds, broken broken) {
+func notLate(x *Index, bounds Bounds, broken broken) {
 	if bounds.Late == 0 {
 		return
 	}
@@ -59,7 +58,7 @@ func notLate(x *index, bounds Bounds, broken broken) {
 	}
 }
 
-func startOrder(x *index, _ Bounds, broken broken) {
+func startOrder(x *Index, _ Bounds, broken broken) {
 	for _, t := range x.tasks {
 		if slices.ContainsFunc(t.versions, func(v accepted) bool { return v.Task.Overlap == "allow" }) {
 			continue
@@ -81,12 +80,12 @@ func startOrder(x *index, _ Bounds, broken broken) {
 }
 
 // recovery is about what was due between some time after the last fault and the end of the history.
-func recovery(x *index, bounds Bounds, broken broken) {
-	if bounds.Heal == 0 || len(x.changes) == 0 || len(x.Faults) == 0 {
+func recovery(x *Index, bounds Bounds, broken broken) {
+	if bounds.Heal == 0 || x.Ended.IsZero() || len(x.Faults) == 0 {
 		return
 	}
 	healed := slices.MaxFunc(x.Faults, func(a, b Fault) int { return a.To.Compare(b.To) }).To.Add(bounds.Heal)
-	over := slices.MaxFunc(x.changes, func(a, b Change) int { return cmp.Compare(a.Revision, b.Revision) }).Seen.Add(-bounds.OnTime)
+	over := x.Ended.Add(-bounds.OnTime)
 	for _, t := range x.tasks {
 		if t.deleted != 0 || x.frozen(t.name, end-1) {
 			continue

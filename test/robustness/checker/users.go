@@ -1,14 +1,13 @@
 package checker
 
 import (
-	"encoding/json"
 	"strings"
 )
 
 // What must hold of what users ask for.
 
 // frozen tells whether something that covers the task was frozen right before and at a revision.
-func (x *index) frozen(task string, revision int64) bool {
+func (x *Index) frozen(task string, revision int64) bool {
 	namespace, _, _ := strings.Cut(task, "/")
 	for _, key := range []string{task, namespace, "_cluster"} {
 		if s := x.freezes[key]; s != nil && s.around(revision) {
@@ -18,7 +17,7 @@ func (x *index) frozen(task string, revision int64) bool {
 	return false
 }
 
-func freezeHonoured(x *index, _ Bounds, broken broken) {
+func freezeHonoured(x *Index, _ Bounds, broken broken) {
 	for _, r := range x.runs {
 		for _, e := range r.starts() {
 			if x.frozen(e.Task, e.Fence) {
@@ -28,53 +27,38 @@ func freezeHonoured(x *index, _ Bounds, broken broken) {
 	}
 }
 
-func editHonoured(x *index, _ Bounds, broken broken) {
+func editHonoured(x *Index, _ Bounds, broken broken) {
 	for _, t := range x.tasks {
 		for _, r := range t.runs {
 			f := r.first()
-			if v := t.version(f.revision); v != nil && f.Submitted == nil && !strings.HasPrefix(f.ID, "rev-") && f.Shard == nil && f.TaskRevision != v.Revision {
+			if v := t.version(f.revision); v != nil && f.Submitted == 0 && !strings.HasPrefix(f.ID, "rev-") && f.Shard == 0 && f.TaskRevision != v.Revision {
 				broken(r.key, "made at revision %d by version %d, when %d was in force", f.revision, f.TaskRevision, v.Revision)
 			}
 		}
 	}
 }
 
-func deleteHonoured(x *index, _ Bounds, broken broken) {
+func deleteHonoured(x *Index, _ Bounds, broken broken) {
 	for _, t := range x.tasks {
 		for _, r := range t.runs {
-			if f := r.first(); t.deleted != 0 && f.revision > t.deleted && f.Shard == nil {
+			if f := r.first(); t.deleted != 0 && f.revision > t.deleted && f.Shard == 0 {
 				broken(r.key, "made at revision %d, and its task was deleted at %d", f.revision, t.deleted)
 			}
 		}
 	}
 }
 
-func acknowledged(x *index, bounds Bounds, broken broken) {
+func acknowledged(x *Index, bounds Bounds, broken broken) {
 	if !bounds.Settled {
 		return
-	}
-	observed, verdicts, deleted := map[string]int64{}, map[string]bool{}, map[string]int64{}
-	for _, c := range x.changes {
-		kind, tail, _ := strings.Cut(c.Key, "/")
-		switch {
-		case kind == "status" && !c.Deleted:
-			var s status
-			if json.Unmarshal(c.Value, &s) == nil {
-				observed[tail] = max(observed[tail], s.ObservedRevision)
-			}
-		case kind == "verdicts" && !c.Deleted:
-			verdicts[tail] = true
-		case kind == "tasks" && c.Deleted:
-			deleted[tail] = c.Revision
-		}
 	}
 	for _, o := range x.Operations {
 		kind, tail, _ := strings.Cut(o.Key, "/")
 		switch {
 		case o.Answered.IsZero() || o.Deleted:
-		case kind == "tasks" && observed[tail] < o.Revision && deleted[tail] < o.Revision:
-			broken(o.Key, "put at revision %d, the status has observed %d", o.Revision, observed[tail])
-		case kind == "requests" && !verdicts[tail]:
+		case kind == "tasks" && x.observed[tail] < o.Revision && x.gone[tail] < o.Revision:
+			broken(o.Key, "put at revision %d, the status has observed %d", o.Revision, x.observed[tail])
+		case kind == "requests" && !x.verdicts[tail]:
 			broken(o.Key, "put at revision %d, and there is no verdict", o.Revision)
 		}
 	}

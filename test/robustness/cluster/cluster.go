@@ -52,7 +52,7 @@ type Cluster struct {
 	watching context.Context            // the watch's own
 
 	mu       sync.Mutex
-	changes  []checker.Change
+	changes  *changes
 	reached  int64 // revision up to which changes are complete
 	jobs     []checker.JobEvent
 	jobsSeen map[string]bool // uid and event
@@ -75,6 +75,7 @@ func New(t testing.TB, binaries Binaries, endpoint, prefix string) *Cluster {
 		proxies: map[string]*etcdtest.Proxy{},
 	}
 	c.prefix = c.Store.Keys().Prefix()
+	c.changes = newChanges(t, filepath.Join(dir, "changes.jsonl"))
 	var recorded sync.WaitGroup
 	recorded.Go(c.recordChanges)
 	c.sink = newSink(t, c.effects, c.released)
@@ -110,7 +111,7 @@ func (c *Cluster) saw(response clientv3.WatchResponse) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, e := range response.Events {
-		c.changes = append(c.changes, checker.Change{
+		c.changes.write(checker.Change{
 			Revision: e.Kv.ModRevision, Key: strings.TrimPrefix(string(e.Kv.Key), c.prefix), Value: e.Kv.Value,
 			Deleted: e.Type == clientv3.EventTypeDelete, Created: e.Kv.CreateRevision, Seen: now,
 		})
@@ -141,7 +142,7 @@ func (c *Cluster) AskHead(ctx context.Context) (int64, error) {
 	return now.Header.Revision, c.Client.RequestProgress(c.watching)
 }
 
-// History is what has been seen up to now.
+// History is what has been seen up to now. Its file of changes grows with the cluster's, and goes with the test.
 func (c *Cluster) History() *checker.History {
 	c.t.Helper()
 	var head int64
@@ -161,7 +162,7 @@ func (c *Cluster) History() *checker.History {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return &checker.History{
-		Changes: slices.Clone(c.changes), Effects: effects, Jobs: slices.Clone(c.jobs), Faults: slices.Clone(c.faults),
+		ChangesFile: c.changes.flush(), Effects: effects, Jobs: slices.Clone(c.jobs), Faults: slices.Clone(c.faults),
 	}
 }
 
@@ -169,7 +170,7 @@ func (c *Cluster) History() *checker.History {
 func (c *Cluster) Verify(bounds checker.Bounds) *checker.History {
 	c.t.Helper()
 	h := c.History()
-	for _, v := range checker.Check(h, bounds) {
+	for _, v := range Index(c.t, h).Check(bounds) {
 		c.t.Error(v)
 	}
 	c.t.Cleanup(func() {
@@ -183,6 +184,16 @@ func (c *Cluster) Verify(bounds checker.Bounds) *checker.History {
 		c.t.Logf("the history is in %s (%v)", dir, err)
 	})
 	return h
+}
+
+// Index reads a history.
+func Index(t testing.TB, h *checker.History) *checker.Index {
+	t.Helper()
+	x, err := checker.NewIndex(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
 }
 
 // Effects are what the tasks have written so far.

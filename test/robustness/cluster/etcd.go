@@ -34,7 +34,7 @@ type member struct {
 	log  tail
 }
 
-// StartEtcd starts an etcd of so many members, which keeps all its history, and ends it with the test. What it has said is
+// StartEtcd starts an etcd of so many members, which keeps ten minutes of its history, and ends it with the test. What it has said is
 // written, but not synced to disk, before it is answered: it survives the death of processes. With disks each member has
 // a disk of its own, in memory, where that can be: that takes root.
 func StartEtcd(t testing.TB, members int, disks bool) *Etcd {
@@ -52,7 +52,8 @@ func StartEtcd(t testing.TB, members int, disks bool) *Etcd {
 		e.Disks = e.Disks && mountDisk(t, data)
 		e.members = append(e.members, &member{data: data, args: []string{
 			"--name", fmt.Sprintf("m%d", i), "--data-dir", data, "--unsafe-no-fsync", "--log-level", "error",
-			"--quota-backend-bytes", strconv.Itoa(8 << 30), // the history of hours
+			"--quota-backend-bytes", strconv.Itoa(8 << 30),
+			"--auto-compaction-mode", "periodic", "--auto-compaction-retention", "10m", // that of hours is more than that
 			"--grpc-keepalive-min-time", "1s", // etcdtest.NewClient looks after its connections every 2 s
 			"--listen-client-urls", "http://" + e.Endpoints[i], "--advertise-client-urls", "http://" + e.Endpoints[i],
 			"--listen-peer-urls", peers[i], "--initial-advertise-peer-urls", peers[i],

@@ -36,7 +36,7 @@ func run(ctx context.Context) bool {
 	flag.DurationVar(&config.LeaseTTL, "lease-ttl", 2*time.Second, "how long the cluster waits for a silent node; at least 2s")
 	names := flag.String("faults", "", "which, with commas between them (default: all): "+strings.Join(suite.Names(), ","))
 	flag.IntVar(&config.Members, "members", 1, "how many etcd has; move-leader and quorum-loss need 3")
-	flag.Int64Var(&config.Churn, "churn", 4, "how many operations a second the client does")
+	flag.Int64Var(&config.Churn, "churn", 4, "how many operations a second the clients do")
 	kube := flag.Bool("kubernetes", true, "start a Kubernetes control plane, and have Jobs too")
 	check := flag.String("check", "", "check the history in this `folder` again, and do nothing else")
 	flag.StringVar(&config.Dir, "dir", "", "the `folder` for histories, verdict and timeline (default: a new one among the temporary ones)")

@@ -16,11 +16,12 @@ import (
 	"github.com/nightwatch-go/nightwatch/test/robustness/cluster"
 )
 
-// churn is a client that puts, edits, freezes, runs and deletes tasks of its own, and writes down what it was told.
+// churn are clients that put, edit, freeze, run and delete the same few tasks, all at once, and write down what they were
+// told.
 type churn struct {
 	s          *suite
 	rand       *rand.Rand
-	rate       atomic.Int64 // operations a second
+	rate       atomic.Int64 // operations a second, of all clients
 	end        context.CancelFunc
 	ended      sync.WaitGroup
 	requests   int
@@ -28,26 +29,40 @@ type churn struct {
 	operations []checker.Operation
 }
 
-// churned is how many tasks the operations are about.
-const churned = 12
+const (
+	// churned is how many tasks the operations are about.
+	churned = 12
+	// clients is how many there are. Each does one operation at a time.
+	clients = 32
+)
 
 func startChurn(s *suite) *churn {
 	c := &churn{s: s, rand: rand.New(rand.NewPCG(s.config.Seed, 1<<32))}
 	c.rate.Store(s.config.Churn)
 	ctx, end := context.WithCancel(s.t.Context())
 	c.end = end
-	c.ended.Go(func() { c.run(ctx) })
+	wanted := make(chan checker.Operation)
+	c.ended.Go(func() { c.run(ctx, wanted) })
+	for range clients {
+		c.ended.Go(func() {
+			for o := range wanted {
+				c.do(o)
+			}
+		})
+	}
 	s.t.Cleanup(c.stop)
 	return c
 }
 
-// stop ends the client, and waits until it has.
+// stop ends the clients, and waits until they have: no operation is given up on in the middle.
 func (c *churn) stop() {
 	c.end()
 	c.ended.Wait()
 }
 
-func (c *churn) run(ctx context.Context) {
+// run has the clients do one operation after the other, at the rate, or at the one at which etcd answers.
+func (c *churn) run(ctx context.Context, wanted chan<- checker.Operation) {
+	defer close(wanted)
 	const longest = time.Second // what a slow etcd kept from being asked for longer ago is not made up for
 	for next := time.Now(); ; {
 		if next = next.Add(time.Second / time.Duration(c.rate.Load())); time.Since(next) > longest {
@@ -60,25 +75,29 @@ func (c *churn) run(ctx context.Context) {
 			return
 		case <-timer.C:
 		}
-		c.next()
+		select {
+		case <-ctx.Done():
+			return
+		case wanted <- c.next():
+		}
 	}
 }
 
-// next is one operation, which is not given up on in the middle: it has a time of its own.
-func (c *churn) next() {
+// next is an operation.
+func (c *churn) next() checker.Operation {
 	tail := fmt.Sprintf("%s/churn-%d", c.s.namespace, c.rand.IntN(churned))
 	switch n := c.rand.IntN(20); {
 	case n < 11:
-		c.put("tasks/"+tail, c.value())
+		return putting("tasks/"+tail, c.value())
 	case n < 14:
-		c.delete("tasks/" + tail)
+		return deleting("tasks/" + tail)
 	case n < 16:
-		c.put("freeze/"+tail, `{"by":"churn"}`)
+		return putting("freeze/"+tail, `{"by":"churn"}`)
 	case n < 18:
-		c.delete("freeze/" + tail)
+		return deleting("freeze/" + tail)
 	default:
 		c.requests++
-		c.put(fmt.Sprintf("requests/%s/churn-%d", tail, c.requests), `{"action":"run","by":"churn"}`)
+		return putting(fmt.Sprintf("requests/%s/churn-%d", tail, c.requests), `{"action":"run","by":"churn"}`)
 	}
 }
 
@@ -91,37 +110,39 @@ func (c *churn) value() string {
 	return fmt.Sprintf(`{%s,"every":%q,"overlap":%q,"suspend":%v}`, c.s.Work(runner, cluster.Work{Lasts: lasts}), every, overlap, c.rand.IntN(5) == 0)
 }
 
-func (c *churn) put(key, value string) {
-	c.do(checker.Operation{Key: key, Value: []byte(value)}, func(ctx context.Context, key string) (int64, error) {
-		answer, err := c.s.Client.Put(ctx, key, value)
-		if err != nil {
-			return 0, err
-		}
-		return answer.Header.Revision, nil
-	})
+func putting(key, value string) checker.Operation {
+	return checker.Operation{Key: key, Value: []byte(value)}
 }
 
-func (c *churn) delete(key string) {
-	c.do(checker.Operation{Key: key, Deleted: true}, func(ctx context.Context, key string) (int64, error) {
-		answer, err := c.s.Client.Delete(ctx, key)
-		if err != nil {
-			return 0, err
-		}
-		return answer.Header.Revision, nil
-	})
-}
+func deleting(key string) checker.Operation { return checker.Operation{Key: key, Deleted: true} }
 
-func (c *churn) do(o checker.Operation, ask func(ctx context.Context, key string) (int64, error)) {
+// do asks for an operation, for at most 5 s. It is safe for concurrent use.
+func (c *churn) do(o checker.Operation) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.s.t.Context()), 5*time.Second)
 	defer cancel()
 	o.Sent = time.Now()
-	revision, err := ask(ctx, c.s.Store.Keys().Prefix()+o.Key)
-	if err == nil {
+	if revision, err := c.ask(ctx, o); err == nil {
 		o.Answered, o.Revision = time.Now(), revision
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.operations = append(c.operations, o)
+}
+
+func (c *churn) ask(ctx context.Context, o checker.Operation) (revision int64, err error) {
+	key := c.s.Store.Keys().Prefix() + o.Key
+	if o.Deleted {
+		answer, err := c.s.Client.Delete(ctx, key)
+		if err != nil {
+			return 0, err
+		}
+		return answer.Header.Revision, nil
+	}
+	answer, err := c.s.Client.Put(ctx, key, string(o.Value))
+	if err != nil {
+		return 0, err
+	}
+	return answer.Header.Revision, nil
 }
 
 // clear deletes all that clients have put beside the tasks that stay, once the client has been stopped.
@@ -135,7 +156,7 @@ func (c *churn) clear() {
 		for _, kv := range there.Kvs {
 			key := strings.TrimPrefix(string(kv.Key), prefix)
 			if kind != "tasks/" || strings.Contains(key, "/churn-") || strings.Contains(key, "hostile") {
-				c.delete(key)
+				c.do(deleting(key))
 			}
 		}
 	}

@@ -51,10 +51,10 @@ func (s *suite) restartAPI() (string, time.Duration, func()) {
 	}
 }
 
-// churnMore has the client do as much as it can.
+// churnMore has the clients do as much as they can.
 func (s *suite) churnMore() (string, time.Duration, func()) {
 	s.churn.rate.Store(max(1000, s.config.Churn))
-	return "client", 3 * time.Second, func() { s.churn.rate.Store(s.config.Churn) }
+	return "clients", 3 * time.Second, func() { s.churn.rate.Store(s.config.Churn) }
 }
 
 // deleteJobs deletes every Job that has not finished, by hand.
@@ -102,14 +102,13 @@ func (s *suite) hostile() (string, time.Duration, func()) {
 		values = append(values, fmt.Sprintf(`{%s}`, s.Work(nightwatch.RunnerProcess, cluster.Work{Prelude: prelude})))
 	}
 	for i, value := range values {
-		s.churn.put(fmt.Sprintf("tasks/%s/hostile-%d", s.namespace, i), value)
+		s.churn.do(putting(fmt.Sprintf("tasks/%s/hostile-%d", s.namespace, i), value))
 	}
-	s.churn.requests++
 	for i, key := range []string{
 		"tasks/hostile", "tasks/a/b/hostile", "tasks//hostile", "tasks/UPPER/hostile", "requests/hostile",
 		fmt.Sprintf("requests/%s/http-second/hostile-%d", s.namespace, time.Now().UnixNano()), "calendars/hostile", "pools/hostile",
 	} {
-		s.churn.put(key, values[i])
+		s.churn.do(putting(key, values[i]))
 	}
 	return "client", 0, nil
 }

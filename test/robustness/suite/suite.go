@@ -32,7 +32,7 @@ type Config struct {
 	LeaseTTL time.Duration
 	// Members is how many etcd has. There are faults that need three. Default 1.
 	Members int
-	// Churn is how many operations a second the client does at all times. Default 4.
+	// Churn is how many operations a second the clients do at all times, in all. Default 4.
 	Churn int64
 	// Kubernetes is a control plane. Default none: there are no Jobs then, and no faults of them.
 	Kubernetes *kubetest.Cluster
@@ -139,11 +139,14 @@ func Run(t testing.TB, config Config) *Verdict {
 
 	h := s.History()
 	h.Operations = s.churn.operations
+	if err := h.Write(config.Dir); err != nil {
+		t.Fatal(err)
+	}
 	bounds := checker.Bounds{
 		Late: s.longest() + heal, Heal: heal, OnTime: config.LeaseTTL + slack, Settled: true,
 	}
-	v := judge(config, h, bounds, s.broken)
-	if err := v.Write(h); err != nil {
+	v, err := judge(config, h, bounds, s.broken)
+	if err != nil {
 		t.Fatal(err)
 	}
 	return v

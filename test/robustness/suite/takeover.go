@@ -25,11 +25,11 @@ type Takeover struct {
 func (t Takeover) Spreads() []checker.Spread { return []checker.Spread{t.Effect, t.Gone, t.Beyond} }
 
 // takeovers sums up those after each kind of fault that takes the scheduler, and it alone.
-func takeovers(h *checker.History, occurrences []checker.Occurrence) []Takeover {
+func takeovers(x *checker.Index, occurrences []checker.Occurrence) []Takeover {
 	all := []Takeover{}
 	for _, fault := range []struct{ kind, signal string }{{killScheduler, checker.FaultKill}, {restartScheduler, checker.FaultTerminate}} {
 		var effect, gone, beyond []time.Duration
-		for _, t := range checker.Takeovers(h, occurrences, signals(h, fault.kind, fault.signal)) {
+		for _, t := range x.Takeovers(occurrences, signals(x.History, fault.kind, fault.signal)) {
 			effect, gone, beyond = append(effect, t.Effect), append(gone, t.Gone), append(beyond, t.Effect-t.Gone)
 		}
 		if len(effect) > 0 {

@@ -64,11 +64,8 @@ type mark struct {
 }
 
 // timeline draws a history.
-func timeline(v *Verdict, h *checker.History) ([]byte, error) {
-	d := &drawing{Verdict: v, Height: headHeight}
-	if len(h.Changes) > 0 {
-		d.origin, d.until = h.Changes[0].Seen, h.Changes[len(h.Changes)-1].Seen
-	}
+func timeline(v *Verdict, x *checker.Index, occurrences []checker.Occurrence) ([]byte, error) {
+	d := &drawing{Verdict: v, Height: headHeight, origin: x.Began, until: x.Ended}
 	d.Began = d.origin.UTC()
 	long := max(d.until.Sub(d.origin).Seconds(), 1)
 	scale := max(perSecond, pageWidth/long)
@@ -77,11 +74,11 @@ func timeline(v *Verdict, h *checker.History) ([]byte, error) {
 	for s := 0.0; s < long; s += 10 {
 		d.Marks = append(d.Marks, mark{s * scale, fmt.Sprintf("%gs", s)})
 	}
-	d.faults(h)
-	d.terms(h)
-	d.nodes(h)
-	d.runs(h)
-	d.lateness(checker.Occurrences(h))
+	d.faults(x.History)
+	d.terms(x.Candidates())
+	d.nodes(x)
+	d.runs(x.History)
+	d.lateness(occurrences)
 	var page bytes.Buffer
 	t, err := template.New("timeline").Funcs(template.FuncMap{"round": round, "add": func(a, b int) int { return a + b }}).Parse(timelinePage)
 	if err != nil {
@@ -121,32 +118,27 @@ func (d *drawing) faults(h *checker.History) {
 }
 
 // terms are who held the scheduler role: of the candidates that are there, the one whose key is the oldest.
-func (d *drawing) terms(h *checker.History) {
-	type candidate struct {
-		key, name string
-	}
-	var there []candidate
+func (d *drawing) terms(candidates []checker.Span) {
 	var bars []bar
-	since, leader := d.origin, candidate{}
-	for _, c := range h.Changes {
-		if !strings.HasPrefix(c.Key, "election/") {
-			continue
+	since := d.origin
+	for _, c := range candidates {
+		if c.Began.After(since) {
+			bars = append(bars, d.term("", since, c.Began))
+			since = c.Began
 		}
-		if c.Deleted {
-			there = slices.DeleteFunc(there, func(o candidate) bool { return o.key == c.Key })
-		} else if !slices.ContainsFunc(there, func(o candidate) bool { return o.key == c.Key }) {
-			there = append(there, candidate{c.Key, string(c.Value)})
+		until := c.Ended
+		if until.IsZero() {
+			until = d.until
 		}
-		first := candidate{}
-		if len(there) > 0 {
-			first = there[0]
-		}
-		if first != leader {
-			bars = append(bars, d.term(leader.name, since, c.Seen))
-			since, leader = c.Seen, first
+		if until.After(since) { // else it was gone before its turn came
+			bars = append(bars, d.term(c.What, since, until))
+			since = until
 		}
 	}
-	d.line("scheduler", append(bars, d.term(leader.name, since, d.until)))
+	if d.until.After(since) {
+		bars = append(bars, d.term("", since, d.until))
+	}
+	d.line("scheduler", bars)
 }
 
 func (d *drawing) term(name string, from, to time.Time) bar {
@@ -157,24 +149,15 @@ func (d *drawing) term(name string, from, to time.Time) bar {
 }
 
 // nodes are their sessions, and what was done to them.
-func (d *drawing) nodes(h *checker.History) {
+func (d *drawing) nodes(x *checker.Index) {
 	for i, name := range names {
 		var bars []bar
-		var since time.Time
-		for _, c := range h.Changes {
-			switch {
-			case c.Key != "nodes/"+name:
-			case c.Deleted && !since.IsZero():
-				bars = append(bars, d.span(fmt.Sprintf("node%d", i), "", "session of "+name, since, c.Seen))
-				since = time.Time{}
-			case !c.Deleted && since.IsZero():
-				since = c.Seen
+		for _, life := range x.Nodes() {
+			if life.Key == name {
+				bars = append(bars, d.span(fmt.Sprintf("node%d", i), "", "session of "+name, life.Began, life.Ended))
 			}
 		}
-		if !since.IsZero() {
-			bars = append(bars, d.span(fmt.Sprintf("node%d", i), "", "session of "+name, since, d.until))
-		}
-		for _, f := range h.Faults {
+		for _, f := range x.Faults {
 			if f.Target == name && slices.Contains([]string{checker.FaultKill, checker.FaultStop, checker.FaultTerminate}, f.Kind) {
 				bars = append(bars, d.span(f.Kind, "", f.Kind+" "+name, f.From, f.To))
 			}

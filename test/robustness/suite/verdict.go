@@ -62,16 +62,21 @@ const noFault = "none"
 // punctual is how late a run may be that counts as on time.
 const punctual = time.Second
 
-func judge(config Config, h *checker.History, bounds checker.Bounds, process []checker.Violation) *Verdict {
+// judge says what came of a run of the suite, and leaves that in its folder.
+func judge(config Config, h *checker.History, bounds checker.Bounds, process []checker.Violation) (*Verdict, error) {
+	x, err := checker.NewIndex(h)
+	if err != nil {
+		return nil, err
+	}
 	v := &Verdict{
 		Seed: config.Seed, Duration: config.Duration, LeaseTTL: config.LeaseTTL, Members: config.Members, Churn: config.Churn, Faults: config.Faults, Bounds: bounds,
-		Dir: config.Dir, Operations: len(h.Operations), Violations: slices.Concat(process, checker.Check(h, bounds)),
+		Dir: config.Dir, Operations: len(h.Operations), Violations: slices.Concat(process, x.Check(bounds)),
 	}
-	occurrences := checker.Occurrences(h)
+	occurrences := x.Occurrences()
 	v.Tally = tally(occurrences)
 	v.Rows = rows(occurrences, storms(h), bounds.Heal)
-	v.Takeovers = takeovers(h, occurrences)
-	return v
+	v.Takeovers = takeovers(x, occurrences)
+	return v, v.write(x, occurrences)
 }
 
 // Again judges the history of a run anew, by the verdict in its folder.
@@ -86,8 +91,7 @@ func Again(dir string, h *checker.History) (*Verdict, error) {
 	}
 	process := slices.DeleteFunc(before.Violations, func(v checker.Violation) bool { return v.Invariant != staysUp && v.Invariant != endsWell })
 	config := Config{Seed: before.Seed, Duration: before.Duration, LeaseTTL: before.LeaseTTL, Members: before.Members, Churn: before.Churn, Faults: before.Faults, Dir: dir}
-	v := judge(config, h, before.Bounds, process)
-	return v, v.Write(h)
+	return judge(config, h, before.Bounds, process)
 }
 
 // storms are the suite's own faults, in order, without what they came to for single nodes.
@@ -202,11 +206,8 @@ const (
 	timelineFile = "timeline.html"
 )
 
-// Write writes the verdict, the timeline and the history into the folder.
-func (v *Verdict) Write(h *checker.History) error {
-	if err := h.Write(v.Dir); err != nil {
-		return err
-	}
+// write writes the verdict and the timeline into the folder.
+func (v *Verdict) write(x *checker.Index, occurrences []checker.Occurrence) error {
 	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
@@ -214,7 +215,7 @@ func (v *Verdict) Write(h *checker.History) error {
 	if err := os.WriteFile(filepath.Join(v.Dir, verdictFile), append(data, '\n'), 0o644); err != nil {
 		return err
 	}
-	page, err := timeline(v, h)
+	page, err := timeline(v, x, occurrences)
 	if err != nil {
 		return err
 	}
