@@ -6,7 +6,7 @@ P ?= 1
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build generate test bench robustness vet lint fmt kube examples clean
+.PHONY: help deps build generate test bench robustness fuzz vet lint fmt kube examples clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,13 @@ robustness: ## random faults to a running cluster: SEED, DURATION, FAULTS, TTL, 
 e2e-kubelet: ## Jobs in real containers, by a kubelet: root, Debian
 	apt-get install -y --no-install-recommends containerd runc containernetworking-plugins busybox-static iproute2
 	$(GO) test -tags kubelet -count=1 -v -timeout 30m ./test/kubelet
+
+FUZZTIME ?= 10m
+fuzz: ## every fuzzer, one after the other, FUZZTIME each (docs/robustness.md)
+	@set -e; grep -ro --include='*_test.go' '^func Fuzz[A-Za-z]*' . | sed 's|/[^/]*:func | |' | sort | while read -r dir name; do \
+		echo "$$dir $$name"; \
+		$(GO) test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) "$$dir" </dev/null; \
+	done
 
 vet: ## go vet
 	$(GO) vet ./...

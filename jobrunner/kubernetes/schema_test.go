@@ -203,7 +203,7 @@ func FuzzTemplate(f *testing.F) {
 
 // FuzzQuantity: what admission takes for a quantity is one.
 func FuzzQuantity(f *testing.F) {
-	for _, seed := range []string{"0", "1", "-1.5", "+.5Mi", "1.", "100m", "1e3", "1E-99", "1Ei", "9999999999999999999999Ei", "0000", "."} {
+	for _, seed := range []string{"0", "1", "-1.5", "+.5Mi", "1.", "100m", "1e3", "1E-99", "1Ei", "9999999999999999999999Ei", "0000", ".", "1e-9999999"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -212,8 +212,11 @@ func FuzzQuantity(f *testing.F) {
 			return
 		}
 		_, err = nightwatch.ParseTask("default/hello", []byte(`{"kubernetes":{"image":"a","resources":{"limits":{"cpu":`+string(quoted)+`}}}}`))
-		if _, wrong := resource.ParseQuantity(text); err == nil && wrong != nil {
-			t.Fatalf("%q was accepted: %v", text, wrong)
+		if err != nil {
+			return // Kubernetes reads some of these for minutes
+		}
+		if _, err := resource.ParseQuantity(text); err != nil {
+			t.Fatalf("%q was accepted: %v", text, err)
 		}
 	})
 }
