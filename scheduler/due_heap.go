@@ -14,9 +14,9 @@ type dueEntry struct {
 
 const children = 4
 
-// set has t come at that time, be it in the heap already or not.
-func (h *dueHeap) set(t *taskView, at time.Time) {
-	e := dueEntry{wakeMilli(at), t}
+// set has t come when it is to be looked at, be it in the heap already or not.
+func (h *dueHeap) set(t *taskView) {
+	e := dueEntry{t.wake, t}
 	if t.heapIndex < 0 {
 		*h = append(*h, e)
 		h.up(len(*h)-1, e)

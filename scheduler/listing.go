@@ -232,7 +232,7 @@ func (v *view) remember(t, before *taskView, alone bool) {
 		v.open(t)
 		t.busy, t.heldUntil, t.retryAt = before.busy, before.heldUntil, before.retryAt
 	case before.details == nil && t.details == nil && before.packed.text == t.packed.text:
-		t.wakeAt, t.looked = before.wakeAt, before.looked && !before.dirty && alone
+		t.wake, t.looked = before.wake, before.looked && !before.dirty && alone
 	}
 }
 

@@ -185,41 +185,96 @@ func TestRelistLooksAtWhatHasChanged(t *testing.T) {
 	}
 }
 
-// Who squeezes a text gets it back.
+// Who squeezes parts gets them back, whatever stands in them.
 func TestSqueeze(t *testing.T) {
 	words := strings.SplitAfter(dictionary, ",")
+	s := newSqueezer()
 	rapid.Check(t, func(r *rapid.T) {
-		s := newSqueezer()
-		for range 3 {
-			var text []byte
+		var parts []part
+		for range rapid.IntRange(0, 6).Draw(r, "parts") {
+			p := part{kind: rapid.SampledFrom(packedKinds).Draw(r, "kind"), value: []byte{}}
+			if p.kind == store.Runs {
+				p.run = rapid.OneOf(rapid.StringMatching(`[0-9]{8}T[0-9]{6}Z`), rapid.StringMatching(`[a-z\x01\x02"0-9]{1,9}`)).Draw(r, "run")
+			}
+			p.at.create = rapid.Int64Range(0, 1<<40).Draw(r, "create")
+			p.at.mod = p.at.create + rapid.Int64Range(0, 1<<40).Draw(r, "later")
 			for range rapid.IntRange(0, 30).Draw(r, "pieces") {
 				switch rapid.IntRange(0, 3).Draw(r, "piece") {
 				case 0:
-					text = append(text, rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(r, "bytes")...)
+					p.value = append(p.value, rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(r, "bytes")...)
 				case 1:
-					text = append(text, rapid.SampledFrom(words).Draw(r, "word")...)
+					p.value = append(p.value, rapid.SampledFrom(words).Draw(r, "word")...)
 				case 2:
-					text = append(text, slices.Repeat([]byte("x"), rapid.IntRange(0, 70_000).Draw(r, "times"))...)
+					p.value = append(p.value, slices.Repeat([]byte("x"), rapid.IntRange(0, 70_000).Draw(r, "times"))...)
 				case 3:
-					text = append(text, text[rapid.IntRange(0, len(text)).Draw(r, "from"):]...)
+					p.value = append(p.value, p.value[rapid.IntRange(0, len(p.value)).Draw(r, "from"):]...)
 				}
-				if len(text) > 200_000 {
+				if len(p.value) > 200_000 {
 					break
 				}
 			}
-			short := string(s.squeeze(nil, text))
-			if back, err := s.restore(short); err != nil || string(back) != string(text) {
-				r.Fatalf("%q became %q: %v", text, back, err)
+			parts = append(parts, p)
+		}
+		mod := rapid.Int64Range(0, 1<<40).Draw(r, "mod")
+		text := s.squeeze(mod, parts)
+		if got, _ := modIn(text); got != mod {
+			r.Fatalf("%d became %d", mod, got)
+		}
+		got := s.restore(text)
+		if len(got) != len(parts) || len(parts) > 0 && !reflect.DeepEqual(got, parts) {
+			r.Fatalf("%v became %v", parts, got)
+		}
+	})
+}
+
+// What a differ has made short it makes long again, to the byte; and of times and numbers it does make something short.
+func FuzzDiffer(f *testing.F) {
+	f.Add([]byte(dictionary), []byte(fiveMinutes))
+	for _, text := range []string{
+		`"2026-12-01T10:00:00Z""2026-12-01T10:00:00.1Z""2026-12-01T10:00:00.10Z""2026-12-01T10:00:00.1234Z""2026-02-30T10:00:00Z""2026-12-01T24:00:00Z"`,
+		`"2026-12-01T10:00:60Z""2026-12-01T10:00:00.Z""0000-01-01T00:00:00Z""9999-12-31T23:59:59.999Z""2026-12-01T10:00:00`, `"20261201T100000Z""20261301T100000Z"`,
+		`"a":1234,"b":0123,"a":-1234,"a":12345.6,"a":1234567890123456789,:1234`, "\x01\x02\x03\x04",
+	} {
+		f.Add([]byte(text), []byte(text))
+	}
+	f.Fuzz(func(t *testing.T, a, b []byte) {
+		var forth, back differ
+		for _, text := range [][]byte{a, b, a} {
+			before := forth
+			short, ok := forth.condense([]byte("before"), text)
+			switch {
+			case !ok && (forth != before || string(short) != "before"):
+				t.Errorf("%q has no short form, and left %+v %q", text, forth, short)
+			case ok:
+				if got := back.expand([]byte("before"), short[len("before"):]); string(got) != "before"+string(text) || back != forth {
+					t.Errorf("%q became %q, then %q", text, short, got)
+				}
 			}
 		}
 	})
 }
 
-func FuzzRestore(f *testing.F) {
+func TestDifferMakesShort(t *testing.T) {
+	var d differ
+	for _, row := range []struct{ text, want string }{
+		{`{"next":["2026-12-01T10:00:00Z"`, ""},
+		{`{"next":["2026-12-01T10:00:00.001Z","20261201T100000Z"]}`, "{\"next\":[\x01\x02,\x02\x01]}"},
+		{`{"uid":12345,"revision":12345,"term":999}`, "{\"uid\":\x03\xf2\xc0\x01,\"revision\":\x03\x00,\"term\":999}"},
+		{`{"uid":12346}`, "{\"uid\":\x03\x02}"},
+	} {
+		if got, ok := d.condense(nil, []byte(row.text)); !ok || row.want != "" && string(got) != row.want {
+			t.Errorf("%s: %q %v, want %q", row.text, got, ok, row.want)
+		}
+	}
+}
+
+// A long task is short too, be it as repetitive as it may.
+func TestSqueezeLong(t *testing.T) {
 	s := newSqueezer()
-	f.Add(string(s.squeeze(nil, []byte(dictionary))))
-	f.Add("\xff\xff")
-	f.Fuzz(func(_ *testing.T, short string) { _, _ = newSqueezer().restore(short) })
+	value := []byte(`{"x":"` + strings.Repeat("0123456789abcdef ", 4000) + `"}`)
+	if short := s.squeeze(1, []part{{kind: store.Accepted, value: value}, {kind: store.Tasks, value: value}}); len(short) > 1000 {
+		t.Errorf("%d bytes of %d", len(short), 2*len(value))
+	}
 }
 
 // Where peek finds members, encoding/json reads the same.

@@ -97,12 +97,21 @@ func (t *taskView) oldestWaiting() time.Time {
 
 // at has t looked at at that time; the zero time means not.
 func (a *agenda) at(t *taskView, at time.Time) {
-	t.wakeAt = at
 	if at.IsZero() {
+		t.wake = 0
 		a.timed.remove(t)
 		return
 	}
-	a.timed.set(t, at)
+	t.wake = wakeMilli(at)
+	a.timed.set(t)
+}
+
+// wakeAt is when t is to be looked at; the zero time: nothing is known of that.
+func (t *taskView) wakeAt() time.Time {
+	if t.wake == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(t.wake).UTC()
 }
 
 // due moves the tasks whose time has come to the list, and returns the next time, zero when there is none.

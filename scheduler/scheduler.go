@@ -247,7 +247,7 @@ func (s *Scheduler) lookAtAll(begins bool) {
 		next, calm := t.calm(now)
 		switch {
 		case t.details == nil && t.looked:
-			s.agenda.at(t, t.wakeAt)
+			s.agenda.at(t, t.wakeAt())
 			continue
 		case !calm:
 			s.agenda.now(t)
@@ -630,8 +630,8 @@ func (s *Scheduler) lateness(now time.Time) time.Duration {
 	late := time.Duration(0)
 	for _, list := range []fifo{s.agenda.first, s.agenda.others} {
 		for _, t := range list.tasks[list.head:] {
-			if t.dirty && !t.wakeAt.IsZero() {
-				late = max(late, now.Sub(t.wakeAt))
+			if t.dirty && t.wake != 0 {
+				late = max(late, now.Sub(t.wakeAt()))
 			}
 		}
 	}

@@ -2,138 +2,109 @@ package scheduler
 
 import (
 	"encoding/binary"
-	"errors"
+	"slices"
+
+	"github.com/klauspost/compress/s2"
 )
 
-// squeezer makes short texts that are much alike shorter: what stands in dictionary, or further ahead in the same text,
-// becomes a reference to it. A reference is a byte that says how many bytes follow as they are and how many are the same
-// as others, those that follow, and how far back the others are, in two bytes. That is less tight than DEFLATE, and ten
-// times as fast: a million tasks are packed when a standby starts. It serves one goroutine at a time.
+// squeezer makes one short text of the values of a task, by what is alike in all of them: a differ first, then S2 with a
+// dictionary. A task with three records, 3.1 KB, takes 10 µs and becomes 600 bytes when each record has its own session,
+// output and usage. Zstandard with a dictionary comes to the same without the differ, in three times the time: a million
+// tasks are packed when a standby starts. S2 alone leaves 770. It serves one goroutine at a time.
 type squeezer struct {
-	text  []byte       // dictionary and what is at hand
-	fresh [slots]int32 // where four bytes of a hash were last seen in the dictionary, from 1 on; 0: nowhere
-	table [slots]int32 // the same of all of text
-
-	plain, short []byte // room for whoever uses it
+	dictionary                *s2.Dict
+	text, value, plain, short []byte // room for the next
 }
-
-const (
-	slotBits = 13
-	slots    = 1 << slotBits
-	// least is the shortest text that a reference stands for, and furthest how far back it may be.
-	least    = 4
-	furthest = 1<<16 - 1
-	// longer says that a length goes on in further bytes, of which each that is 255 says so again.
-	longer = 15
-)
-
-var errSqueezed = errors.New("not a squeezed text")
 
 func newSqueezer() *squeezer {
-	s := &squeezer{text: []byte(dictionary)}
-	for i := range len(s.text) - least + 1 {
-		s.fresh[slot(s.text[i:])] = int32(i + 1)
-	}
-	return s
+	var d differ
+	short, _ := d.condense(nil, []byte(dictionary))
+	return &squeezer{dictionary: s2.MakeDict(short, nil)}
 }
 
-func slot(text []byte) uint32 {
-	return binary.LittleEndian.Uint32(text) * 2654435761 >> (32 - slotBits)
+// asItIs is added to the kind of a part whose value is not condensed.
+const asItIs = 0x80
+
+// squeeze is the short text of parts, behind a number that modIn finds.
+func (s *squeezer) squeeze(mod int64, parts []part) string {
+	var d differ
+	size := 0
+	for _, p := range parts {
+		size += len(p.run) + len(`""`) + len(p.value)
+	}
+	plain := binary.AppendUvarint(s.plain[:0], uint64(size))
+	for _, p := range parts {
+		kind := byte(slices.Index(packedKinds, p.kind))
+		create := p.at.create - d.number
+		d.number = p.at.create
+		s.text = s.text[:0]
+		if p.run != "" {
+			s.text = append(append(append(s.text, '"'), p.run...), '"')
+		}
+		s.text = append(s.text, p.value...)
+		var ok bool
+		if s.value, ok = d.condense(s.value[:0], s.text); !ok {
+			kind |= asItIs
+			s.value = append(s.value, s.text...)
+		}
+		plain = binary.AppendUvarint(binary.AppendVarint(append(plain, kind), create), uint64(p.at.mod-p.at.create))
+		plain = binary.AppendUvarint(binary.AppendUvarint(plain, uint64(len(p.run))), uint64(len(s.value)))
+		plain = append(plain, s.value...)
+	}
+	s.plain = plain
+	front := binary.AppendUvarint(s.short[:0], uint64(mod))
+	if need := len(front) + s2.MaxEncodedLen(len(plain)); cap(front) < need {
+		front = slices.Grow(front, need)
+	}
+	s.short = front
+	short := s.dictionary.Encode(front[len(front):cap(front)], plain) // it fits
+	return string(front[:len(front)+len(short)])
 }
 
-// squeeze appends the short form of text.
-func (s *squeezer) squeeze(to, text []byte) []byte {
-	s.table = s.fresh
-	s.text = append(s.text[:len(dictionary)], text...)
-	all := s.text
-	done := len(dictionary)
-	for i := done; i+least <= len(all); i++ {
-		at := slot(all[i:])
-		seen := int(s.table[at]) - 1
-		s.table[at] = int32(i + 1)
-		if seen < 0 || i-seen > furthest || binary.LittleEndian.Uint32(all[seen:]) != binary.LittleEndian.Uint32(all[i:]) {
-			continue
-		}
-		for i > done && seen > 0 && all[i-1] == all[seen-1] {
-			i, seen = i-1, seen-1
-		}
-		n := least
-		for i+n < len(all) && all[i+n] == all[seen+n] {
-			n++
-		}
-		to = refer(to, all[done:i], i-seen, n)
-		for end := i + n; i < end; i++ {
-			if i+least <= len(all) {
-				s.table[slot(all[i:])] = int32(i + 1)
-			}
-		}
-		done = i
-		i--
-	}
-	return refer(to, all[done:], 0, least)
+// modIn is the number that stands before a short text.
+func modIn(text string) (mod int64, short string) {
+	n, length := binary.Uvarint([]byte(text[:min(len(text), binary.MaxVarintLen64)]))
+	return int64(n), text[length:]
 }
 
-// refer appends bytes as they are and, unless it is the end (back is 0), a reference to n bytes.
-func refer(to, plain []byte, back, n int) []byte {
-	to = append(to, byte(min(len(plain), longer)<<4|min(n-least, longer)))
-	to = goOn(to, len(plain))
-	to = append(to, plain...)
-	if back == 0 {
-		return to
+// restore unpacks what squeeze packed. The values are the caller's.
+func (s *squeezer) restore(text string) []part {
+	_, short := modIn(text)
+	s.short = append(s.short[:0], short...)
+	plain, err := s.dictionary.Decode(s.plain[:cap(s.plain)], s.short)
+	if err != nil {
+		panic(err) // squeeze made it
 	}
-	return goOn(binary.LittleEndian.AppendUint16(to, uint16(back)), n-least)
-}
-
-func goOn(to []byte, n int) []byte {
-	if n < longer {
-		return to
+	s.plain = plain
+	number := func() uint64 {
+		x, n := binary.Uvarint(plain)
+		plain = plain[n:]
+		return x
 	}
-	for n -= longer; n >= 255; n -= 255 {
-		to = append(to, 255)
+	var d differ
+	values := make([]byte, 0, number()) // of all parts
+	parts := make([]part, 0, 8)
+	for len(plain) > 0 {
+		kind := plain[0]
+		create, n := binary.Varint(plain[1:])
+		plain = plain[1+n:]
+		d.number += create
+		p := part{kind: packedKinds[kind&^asItIs], at: revisions{create: d.number, mod: d.number + int64(number())}}
+		run, length, from := int(number()), number(), len(values)
+		if kind&asItIs != 0 {
+			values = append(values, plain[:length]...)
+		} else {
+			values = d.expand(values, plain[:length])
+		}
+		plain = plain[length:]
+		if run > 0 {
+			p.run = string(values[from+1 : from+1+run])
+			from += run + len(`""`)
+		}
+		p.value = values[from:len(values):len(values)]
+		parts = append(parts, p)
 	}
-	return append(to, byte(n))
-}
-
-// restore is the text that squeeze made short. It is valid until the next call.
-func (s *squeezer) restore(short string) ([]byte, error) {
-	all := s.text[:len(dictionary)]
-	length := func(n int) (int, bool) {
-		for more := n == longer; more; short = short[1:] {
-			if short == "" {
-				return 0, false
-			}
-			n += int(short[0])
-			more = short[0] == 255
-		}
-		return n, true
-	}
-	for short != "" {
-		head := short[0]
-		short = short[1:]
-		plain, ok := length(int(head >> 4))
-		if !ok || plain > len(short) {
-			return nil, errSqueezed
-		}
-		all = append(all, short[:plain]...)
-		if short = short[plain:]; short == "" {
-			break
-		}
-		if len(short) < 2 {
-			return nil, errSqueezed
-		}
-		from := len(all) - int(short[0]) - int(short[1])<<8
-		short = short[2:]
-		n, ok := length(int(head & longer))
-		if !ok || from < 0 || from == len(all) {
-			return nil, errSqueezed
-		}
-		for ; n > -least; n-- {
-			all = append(all, all[from])
-			from++
-		}
-	}
-	s.text = all
-	return all[len(dictionary):], nil
+	return parts
 }
 
 // dictionary is what the values of a task's keys look like. It may change at any time: nothing outlives the process.
@@ -153,13 +124,24 @@ const dictionary = `"kubernetes":{"image":"busybox:latest","command":["/bin/sh",
 	`"cancel":{"by":"","reason":"","why":"","time":"` + `"submitted":{"key":"shards":{"count":"shard":{"of":"progress":{"fraction":1,"result":{"log":{"token":"` +
 	`{"since":"2026-12-01T00:00:00Z","ranges":[{"from":"2026-11-01T00:00:00Z","to":"2026-11-02T00:00:00Z","count":100,"outcome":"Succeeded"},` +
 	`"outcome":"Skipped","reason":"Overlap"}],"outcome":"Missed","reason":"CatchUp"},"outcome":"Failed","reason":"totals":{"succeeded":` +
-	`{"key":"default/","revision":1000,"uid":1000,"since":"2026-12-01T10:00:00.123Z","task":{"name":"","namespace":"handler":{"name":"` +
+	`{"key":"default/","revision":1000,"uid":1000,"since":"2026-11-01T10:00:00.123Z","task":{"name":"","namespace":"handler":{"name":"` +
 	`"},"process":{"command":["true"]},"schedule":"0 0 * * *","schedule":"*/5 * * * *"}}` +
-	`{"id":"20261201T000000Z","task":"default/","taskUID":1000,"taskRevision":1000,"phase":"Succeeded","nominalTime":"2026-12-01T00:00:00Z",` +
-	`"createTime":"2026-12-01T00:00:00.001Z","startTime":"2026-12-01T00:00:00.010Z","endTime":"2026-12-01T00:00:01.020Z",` +
-	`"attemptTime":"2026-12-01T00:00:00.010Z","attempt":1,"node":"node-1","session":"694d` + `","runner":"kubernetes","runner":"http","runner":"handler","handler":"` +
-	`"runner":"process","term":100,"fence":1000,"exitCode":0,"output":"ok\n","usage":{"userSeconds":0.001,"systemSeconds":0.001,"maxRSSBytes":100}}` +
+	`{"ranges":[{"from":"2026-11-01T00:00:00Z","to":"2026-12-01T00:00:00Z","count":100,"outcome":"Succeeded"}]}` + aRecord + `"20261202T000000Z"` + another +
 	`{"phase":"Scheduled","accepted":true,"observedRevision":1000,"acceptedRevision":1000,"uid":1000,"cursor":"2026-12-01T10:00:00Z",` +
 	`"next":["2026-12-01T10:05:00Z","2026-12-01T10:10:00Z","2026-12-01T10:15:00Z","2026-12-01T10:20:00Z","2026-12-01T10:25:00Z"],` +
-	`"earliestTime":"2026-12-01T10:00:00.123Z","submittedRevision":"startedRuns":1,"lastEndTime":"2026-12-01T10:00:00.010Z","lastRun":{"id":"` +
-	`,"createTime":"2026-12-01T10:00:00Z","updateTime":"2026-12-01T10:00:00Z","counts":{"succeeded":0,"failed":0,"canceled":0,"skipped":0,"missed":0},"countedRevision":1000}`
+	`"earliestTime":"2026-12-01T10:00:00Z","createTime":"2026-12-01T10:00:00Z","updateTime":"2026-12-01T10:00:00Z",` +
+	`"counts":{"succeeded":0,"failed":0,"canceled":0,"skipped":0,"missed":0}}` +
+	`{"phase":"Scheduled","accepted":true,"observedRevision":1000,"acceptedRevision":1000,"uid":1000,"cursor":"2026-12-02T00:00:00Z",` +
+	`"next":["2026-12-03T00:00:00Z","2026-12-04T00:00:00Z","2026-12-05T00:00:00Z","2026-12-06T00:00:00Z","2026-12-07T00:00:00Z"],` +
+	`"earliestTime":"2026-11-01T10:00:00Z","submittedRevision":"startedRuns":100,"lastEndTime":"2026-12-02T00:00:00.120Z","lastRun":` + another +
+	`,"createTime":"2026-11-01T10:00:00.123Z","updateTime":"2026-12-02T00:00:00.120Z","counts":{"succeeded":100,"failed":0,"canceled":0,"skipped":0,"missed":0},"countedRevision":2000}`
+
+const (
+	aRecord = `"20261201T000000Z"{"id":"20261201T000000Z","task":"default/","taskUID":1000,"taskRevision":1000,"phase":"Succeeded","nominalTime":"2026-12-01T00:00:00Z",` +
+		`"createTime":"2026-12-01T00:00:00.001Z","startTime":"2026-12-01T00:00:00.010Z","endTime":"2026-12-01T00:00:01.020Z",` +
+		`"attemptTime":"2026-12-01T00:00:00.010Z","attempt":1,"node":"node-1","session":"694d` + `","runner":"kubernetes","runner":"http","runner":"handler","handler":"` +
+		`"runner":"process","term":1000,"fence":1000,"exitCode":0,"output":"ok\n","usage":{"userSeconds":0.001,"systemSeconds":0.001,"maxRSSBytes":10000}}`
+	another = `{"id":"20261202T000000Z","task":"default/","taskUID":1000,"taskRevision":1000,"phase":"Succeeded","nominalTime":"2026-12-02T00:00:00Z",` +
+		`"createTime":"2026-12-02T00:00:00Z","startTime":"2026-12-02T00:00:00.100Z","endTime":"2026-12-02T00:00:00.120Z","attempt":1,"node":"node-1","session":"694d` +
+		`","runner":"process","term":1000,"fence":2000}`
+)

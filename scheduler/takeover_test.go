@@ -76,7 +76,7 @@ func TestTakeOverLooksAtAll(t *testing.T) {
 	timed := func() int {
 		n := 0
 		for _, task := range s.view.tasks {
-			if task.heapIndex >= 0 && task.wakeAt.Equal(at("10:05")) {
+			if task.heapIndex >= 0 && task.wakeAt().Equal(at("10:05")) {
 				n++
 			}
 		}

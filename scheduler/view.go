@@ -23,11 +23,11 @@ type taskView struct {
 	packed   packing // while details is nil
 
 	// What the agenda remembers of it.
-	wakeAt    time.Time
+	wake      int64 // when it is to be looked at, as in dueEntry; 0: nothing is known of that
 	heapIndex int32
 	dirty     bool
 	waitsTurn bool // to be put after other tasks: see drawing
-	looked    bool // this term has looked at it as it is, and found nothing to do before wakeAt
+	looked    bool // this term has looked at it as it is, and found nothing to do before wake
 }
 
 // details is what is known of a task. Beside what a value says stands the value, for packing.
