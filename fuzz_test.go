@@ -97,7 +97,7 @@ func FuzzParseDuration(f *testing.F) {
 
 // What is accepted is a selector for Kubernetes as well, and means the same there.
 func FuzzParseSelector(f *testing.F) {
-	for _, text := range []string{"", "zone=a", "zone == a,!gpu", "arch in (amd64, arm64)", "zone notin (a),zone", "a in ()", "a!=b", "x.y/z=", "a in (b", "a===b", "in in (in)", "a in (b) c"} {
+	for _, text := range []string{"", "zone=a", "zone == a,!gpu", "arch in (amd64, arm64)", "zone notin (a),zone", "a in ()", "a!=b", "x.y/z=", "a in (b", "a===b", "in in (in)", "a in (b) c", "\f", "a\v=b", "a\u00a0in (b)", "a in (\u2003b)"} {
 		f.Add(text, "a")
 	}
 	f.Fuzz(func(t *testing.T, text, value string) {

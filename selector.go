@@ -20,7 +20,7 @@ type selectorTerm struct {
 var (
 	labelKey   = regexp.MustCompile(`^(?:(` + dns1123 + `)/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
 	labelValue = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$`)
-	setTerm    = regexp.MustCompile(`^(\S+)\s+(in|notin)\s*\(([^()]*)\)$`)
+	setTerm    = regexp.MustCompile(`^([^ \t\r\n]+)[ \t\r\n]+(in|notin)[ \t\r\n]*\(([^()]*)\)$`)
 )
 
 // dns1123 matches a DNS-1123 subdomain of any length.
@@ -33,14 +33,17 @@ func validLabelKey(key string) bool {
 	return m != nil && len(m[1]) <= maxSubdomain
 }
 
+// trimSpace takes away what kubectl takes for space, and nothing else.
+func trimSpace(text string) string { return strings.Trim(text, " \t\r\n") }
+
 // ParseSelector compiles a selector.
 func ParseSelector(text string) (Selector, error) {
 	var s Selector
-	if strings.TrimSpace(text) == "" {
+	if trimSpace(text) == "" {
 		return s, nil
 	}
 	for _, part := range splitOutsideParens(text) {
-		term, err := parseTerm(strings.TrimSpace(part))
+		term, err := parseTerm(trimSpace(part))
 		if err != nil {
 			return Selector{}, err
 		}
@@ -85,14 +88,14 @@ func parseTerm(text string) (selectorTerm, error) {
 	if m := setTerm.FindStringSubmatch(text); m != nil {
 		t.key, t.negate = m[1], m[2] == "notin"
 		for value := range strings.SplitSeq(m[3], ",") {
-			t.values = append(t.values, strings.TrimSpace(value))
+			t.values = append(t.values, trimSpace(value))
 		}
 	} else if key, value, ok := strings.Cut(text, "!="); ok {
-		t.key, t.values, t.negate = strings.TrimSpace(key), []string{strings.TrimSpace(value)}, true
+		t.key, t.values, t.negate = trimSpace(key), []string{trimSpace(value)}, true
 	} else if key, value, ok := strings.Cut(text, "="); ok {
-		t.key, t.values = strings.TrimSpace(key), []string{strings.TrimSpace(strings.TrimPrefix(value, "="))}
+		t.key, t.values = trimSpace(key), []string{trimSpace(strings.TrimPrefix(value, "="))}
 	} else {
-		t.key = strings.TrimSpace(strings.TrimPrefix(text, "!"))
+		t.key = trimSpace(strings.TrimPrefix(text, "!"))
 		t.negate = strings.HasPrefix(text, "!")
 	}
 	if !validLabelKey(t.key) {
