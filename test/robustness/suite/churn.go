@@ -4,23 +4,26 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/store"
 	"github.com/nightwatch-go/nightwatch/test/robustness/checker"
 	"github.com/nightwatch-go/nightwatch/test/robustness/cluster"
 )
 
-// churn are clients that put, edit, freeze, run and delete the same few tasks, all at once, and write down what they were
-// told.
+// churn are clients that put, edit, freeze, run and delete the same tasks, all at once, and write down what they were told.
 type churn struct {
 	s          *suite
 	rand       *rand.Rand
+	tasks      int          // that the operations are about
 	rate       atomic.Int64 // operations a second, of all clients
 	end        context.CancelFunc
 	ended      sync.WaitGroup
@@ -29,15 +32,18 @@ type churn struct {
 	operations []checker.Operation
 }
 
+// clients is how many there are. Each does one operation at a time.
+const clients = 32
+
+// A task that is put again before the last put has been looked at is never accepted: with more operations there are more
+// tasks, so that each is the matter of a few in a second.
 const (
-	// churned is how many tasks the operations are about.
-	churned = 12
-	// clients is how many there are. Each does one operation at a time.
-	clients = 32
+	fewestChurned = 12
+	churnOfOne    = 4
 )
 
 func startChurn(s *suite) *churn {
-	c := &churn{s: s, rand: rand.New(rand.NewPCG(s.config.Seed, 1<<32))}
+	c := &churn{s: s, rand: rand.New(rand.NewPCG(s.config.Seed, 1<<32)), tasks: max(fewestChurned, int(s.config.Churn)/churnOfOne)}
 	c.rate.Store(s.config.Churn)
 	ctx, end := context.WithCancel(s.t.Context())
 	c.end = end
@@ -85,7 +91,7 @@ func (c *churn) run(ctx context.Context, wanted chan<- checker.Operation) {
 
 // next is an operation.
 func (c *churn) next() checker.Operation {
-	tail := fmt.Sprintf("%s/churn-%d", c.s.namespace, c.rand.IntN(churned))
+	tail := fmt.Sprintf("%s/churn-%d", c.s.namespace, c.rand.IntN(c.tasks))
 	switch n := c.rand.IntN(20); {
 	case n < 11:
 		return putting("tasks/"+tail, c.value())
@@ -143,6 +149,12 @@ func (c *churn) ask(ctx context.Context, o checker.Operation) (revision int64, e
 		return 0, err
 	}
 	return answer.Header.Revision, nil
+}
+
+// answered tells whether the clients' requests have been, that could be: those that are no request stay.
+func (c *churn) answered() bool {
+	there, err := c.s.Client.Get(c.s.t.Context(), c.s.Store.Keys().Of(store.Requests)+c.s.namespace+"/", clientv3.WithPrefix(), clientv3.WithKeysOnly())
+	return err == nil && !slices.ContainsFunc(there.Kvs, func(kv *mvccpb.KeyValue) bool { return strings.Contains(string(kv.Key), "/churn-") })
 }
 
 // clear deletes all that clients have put beside the tasks that stay, once the client has been stopped.

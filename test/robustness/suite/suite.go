@@ -289,6 +289,7 @@ func (s *suite) settle(tasks []task) {
 	for _, task := range tasks {
 		s.Put(task.name, strings.TrimSuffix(task.value, "}")+`,"suspend":true}`)
 	}
+	s.Until("every request is answered", s.churn.answered)
 	s.churn.clear()
 	s.Until("every status is that of a task", func() bool {
 		statuses, err := s.Store.Statuses(s.t.Context(), "")
