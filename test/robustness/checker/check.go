@@ -44,7 +44,7 @@ const (
 	Uniqueness   = "uniqueness"   // no occurrence has a record twice
 	CursorMoves  = "cursor-moves" // a cursor never goes back, nor past a time that is in no place at that revision
 
-	NeverEarly = "never-early" // nothing starts before its time
+	NeverEarly = "never-early" // nothing starts before its time, by the clock of the scheduler that made it
 	NotLate    = "not-late"    // nor later than the bound
 	StartOrder = "start-order" // runs of a task that take turns start in the order of their times
 	Recovery   = "recovery"    // everything is on time again some time after the last fault

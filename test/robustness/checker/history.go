@@ -111,10 +111,12 @@ const (
 
 // Fault is what was done to the cluster.
 type Fault struct {
-	Kind   string    `json:"kind"`
-	Target string    `json:"target,omitempty"`
-	From   time.Time `json:"from"`
-	To     time.Time `json:"to,omitzero"`
+	Kind   string `json:"kind"`
+	Target string `json:"target,omitempty"`
+	// Off is by how much a clock was ahead, negative when it was behind, in nanoseconds.
+	Off  time.Duration `json:"off,omitempty"`
+	From time.Time     `json:"from"`
+	To   time.Time     `json:"to,omitzero"`
 }
 
 // eachChange calls do with all changes, in the order of their revisions.

@@ -36,6 +36,7 @@ type Index struct {
 	strays     []Effect
 	strayJobs  []*job
 	unreadable []Change
+	names      map[int64]string // of nodes, by their terms
 
 	lives  map[string][]*run // of a record's key
 	newest map[string]*task  // by name
@@ -161,7 +162,7 @@ func (r *run) starts() []Effect {
 func NewIndex(h *History) (*Index, error) {
 	x := &Index{
 		History: h, freezes: map[string]*spans{}, observed: map[string]int64{}, gone: map[string]int64{}, verdicts: map[string]bool{},
-		work: map[string]bool{}, lives: map[string][]*run{}, newest: map[string]*task{}, texts: map[string]string{},
+		work: map[string]bool{}, lives: map[string][]*run{}, newest: map[string]*task{}, texts: map[string]string{}, names: map[int64]string{},
 	}
 	if err := h.eachChange(x.add); err != nil {
 		return nil, err
@@ -338,19 +339,33 @@ func (x *Index) addJobs() {
 
 // addClocks finds the runs that a scheduler made whose clock was off.
 func (x *Index) addClocks() {
-	names := map[int64]string{} // by term
 	for _, c := range x.leaders.all {
-		names[c.from] = c.What
+		x.names[c.from] = c.What
 	}
 	for _, f := range x.Faults {
 		if f.Kind != FaultClock {
 			continue
 		}
 		for _, r := range x.runs {
-			v := r.first()
-			r.offClock = r.offClock || names[v.Term] == f.Target && !v.seen.Before(f.From) && v.seen.Before(f.To.Add(onTheWay))
+			r.offClock = r.offClock || x.ledBy(f, r.first())
 		}
 	}
+}
+
+// ledBy tells whether a version is of the term of the node whose clock was off, and of that time.
+func (x *Index) ledBy(f Fault, v version) bool {
+	return x.names[v.Term] == f.Target && !v.seen.Before(f.From) && v.seen.Before(f.To.Add(onTheWay))
+}
+
+// ahead is by how much the scheduler's clock was ahead when it, or in its term a node, wrote a version.
+func (x *Index) ahead(v version) time.Duration {
+	ahead := time.Duration(0)
+	for _, f := range x.Faults {
+		if f.Kind == FaultClock && x.ledBy(f, v) {
+			ahead = max(ahead, f.Off)
+		}
+	}
+	return ahead
 }
 
 // terminal tells whether a phase is for good.

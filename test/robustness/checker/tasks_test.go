@@ -199,6 +199,19 @@ func brokenTasks() []brokenHistory {
 	}
 }
 
+// A scheduler whose clock is ahead makes runs early, by no more than that.
+func TestEarlyByTheSchedulersClock(t *testing.T) {
+	for ahead, broken := range map[time.Duration]bool{0: true, 4 * time.Second: true, 5 * time.Second: false, -time.Hour: true} {
+		h := goodTasks()
+		h.shift(2, -5*time.Second)
+		h.Faults = append(h.Faults, Fault{Kind: FaultClock, Target: "n1", Off: ahead, From: start, To: start.Add(time.Hour)})
+		violations := indexed(t, h).Check(Bounds{})
+		if len(violations) > 0 != broken || broken && violations[0].Invariant != NeverEarly {
+			t.Errorf("ahead by %s: %v", ahead, violations)
+		}
+	}
+}
+
 // What a scheduler makes while its clock is off is due by that clock, and what a node writes then is of its own time.
 func TestWrongClocksExcuse(t *testing.T) {
 	h := goodTasks()

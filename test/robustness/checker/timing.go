@@ -9,12 +9,12 @@ import (
 
 func neverEarly(x *Index, _ Bounds, broken broken) {
 	for _, r := range x.runs {
-		if at, ok := r.began(); ok && r.scheduled() && at.Before(r.first().NominalTime) {
+		if at, ok := r.began(); ok && r.scheduled() && at.Before(r.first().NominalTime) && at.Before(r.first().NominalTime.Add(-x.ahead(r.first()))) {
 			broken(r.key, "it is due at %s and started at %s", text(r.first().NominalTime), text(at))
 		}
 		for _, e := range r.starts() {
 			for _, v := range r.versions {
-				if v.revision == e.Fence && e.At().Before(v.NotBefore) {
+				if v.revision == e.Fence && e.At().Before(v.NotBefore) && e.At().Before(v.NotBefore.Add(-x.ahead(v))) {
 					broken(r.key, "attempt %d is not to start before %s, and started at %s", e.Attempt, text(v.NotBefore), text(e.At()))
 				}
 			}

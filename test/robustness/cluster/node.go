@@ -207,7 +207,7 @@ func (n *Node) SetClock(off time.Duration) (right func()) {
 				n.c.t.Fatal(err)
 			}
 		}
-		n.c.Record(checker.Fault{Kind: checker.FaultClock, Target: n.Name, From: from, To: time.Now()})
+		n.c.Record(checker.Fault{Kind: checker.FaultClock, Target: n.Name, Off: off, From: from, To: time.Now()})
 	}
 }
 
