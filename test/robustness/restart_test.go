@@ -131,7 +131,9 @@ func TestRollingRestart(t *testing.T) {
 	}
 	to := l.goOn(0)
 	l.put(func(int, int) bool { return true })
-	l.Settle()
+	if err := l.Settle(); err != nil {
+		t.Fatal(err)
+	}
 	h := l.Verify(checker.Bounds{Settled: true})
 	occurrences := cluster.Index(t, h).Occurrences()
 	for _, o := range occurrences {

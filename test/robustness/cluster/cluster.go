@@ -5,7 +5,9 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -228,21 +230,38 @@ func (c *Cluster) Put(task, value string) {
 	}
 }
 
-// Settle waits until nothing is due any more, as every task is suspended, and nothing is under way.
-func (c *Cluster) Settle() {
+// Settle waits until nothing is due any more, as every task is suspended, and nothing is under way: for as long as that
+// becomes less, since runs that wait for one another may be many. The error says what is left.
+func (c *Cluster) Settle() error {
 	c.t.Helper()
-	etcdtest.Eventually(c.t, Patience, func() error {
+	const toCome = 1 << 20 // runs that a task may still have that is not suspended yet
+	poll := time.NewTicker(50 * time.Millisecond)
+	defer poll.Stop()
+	for least, since := math.MaxInt, time.Now(); ; {
+		n, last := 0, ""
 		statuses, err := c.Store.Statuses(c.t.Context(), "")
-		if err != nil {
-			return err
-		}
 		for task, s := range statuses {
-			if s.Still == "" || s.ActiveCount > 0 {
-				return fmt.Errorf("%s: %s, %d runs: %v", task, s.Phase, s.ActiveCount, s.Active)
+			if left := s.ActiveCount; left > 0 || s.Still == "" {
+				if s.Still == "" {
+					left += toCome
+				}
+				n, last = n+left, fmt.Sprintf("%s: %s, %d runs: %v", task, s.Phase, s.ActiveCount, s.Active)
 			}
 		}
-		return nil
-	}, "nothing is under way")
+		switch {
+		case err == nil && n == 0:
+			return nil
+		case err == nil && n < least:
+			least, since = n, time.Now()
+		case time.Since(since) > Patience:
+			return errors.Join(fmt.Errorf("nothing of what is under way has ended within %s: %s", Patience, last), err)
+		}
+		select {
+		case <-poll.C:
+		case <-c.t.Context().Done():
+			return c.t.Context().Err()
+		}
+	}
 }
 
 // Patience is how long a condition that is met in seconds may take on a machine that is busy with other things.

@@ -135,7 +135,7 @@ func Run(t testing.TB, config Config) *Verdict {
 	s.churn.stop()
 	s.logf("the last fault is over after %s", time.Since(began).Round(time.Second))
 	s.wait(time.Now().Add(heal + after))
-	s.settle(tasks)
+	settled := s.settle(tasks)
 
 	h := s.History()
 	h.Operations = s.churn.operations
@@ -143,7 +143,7 @@ func Run(t testing.TB, config Config) *Verdict {
 		t.Fatal(err)
 	}
 	bounds := checker.Bounds{
-		Late: s.longest() + heal, Heal: heal, OnTime: config.LeaseTTL + slack, Settled: true,
+		Late: s.longest() + heal, Heal: heal, OnTime: config.LeaseTTL + slack, Settled: settled,
 	}
 	v, err := judge(config, h, bounds, s.broken)
 	if err != nil {
@@ -274,9 +274,12 @@ func (s *suite) look() {
 
 // What no history tells of.
 const (
-	staysUp  = "stays-up"  // no process ends by itself
-	endsWell = "ends-well" // one that is asked to end does so, and well
+	staysUp     = "stays-up"      // no process ends by itself
+	endsWell    = "ends-well"     // one that is asked to end does so, and well
+	comesToRest = "comes-to-rest" // what is under way ends, when nothing more is due
 )
+
+var unseen = []string{staysUp, endsWell, comesToRest}
 
 func (s *suite) violated(invariant, about, detail string) {
 	s.broken = append(s.broken, checker.Violation{
@@ -284,8 +287,8 @@ func (s *suite) violated(invariant, about, detail string) {
 	})
 }
 
-// settle has nothing be due any more, and waits until what is under way has ended.
-func (s *suite) settle(tasks []task) {
+// settle has nothing be due any more, and waits until what is under way has ended. It tells whether it has.
+func (s *suite) settle(tasks []task) bool {
 	for _, task := range tasks {
 		s.Put(task.name, strings.TrimSuffix(task.value, "}")+`,"suspend":true}`)
 	}
@@ -295,7 +298,11 @@ func (s *suite) settle(tasks []task) {
 		statuses, err := s.Store.Statuses(s.t.Context(), "")
 		return err == nil && len(statuses) == len(tasks)
 	})
-	s.Settle()
+	err := s.Settle()
+	if err != nil {
+		s.violated(comesToRest, "the tasks", err.Error())
+	}
+	return err == nil
 }
 
 // leader is the name of the node that holds the scheduler role and can be harmed, "" if there is none.

@@ -89,7 +89,7 @@ func Again(dir string, h *checker.History) (*Verdict, error) {
 	if err := json.Unmarshal(data, &before); err != nil {
 		return nil, err
 	}
-	process := slices.DeleteFunc(before.Violations, func(v checker.Violation) bool { return v.Invariant != staysUp && v.Invariant != endsWell })
+	process := slices.DeleteFunc(before.Violations, func(v checker.Violation) bool { return !slices.Contains(unseen, v.Invariant) })
 	config := Config{Seed: before.Seed, Duration: before.Duration, LeaseTTL: before.LeaseTTL, Members: before.Members, Churn: before.Churn, Faults: before.Faults, Dir: dir}
 	return judge(config, h, before.Bounds, process)
 }
