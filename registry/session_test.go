@@ -41,8 +41,8 @@ func (l *logins) Authenticate(ctx context.Context, name, password string) (*clie
 // A login is dear to etcd: there is none for each renewal.
 func TestRenewalsDoNotLogIn(t *testing.T) {
 	server := etcdtest.Start(t)
-	enableAuth(t, server.Client(t))
-	client, err := clientv3.New(clientv3.Config{Endpoints: []string{server.Endpoint()}, Username: "root", Password: "secret"})
+	server.EnableAuth(t)
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{server.Endpoint()}, Username: "root", Password: "root"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,21 +59,6 @@ func TestRenewalsDoNotLogIn(t *testing.T) {
 	etcdtest.Eventually(t, 10*time.Second, func() bool { return s.Deadline().After(first.Add(4 * time.Second)) }, "further renewals")
 	if n := logins.n.Load() - before; n > 0 {
 		t.Errorf("%d logins while it was renewed", n)
-	}
-}
-
-// enableAuth turns authentication on, with a root whose password is secret.
-func enableAuth(t *testing.T, client *clientv3.Client) {
-	t.Helper()
-	_, err := client.UserAdd(t.Context(), "root", "secret")
-	if err == nil {
-		_, err = client.UserGrantRole(t.Context(), "root", "root")
-	}
-	if err == nil {
-		_, err = client.AuthEnable(t.Context())
-	}
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 

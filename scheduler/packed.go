@@ -154,24 +154,24 @@ func (v *view) textOf(parts []part) string {
 	slices.SortFunc(parts, func(a, b part) int {
 		return cmp.Or(cmp.Compare(slices.Index(packedKinds, a.kind), slices.Index(packedKinds, b.kind)), cmp.Compare(a.run, b.run))
 	})
-	if v.squeezer == nil {
-		v.squeezer = newSqueezer()
-	}
 	var mod int64
 	for _, p := range parts {
 		if p.kind == store.Tasks {
 			mod = p.at.mod
 		}
 	}
-	return v.squeezer.squeeze(mod, parts)
+	return v.packer().squeeze(mod, parts)
 }
 
 // partsOf unpacks what textOf packed.
-func (v *view) partsOf(text string) []part {
+func (v *view) partsOf(text string) []part { return v.packer().restore(text) }
+
+// packer is the view's squeezer, made when it is first needed.
+func (v *view) packer() *squeezer {
 	if v.squeezer == nil {
 		v.squeezer = newSqueezer()
 	}
-	return v.squeezer.restore(text)
+	return v.squeezer
 }
 
 // shrink packs tasks of which nothing is wanted when there are more unpacked ones than is good. It looks at so many at

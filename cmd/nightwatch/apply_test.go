@@ -93,10 +93,9 @@ func TestApplyOfManyTasks(t *testing.T) {
 // TestApplyOfOneThatIsRefused: what etcd refuses harms none beside it, and is told as if it had been alone.
 func TestApplyOfOneThatIsRefused(t *testing.T) {
 	server := etcdtest.Start(t)
-	root := server.Client(t)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	withUsers(t, root)
+	withUsers(t, server)
 	asRoot, err := clientv3.New(clientv3.Config{Endpoints: []string{server.Endpoint()}, Username: "root", Password: "root"})
 	if err != nil {
 		t.Fatal(err)

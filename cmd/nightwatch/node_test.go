@@ -109,7 +109,7 @@ func TestNodeAnnouncesItself(t *testing.T) {
 // TestNodeWaitsForEtcd, with a user's name as well as without, and says so meanwhile.
 func TestNodeWaitsForEtcd(t *testing.T) {
 	server := etcdtest.Start(t, etcdtest.WithElectionTimeout(time.Second))
-	withUsers(t, server.Client(t))
+	withUsers(t, server)
 	server.Stop()
 	address := freeAddress(t)
 	p := start(t, environment(t, "NIGHTWATCH_PASSWORD=s3cret"), "node", "--endpoints", server.Endpoint(), "--name", "n1", "--listen", address, "--user", "node", "--command-timeout", "1s")
@@ -147,22 +147,21 @@ func TestNodeThatLogsInCanBeStopped(t *testing.T) {
 }
 
 // withUsers turns authentication on: root:root, and node:s3cret who has the prefix and nothing else.
-func withUsers(t testing.TB, client *clientv3.Client) {
+func withUsers(t testing.TB, server *etcdtest.Server) {
 	t.Helper()
+	client := server.Client(t)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var errs []error
 	try := func(_ any, err error) { errs = append(errs, err) }
-	try(client.UserAdd(ctx, "root", "root"))
-	try(client.UserGrantRole(ctx, "root", "root"))
 	try(client.RoleAdd(ctx, "node"))
 	try(client.RoleGrantPermission(ctx, "node", store.DefaultPrefix, clientv3.GetPrefixRangeEnd(store.DefaultPrefix), clientv3.PermissionType(clientv3.PermReadWrite)))
 	try(client.UserAdd(ctx, "node", "s3cret"))
 	try(client.UserGrantRole(ctx, "node", "node"))
-	try(client.AuthEnable(ctx))
 	if err := errors.Join(errs...); err != nil {
 		t.Fatal(err)
 	}
+	server.EnableAuth(t)
 }
 
 // TestNodeTellsSystemd: ready without etcd, watched without etcd, its state as text, and that it is stopping.

@@ -91,6 +91,25 @@ func (s *Server) Restart(t testing.TB) {
 	}
 }
 
+// EnableAuth turns authentication on, with the user root, whose password is root. A client without a user may do nothing
+// after that.
+func (s *Server) EnableAuth(t testing.TB) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
+	defer cancel()
+	client := s.Client(t)
+	_, err := client.UserAdd(ctx, "root", "root")
+	if err == nil {
+		_, err = client.UserGrantRole(ctx, "root", "root")
+	}
+	if err == nil {
+		_, err = client.AuthEnable(ctx)
+	}
+	if err != nil {
+		t.Fatalf("turn authentication on: %v", err)
+	}
+}
+
 // Backup is what the server holds, for Restore. The server is restarted for it.
 func (s *Server) Backup(t testing.TB) string {
 	t.Helper()

@@ -8,13 +8,12 @@ import (
 
 // leader is the term in force right before a revision: of the candidates that were there the first.
 func (x *Index) leader(revision int64) int64 {
-	first := int64(0)
-	for _, s := range x.leaders.all {
-		if s.at(revision) && (first == 0 || s.from < first) {
-			first = s.from
+	for _, s := range x.Candidates() {
+		if s.at(revision) {
+			return s.from
 		}
 	}
-	return first
+	return 0
 }
 
 func termInForce(x *Index, _ Bounds, broken broken) {

@@ -254,12 +254,20 @@ func (s *suite) wait(until time.Time) {
 
 // until waits for a condition, as wait does.
 func (s *suite) until(what string, condition func() bool) {
+	if !s.met(condition) {
+		s.t.Fatalf("not within %s: %s", cluster.Patience, what)
+	}
+}
+
+// met waits for a condition, as wait does, and tells whether it came to be.
+func (s *suite) met(condition func() bool) bool {
 	for patience := time.Now().Add(cluster.Patience); !condition(); {
 		if time.Now().After(patience) {
-			s.t.Fatalf("not within %s: %s", cluster.Patience, what)
+			return false
 		}
 		s.wait(time.Now().Add(50 * time.Millisecond))
 	}
+	return true
 }
 
 // look finds nodes that have ended by themselves, and starts them again.
@@ -292,17 +300,23 @@ func (s *suite) settle(tasks []task) bool {
 	for _, task := range tasks {
 		s.Put(task.name, strings.TrimSuffix(task.value, "}")+`,"suspend":true}`)
 	}
-	s.Until("every request is answered", s.churn.answered)
+	answered := s.met(s.churn.answered)
+	if !answered {
+		s.violated(comesToRest, "the clients", "not every request was answered")
+	}
 	s.churn.clear()
-	s.Until("every status is that of a task", func() bool {
+	cleared := s.met(func() bool {
 		statuses, err := s.Store.Statuses(s.t.Context(), "")
 		return err == nil && len(statuses) == len(tasks)
 	})
+	if !cleared {
+		s.violated(comesToRest, "the clients", "statuses of tasks that were deleted are there")
+	}
 	err := s.Settle()
 	if err != nil {
 		s.violated(comesToRest, "the tasks", err.Error())
 	}
-	return err == nil
+	return answered && cleared && err == nil
 }
 
 // leader is the name of the node that holds the scheduler role and can be harmed, "" if there is none.
