@@ -14,6 +14,8 @@ type Takeover struct {
 	Gone time.Duration
 	// Effect is how long after At the first effect began of an occurrence that was due after At and that another term made.
 	Effect time.Duration
+	// Again says that who led next was killed, stopped or asked to end before that effect. Then this is two in one.
+	Again bool
 }
 
 // Takeovers measures those faults whose target led when they began, if the role was taken over and something began after.
@@ -27,10 +29,21 @@ func (x *Index) Takeovers(occurrences []Occurrence, faults []Fault) []Takeover {
 			continue
 		}
 		if first := firstAfter(byDue, f.From, led.from); !first.IsZero() {
-			all = append(all, Takeover{Node: f.Target, At: f.From, Gone: led.Ended.Sub(f.From), Effect: first.Sub(f.From)})
+			all = append(all, Takeover{
+				Node: f.Target, At: f.From, Gone: led.Ended.Sub(f.From), Effect: first.Sub(f.From), Again: x.struck(led.Ended, first),
+			})
 		}
 	}
 	return all
+}
+
+// struck tells whether who was first in line at a time got a signal before another.
+func (x *Index) struck(at, before time.Time) bool {
+	next := leading(x.Candidates(), at)
+	return next != nil && slices.ContainsFunc(x.History.Faults, func(f Fault) bool {
+		return slices.Contains([]string{FaultKill, FaultTerminate, FaultStop}, f.Kind) && f.Target == next.What &&
+			f.From.After(next.Began) && f.From.Before(before)
+	})
 }
 
 // firstAfter is when the first effect began of the occurrences that were due after a time and that another term made than

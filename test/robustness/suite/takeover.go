@@ -13,6 +13,8 @@ import (
 type Takeover struct {
 	Fault string `json:"fault"`
 	Times int    `json:"times"`
+	// Again is how often who led next was struck too before anything came of it. That is measured from the later one.
+	Again int `json:"again"`
 	// Effect is until the first effect began of what was due later: one of the probes is due every 25 ms.
 	Effect checker.Spread `json:"effect"`
 	// Gone is until a watch from outside saw that nobody held the role: what etcd takes to end a lease, or the node to resign.
@@ -29,11 +31,16 @@ func takeovers(x *checker.Index, occurrences []checker.Occurrence) []Takeover {
 	all := []Takeover{}
 	for _, fault := range []struct{ kind, signal string }{{killScheduler, checker.FaultKill}, {restartScheduler, checker.FaultTerminate}} {
 		var effect, gone, beyond []time.Duration
+		again := 0
 		for _, t := range x.Takeovers(occurrences, signals(x.History, fault.kind, fault.signal)) {
+			if t.Again {
+				again++
+				continue
+			}
 			effect, gone, beyond = append(effect, t.Effect), append(gone, t.Gone), append(beyond, t.Effect-t.Gone)
 		}
 		if len(effect) > 0 {
-			all = append(all, Takeover{fault.kind, len(effect), checker.SpreadOf(effect), checker.SpreadOf(gone), checker.SpreadOf(beyond)})
+			all = append(all, Takeover{fault.kind, len(effect), again, checker.SpreadOf(effect), checker.SpreadOf(gone), checker.SpreadOf(beyond)})
 		}
 	}
 	return all
@@ -61,9 +68,9 @@ func (v *Verdict) writeTakeovers(w io.Writer) {
 	if len(v.Takeovers) == 0 {
 		return
 	}
-	fmt.Fprintln(w, "until another leads\ttimes\teffect p50\tp99\tmax\tkey gone p50\tp99\tmax\tbeyond p50\tp99\tmax")
+	fmt.Fprintln(w, "until another leads\ttimes\tagain\teffect p50\tp99\tmax\tkey gone p50\tp99\tmax\tbeyond p50\tp99\tmax")
 	for _, t := range v.Takeovers {
-		fmt.Fprintf(w, "%s\t%d", t.Fault, t.Times)
+		fmt.Fprintf(w, "%s\t%d\t%d", t.Fault, t.Times, t.Again)
 		for _, s := range t.Spreads() {
 			fmt.Fprintf(w, "\t%s\t%s\t%s", round(s.P50), round(s.P99), round(s.Max))
 		}
