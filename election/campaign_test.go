@@ -113,6 +113,11 @@ func TestCampaignIsConfirmed(t *testing.T) {
 	if _, err := client.Delete(t.Context(), keyOf(s)); err != nil {
 		t.Fatal(err)
 	}
+	// What the term before wrote last is not later than what the next one is confirmed at.
+	last, err := client.Txn(t.Context()).If(leader.Guard()).Then(clientv3.OpPut("written", "by the leader")).Commit()
+	if err != nil || !last.Succeeded {
+		t.Fatal(last, err)
+	}
 	if err := leader.Resign(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -122,6 +127,9 @@ func TestCampaignIsConfirmed(t *testing.T) {
 	}
 	if !passes(t, client, got.term) {
 		t.Error("a term without a key")
+	}
+	if at := got.term.ConfirmedAt(); at <= last.Header.Revision {
+		t.Errorf("confirmed at %d, when the term before could write until %d", at, last.Header.Revision)
 	}
 }
 

@@ -160,7 +160,7 @@ func (c *Candidate) Campaign(ctx context.Context) (*Term, error) {
 	c.mu.Lock()
 	c.term = term
 	c.mu.Unlock()
-	c.log.Info("term began", "term", term.revision, "key", c.key)
+	c.log.Info("term began", "term", key.created, "key", c.key)
 	return term, nil
 }
 

@@ -14,7 +14,7 @@ import (
 // Term is one holding of the role. All methods are safe for concurrent use.
 type Term struct {
 	candidate *Candidate
-	revision  int64
+	key       held
 	ctx       context.Context
 	end       context.CancelCauseFunc
 	watched   chan struct{} // closed when the watching goroutine has ended
@@ -28,26 +28,30 @@ type Term struct {
 func (c *Candidate) begin(ctx context.Context, key held) *Term {
 	life, stop := c.life(ctx)
 	termCtx, end := context.WithCancelCause(life)
-	t := &Term{candidate: c, revision: key.created, ctx: termCtx, end: end, watched: make(chan struct{})}
+	t := &Term{candidate: c, key: key, ctx: termCtx, end: end, watched: make(chan struct{})}
 	go func() {
 		defer close(t.watched)
 		defer stop()
 		err := t.watch(termCtx, key.confirmedAt+1)
 		t.end(err) // of no effect if the context's end was what ended the watch
-		c.log.Info("term is over", "term", t.revision, "reason", context.Cause(termCtx))
+		c.log.Info("term is over", "term", key.created, "reason", context.Cause(termCtx))
 	}()
 	return t
 }
 
 // Revision is the number of the term: the CreateRevision of its key.
-func (t *Term) Revision() int64 { return t.revision }
+func (t *Term) Revision() int64 { return t.key.created }
+
+// ConfirmedAt is a revision of etcd's at which the term was in force: what was written under the Guard of any term before is
+// older, so whoever sees all up to here has seen it.
+func (t *Term) ConfirmedAt() int64 { return t.key.confirmedAt }
 
 // Key is the term's key in etcd.
 func (t *Term) Key() string { return t.candidate.key }
 
 // Guard is the comparison that every write of the leader's carries: the term's key is there still.
 func (t *Term) Guard() clientv3.Cmp {
-	return clientv3.Compare(clientv3.CreateRevision(t.candidate.key), "=", t.revision)
+	return clientv3.Compare(clientv3.CreateRevision(t.candidate.key), "=", t.key.created)
 }
 
 // Context lasts until the session is lost, the key is gone or not under the session's lease any more, or Resign was
@@ -79,7 +83,7 @@ func (t *Term) Resign(ctx context.Context) error {
 			return nil
 		}
 		if !curable(err) || wait(life, retryPause) != nil {
-			return fmt.Errorf("resign from term %d: %w", t.revision, err)
+			return fmt.Errorf("resign from term %d: %w", t.key.created, err)
 		}
 	}
 }
@@ -92,11 +96,11 @@ func (t *Term) watch(ctx context.Context, revision int64) error {
 			return err
 		}
 		if err != nil {
-			t.candidate.log.Debug("the watch of the term's key ended", "term", t.revision, "error", err)
+			t.candidate.log.Debug("the watch of the term's key ended", "term", t.key.created, "error", err)
 		}
 		// Time to read again, or the watch was closed, compacted, or without a leader: what the key is now decides.
 		for {
-			ours, at, err := t.candidate.confirm(ctx, t.revision)
+			ours, at, err := t.candidate.confirm(ctx, t.key.created)
 			if err == nil && !ours {
 				return ErrTermLost
 			}
@@ -129,7 +133,7 @@ func (t *Term) follow(ctx context.Context, revision int64) error {
 				return err
 			}
 			for _, event := range resp.Events {
-				gone := event.Type == mvccpb.Event_DELETE || event.Kv.CreateRevision != t.revision
+				gone := event.Type == mvccpb.Event_DELETE || event.Kv.CreateRevision != t.key.created
 				// Put by hand, the key loses its lease and would hold the role for ever; Resign or the next Campaign
 				// removes it.
 				if gone || clientv3.LeaseID(event.Kv.Lease) != t.candidate.cfg.Session.Lease() {

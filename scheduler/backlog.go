@@ -9,7 +9,7 @@ import (
 // How far a standby's view may be behind: so many events, which take it a tenth of a second, and so long.
 const (
 	maxBacklog = 20_000
-	maxBehind  = 5 * time.Second
+	maxBehind  = time.Second
 )
 
 // backlog is what a standby has heard and not taken into its view yet. It catches up when it is to lead, and before there is

@@ -6,7 +6,7 @@
 //
 // Users write tasks, requests and freezes. The scheduler of the term in force writes everything else about a task,
 // except that a run that was given to a session is written by that session (package jobrunner) until it is terminal
-// or given back. Standbys run the same loop with the same view and write nothing. A standby may be some seconds behind in
+// or given back. Standbys run the same loop with the same view and write nothing. A standby may be a second behind in
 // what it has read of what it has heard; before it leads it catches up (backlog).
 //
 // # How it decides
@@ -20,19 +20,20 @@
 // changed since refuses it, and the task is decided on again when the view has caught up. So neither an old view nor
 // an old term does harm, and neither does a transaction whose answer was lost: the view tells what became of it.
 //
-// The list comes by pages into a view of its own, which takes the place of the one before once it is complete: nothing is
-// decided on half a list. Tasks of which nothing is wanted before their next time are packed (packed.go), on the scheduler as
+// The list comes by parts (store.Follower) into a view of its own, which takes the place of the one before once it is
+// complete: nothing is decided on half a list. What happens meanwhile comes to both. Tasks of which nothing is wanted before their next time are packed (packed.go), on the scheduler as
 // on standbys: a look, a change or whoever asks for one opens it, and finds what was there before. What such a task is
 // known by without being opened, its name, its next time and that it has no live run, is all that the agenda, a new term
 // and a lost node need.
 //
 // # Becoming scheduler
 //
-// After it won the election the scheduler writes meta/clock under its guard. Once its view shows that write, it shows
-// all that any earlier term wrote, and decisions begin: with the tasks of which something is wanted, be it that their
-// time has come; the others are looked at when there is nothing else to do, or when their time comes. It goes on from
-// the cursor in each status, not from now. A task put while nobody led counts from when it was put: the moment the watch
-// told of it, else the last meta/clock before it.
+// When the election is won, a read confirms it. Once the view has come as far as that read, it shows all that any earlier term
+// wrote, for that was written while the leader key of that term was there; and decisions begin. At the same time the scheduler
+// writes meta/clock under its guard, as it does once a second, so that there is something to come. It begins with the tasks of
+// which something is wanted, be it that their time has come; the others are looked at when there is nothing else to do, or
+// when their time comes. It goes on from the cursor in each status, not from now. A task put while nobody led counts from when
+// it was put: the moment the watch told of it, else the last meta/clock before it.
 //
 // # What is one transaction
 //

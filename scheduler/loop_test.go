@@ -15,7 +15,8 @@ import (
 
 type testTerm struct{ ctx context.Context }
 
-func (testTerm) Revision() int64 { return 7 }
+func (testTerm) Revision() int64    { return 7 }
+func (testTerm) ConfirmedAt() int64 { return 1 }
 func (testTerm) Guard() clientv3.Cmp {
 	return clientv3.Compare(clientv3.CreateRevision("leader"), "=", 7)
 }
@@ -25,7 +26,7 @@ func (t testTerm) Context() context.Context { return t.ctx }
 func leading(t *testing.T, events ...store.Event) *Scheduler {
 	s := New(store.New(nil, ""), Config{})
 	s.startLeading(lease{term: testTerm{t.Context()}, ended: make(chan struct{})})
-	s.caughtUp, s.lastTick = 1, time.Now()
+	s.lastTick = time.Now()
 	s.apply(store.Batch{Snapshot: true, Revision: 10, Events: events})
 	return s
 }

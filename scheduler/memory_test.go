@@ -334,6 +334,7 @@ type seat struct {
 }
 
 func (s seat) Revision() int64          { return s.revision }
+func (s seat) ConfirmedAt() int64       { return s.revision }
 func (s seat) Context() context.Context { return s.ctx }
 func (s seat) Guard() clientv3.Cmp {
 	return clientv3.Compare(clientv3.CreateRevision(s.key), "=", s.revision)

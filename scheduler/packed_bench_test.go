@@ -96,7 +96,7 @@ func BenchmarkTasksHeld(b *testing.B) {
 				s.startLeading(lease{term: testTerm{b.Context()}, ended: make(chan struct{})})
 				b.ReportMetric(float64(time.Since(began).Microseconds())/1000, "take-over-ms")
 				b.ReportMetric(listing.Seconds(), "list-s")
-				s.caughtUp, s.lastTick = 1, time.Now().Add(time.Hour)
+				s.lastTick = time.Now().Add(time.Hour)
 				began = time.Now()
 				for s.agenda.rest.len() > 0 {
 					s.pass(b.Context(), now)

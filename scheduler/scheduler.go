@@ -47,6 +47,8 @@ type Term interface {
 	Revision() int64
 	// Guard is the comparison that every write of the term carries.
 	Guard() clientv3.Cmp
+	// ConfirmedAt is a revision at which the term was in force: what earlier ones wrote is older.
+	ConfirmedAt() int64
 	// Context ends with the term.
 	Context() context.Context
 }
@@ -96,7 +98,7 @@ type Scheduler struct {
 	releases []release
 	inFlight int
 	lease    *lease
-	caughtUp int64 // the view must reach it before the term acts; 0: not known yet
+	caughtUp int64 // the view must reach it before the term acts
 	lastTick time.Time
 	// While etcd takes no writes, no task asks it before restUntil.
 	restUntil time.Time
@@ -118,7 +120,6 @@ type result struct {
 	takings  []taking
 	revision int64 // etcd's when it answered; 0: it did not
 	err      error
-	clock    bool
 	drawn    bool
 }
 
@@ -223,7 +224,7 @@ func (s *Scheduler) loop(ctx context.Context) {
 func (s *Scheduler) startLeading(l lease) {
 	s.backlog.take(s.keys, s.takeIn)
 	s.lease = &l
-	s.caughtUp, s.lastTick, s.restUntil, s.rest, s.refused = 0, time.Time{}, time.Time{}, 0, 0
+	s.caughtUp, s.lastTick, s.restUntil, s.rest, s.refused = l.term.ConfirmedAt(), time.Time{}, time.Time{}, 0, 0
 	s.reserved.since, s.reserved.started = s.cfg.Now(), map[string]time.Time{}
 	s.lookAtAll(true)
 	s.metrics.leading.Set(1)
@@ -380,13 +381,6 @@ func (s *Scheduler) settle(r result) {
 	if r.err == nil {
 		s.rest, s.restUntil, s.refused = 0, time.Time{}, 0 // etcd takes writes
 	}
-	if r.clock {
-		if r.err == nil && s.caughtUp == 0 {
-			// The tick was written after the election was won: a view that shows it shows all that came before.
-			s.caughtUp = r.revision
-		}
-		return
-	}
 	if r.drawn {
 		s.drawing, s.drawn = false, max(s.drawn, r.revision)
 	}
@@ -458,7 +452,7 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 		s.writeClock(ctx, now)
 		s.endFreezes(ctx, now)
 	}
-	if s.caughtUp == 0 || s.view.revision < s.caughtUp {
+	if s.view.revision < s.caughtUp {
 		return s.tick
 	}
 	if s.view.nodesChanged {
@@ -584,7 +578,7 @@ func (s *Scheduler) writeClock(ctx context.Context, now time.Time) {
 	var txn store.Txn
 	txn.If(s.lease.term.Guard())
 	txn.Put(s.keys.MetaClock(), value)
-	s.commit(ctx, &txn, result{clock: true})
+	s.commit(ctx, &txn, result{})
 }
 
 // endFreezes removes freezes whose end has come.

@@ -66,6 +66,7 @@ type term struct {
 }
 
 func (t term) Revision() int64          { return t.rev }
+func (t term) ConfirmedAt() int64       { return t.rev }
 func (t term) Context() context.Context { return t.ctx }
 func (t term) Guard() clientv3.Cmp {
 	return clientv3.Compare(clientv3.CreateRevision(t.key), "=", t.rev)

@@ -55,7 +55,7 @@ func TestTakeOverBeginsWithWhatIsDue(t *testing.T) {
 			b.rev++
 			s.apply(store.Batch{Revision: b.rev, Events: []store.Event{change(b)}}) // heard by a standby
 			s.startLeading(lease{term: testTerm{t.Context()}, ended: make(chan struct{})})
-			s.caughtUp, s.lastTick = 1, time.Now()
+			s.lastTick = time.Now()
 			if n := s.agenda.pending(); n != 1 {
 				t.Errorf("%d tasks are to be looked at first", n)
 			}
@@ -66,13 +66,32 @@ func TestTakeOverBeginsWithWhatIsDue(t *testing.T) {
 	}
 }
 
+// A term decides nothing before its view shows what terms before wrote.
+func TestTakeOverWaitsForTheView(t *testing.T) {
+	b, events := crowd(t, 0)
+	s := newScheduler(&link{memory: newMemory(t)}, b.keys, Config{Now: func() time.Time { return at("10:05") }})
+	s.apply(store.Batch{Snapshot: true, Revision: b.rev, Events: events})
+	s.startLeading(lease{term: seat{ctx: t.Context(), key: "leader", revision: b.rev + 2}, ended: make(chan struct{})})
+	for ; b.rev < s.caughtUp; b.rev++ {
+		s.apply(store.Batch{Revision: b.rev})
+		if s.pass(t.Context(), at("10:05")); s.inFlight > 1 { // the scheduler's clock
+			t.Fatalf("it decides at revision %d", b.rev)
+		}
+	}
+	s.apply(store.Batch{Revision: b.rev})
+	if s.pass(t.Context(), at("10:05")); s.inFlight != 2 {
+		t.Errorf("%d transactions under way, want the clock's and the task's", s.inFlight)
+	}
+	s.stopLeading()
+}
+
 // All others are looked at too, in passes that leave time for what comes meanwhile, and none has its time forgotten.
 func TestTakeOverLooksAtAll(t *testing.T) {
 	b, events := crowd(t, 5000)
 	s := newScheduler(&link{memory: newMemory(t)}, b.keys, Config{Now: func() time.Time { return at("10:01") }})
 	s.apply(store.Batch{Snapshot: true, Revision: b.rev, Events: events})
 	s.startLeading(lease{term: testTerm{t.Context()}, ended: make(chan struct{})})
-	s.caughtUp, s.lastTick = 1, time.Now()
+	s.lastTick = time.Now()
 	timed := func() int {
 		n := 0
 		for _, task := range s.view.tasks {
