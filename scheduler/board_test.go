@@ -25,7 +25,8 @@ type board struct {
 	t       testing.TB
 	entries map[string]store.Event
 	rev     int64
-	twin    *view // hears the same and packs nothing, while the view packs what it can; nil: the board's view is as any
+	twin    *view             // hears the same and packs nothing, while the view packs what it can; nil: the board's view is as any
+	heard   func(store.Batch) // is told what the view's watch tells; may be nil
 }
 
 const demo = "default/demo"
@@ -95,6 +96,9 @@ func (b *board) one(key string, value any, lease clientv3.LeaseID) store.Event {
 func (b *board) apply(batch store.Batch) {
 	b.t.Helper()
 	b.view.apply(batch, b.now)
+	if b.heard != nil && !batch.Snapshot {
+		b.heard(batch)
+	}
 	if b.twin != nil {
 		if batch.Snapshot {
 			b.twin.applyWhole(batch, b.now)

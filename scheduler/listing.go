@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -10,9 +11,10 @@ import (
 	"github.com/nightwatch-go/nightwatch/store"
 )
 
-// A list of all keys comes by pages. They make a view of their own, which takes the place of the old one when the list is
-// complete: until then decisions go on by the old one, and a list that breaks off leaves nothing behind but what the
-// next one begins anew. Most tasks are packed as they come, without their values being read.
+// A list of all keys comes by parts (store.Follower), which are pages and changes of what pages told of. They make a view of
+// their own, which takes the place of the old one when the list is complete: until then decisions go on by the old one, which
+// hears of what happens as ever, and a list that breaks off leaves nothing behind but what the next one begins anew. Most
+// tasks are packed as they come, without their values being read.
 
 // abreast are the kinds of keys that there are many of, in the order of their names: a list reads them side by side, so that
 // what belongs to a task comes together.
@@ -22,7 +24,7 @@ var abreast = []store.Kind{store.Accepted, store.Ledgers, store.Runs, store.Stat
 // comes later is taken in all the same.
 const maxGathered = 2000
 
-// applyList takes in a page of a list.
+// applyList takes in a part of a list.
 func (v *view) applyList(b store.Batch, now time.Time) {
 	if b.Page == 0 {
 		v.coming = newView(v.keys, func(*taskView) {})
@@ -58,6 +60,9 @@ func (v *view) applyList(b store.Batch, now time.Time) {
 
 // gather keeps a key of a task until the others have come. It is false for what is to be taken in at once.
 func (v *view) gather(e store.Event) bool {
+	if e.Deleted {
+		return false
+	}
 	kind, name, ok := v.keys.Parse(e.Key)
 	run := ""
 	switch kind {
@@ -78,10 +83,16 @@ func (v *view) gather(e store.Event) bool {
 		v.gathering.push(t)
 	}
 	parts, gathering := v.gathered[name]
-	if gathering {
-		v.gathered[t.name] = append(parts, part{kind, run, revisions{e.CreateRevision, e.ModRevision}, e.Value})
+	if !gathering {
+		return false
 	}
-	return gathering
+	p := part{kind, run, revisions{e.CreateRevision, e.ModRevision}, e.Value}
+	if i := slices.IndexFunc(parts, func(q part) bool { return q.kind == kind && q.run == run }); i >= 0 {
+		parts[i] = p
+	} else {
+		v.gathered[t.name] = append(parts, p)
+	}
+	return true
 }
 
 // packGathered packs or reads the tasks that came first, until so many are left.
@@ -89,7 +100,7 @@ func (v *view) packGathered(left int) {
 	for v.gathering.len() > left {
 		t := v.gathering.pop()
 		parts, gathering := v.gathered[t.name]
-		if !gathering {
+		if !gathering || v.tasks[t.name] != t { // or another of its name has come
 			continue
 		}
 		next, quiet := restOf(parts)

@@ -127,64 +127,6 @@ func TestListPacksWhatIsAtRest(t *testing.T) {
 	})
 }
 
-// A list that breaks off leaves the view as it was; while one is coming, nothing of it is seen.
-func TestListByPages(t *testing.T) {
-	b, events := crowd(t, 5)
-	v := newView(b.keys, func(*taskView) {})
-	v.apply(store.Batch{Snapshot: true, Revision: b.rev, Events: events}, b.now)
-	before := tellTasks(v)
-	same := func(when string) {
-		t.Helper()
-		if got := tellTasks(v); !reflect.DeepEqual(got, before) || v.revision != b.rev {
-			t.Errorf("%s: revision %d, %v", when, v.revision, got)
-		}
-	}
-	v.apply(store.Batch{Snapshot: true, Revision: b.rev + 5, Events: events[:3], More: true}, b.now)
-	same("a page has come")
-	only := b.one(b.keys.Task("default/other"), fiveMinutes, 0)
-	v.apply(store.Batch{Snapshot: true, Revision: b.rev + 9, Events: []store.Event{only}, More: true}, b.now)
-	same("the list has begun anew")
-	v.apply(store.Batch{Snapshot: true, Revision: b.rev + 9, Page: 1}, b.now)
-	if v.revision != b.rev+9 || len(v.tasks) != 1 || v.known("default/other") == nil {
-		t.Errorf("revision %d, %v", v.revision, tellTasks(v))
-	}
-}
-
-// A task that a term has looked at is not looked at again because of a list that shows it as it was.
-func TestRelistLooksAtWhatHasChanged(t *testing.T) {
-	b, events := crowd(t, 50)
-	s := newScheduler(&link{memory: newMemory(t)}, b.keys, Config{Now: func() time.Time { return b.now }})
-	s.view.spare = 0
-	s.startLeading(lease{term: testTerm{t.Context()}, ended: make(chan struct{})})
-	s.caughtUp, s.lastTick = 1, time.Now()
-	list := func() {
-		s.apply(store.Batch{Snapshot: true, Revision: b.rev, Events: events})
-		s.view.shrink(len(s.view.tasks), true)
-	}
-	list()
-	if n := s.agenda.rest.len(); n != 51 {
-		t.Fatalf("%d tasks to look at", n)
-	}
-	for s.agenda.rest.len() > 0 {
-		s.pass(t.Context(), b.now)
-	}
-	for ; s.inFlight > 0; s.settle(<-s.results) { // the scheduler's clock
-	}
-	if n := len(s.agenda.timed); n != 51 {
-		t.Errorf("%d have their time", n)
-	}
-	list()
-	if rest, timed, pending := s.agenda.rest.len(), len(s.agenda.timed), s.agenda.pending(); rest != 0 || timed != 51 || pending != 0 {
-		t.Errorf("%d to be looked at, %d and %d have their time", rest, pending, timed)
-	}
-	b.rev++
-	events = append(events, b.one(b.keys.Of(store.Freezes)+"default", "", 0))
-	list()
-	if n := s.agenda.rest.len(); n != 51 {
-		t.Errorf("with a freeze that came meanwhile %d are to be looked at", n)
-	}
-}
-
 // Who squeezes parts gets them back, whatever stands in them.
 func TestSqueeze(t *testing.T) {
 	words := strings.SplitAfter(dictionary, ",")

@@ -1,5 +1,7 @@
 package store
 
+import "testing"
+
 // MaxFlying is maxFlying.
 const MaxFlying = maxFlying
 
@@ -8,4 +10,11 @@ func (s *Store) Waiting() int {
 	s.group.mu.Lock()
 	defer s.group.mu.Unlock()
 	return len(s.group.waiting)
+}
+
+// ListOften has followers list again as soon as Resync says.
+func ListOften(t *testing.T) {
+	before := relistShare
+	relistShare = 0
+	t.Cleanup(func() { relistShare = before })
 }

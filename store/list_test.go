@@ -2,9 +2,12 @@ package store_test
 
 import (
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"slices"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -70,7 +73,99 @@ func TestFollowerReadsAbreast(t *testing.T) {
 	}
 }
 
-// A list that breaks off begins again with page 0, at a later revision.
+// A list by parts outlasts the compaction of every revision that its pages are of, and leads to what there is at its last,
+// whatever happens to keys that have come and keys that are still to come. Who has a copy hears of all that meanwhile.
+func TestFollowerListsWhileKeysChange(t *testing.T) {
+	store.ListOften(t)
+	server := etcdtest.Start(t)
+	client := server.Client(t)
+	const n = 1300
+	keyOf := func(i int) string { return fmt.Sprintf("p/%c/%05d", 'a'+i%4, i/4) }
+	var keys []string
+	for i := range 4 * n {
+		if i%5 > 0 {
+			keys = append(keys, keyOf(i))
+		}
+	}
+	fill(t, client, keys)
+	random := rand.New(rand.NewPCG(1, 2))
+	change := func() int64 {
+		var ops []clientv3.Op
+		for range 20 {
+			key := keyOf(random.IntN(4 * n))
+			if random.IntN(2) == 0 {
+				ops = append(ops, clientv3.OpDelete(key))
+			} else {
+				ops = append(ops, clientv3.OpPut(key, fmt.Sprint(random.Int())))
+			}
+		}
+		for i := len(ops) - 1; i >= 0; i-- {
+			if slices.ContainsFunc(ops[:i], func(op clientv3.Op) bool { return string(op.KeyBytes()) == string(ops[i].KeyBytes()) }) {
+				ops = slices.Delete(ops, i, i+1) // a transaction writes a key once
+			}
+		}
+		response, err := client.Txn(within(t)).Then(ops...).Commit()
+		if err != nil {
+			t.Error(err)
+			return 0
+		}
+		return response.Header.Revision
+	}
+	r := &follower{}
+	lists, begun, changes, last := 0, 0, 0, int64(0)
+	r.start(t, store.Follower{Client: client, Prefix: "p/", Abreast: []string{"p/b/", "p/c/"}, Resync: time.Millisecond}, func(b store.Batch) {
+		switch {
+		case !b.Snapshot:
+			return
+		case b.Page == 0:
+			begun++
+		case !b.More:
+			lists++
+		case slices.ContainsFunc(b.Events, func(e store.Event) bool { return e.Deleted }):
+			changes++
+		}
+		if lists < 3 && random.IntN(2) == 0 {
+			last = change()
+			if random.IntN(3) == 0 {
+				server.Compact(t)
+			}
+		}
+		if b.More {
+			return
+		}
+		want := map[string]string{}
+		response, err := client.Get(within(t), "p/", clientv3.WithPrefix(), clientv3.WithRev(b.Revision))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		for _, kv := range response.Kvs {
+			want[string(kv.Key)] = string(kv.Value)
+		}
+		if got := copyOf(r.batches); !maps.Equal(got, want) {
+			t.Errorf("list %d: %d keys, and not the %d of revision %d", lists, len(got), len(want), b.Revision)
+		}
+	})
+	etcdtest.Eventually(t, patience, func() bool { r.mu.Lock(); defer r.mu.Unlock(); return lists >= 3 }, "three lists")
+	r.reaches(t, last)
+	r.matches(t, client, "p/")
+	r.stop()
+	if begun > lists+1 || changes == 0 || r.failed() > 0 {
+		t.Errorf("%d lists have begun, %d come to their end, with %d deletions in them, and %d problems", begun, lists, changes, r.failed())
+	}
+	// Without the lists, the copy of the first and what came after it is the same.
+	var heard []store.Batch
+	for _, b := range r.seen() {
+		if first := len(heard) == 0 || heard[len(heard)-1].More; !b.Snapshot || first {
+			heard = append(heard, b)
+		}
+	}
+	if got, want := copyOf(heard), r.copied(); !maps.Equal(got, want) {
+		t.Errorf("%d keys by the watch, %d with lists", len(got), len(want))
+	}
+}
+
+// A list whose watch has missed something begins again with page 0, at a later revision.
 func TestFollowerBeginsAListAnew(t *testing.T) {
 	server := etcdtest.Start(t)
 	direct := server.Client(t)
@@ -85,8 +180,11 @@ func TestFollowerBeginsAListAnew(t *testing.T) {
 	f := store.Follower{Client: etcdtest.NewClient(t, proxy.Endpoint()), Prefix: "p/", Abreast: []string{"p/b/"}}
 	r.start(t, f, func(b store.Batch) {
 		if len(b.Events) == 1000 && !broken.Swap(true) {
+			proxy.Refuse()
+			del(t, direct, keys[0])
 			put(t, direct, "p/b/last", "")
-			server.Compact(t) // the rest of this revision is gone
+			server.Compact(t)
+			proxy.Resume()
 		}
 	})
 	etcdtest.Eventually(t, patience, func() bool { return r.snapshots() > 0 && !r.seen()[len(r.seen())-1].More }, "a list")
@@ -103,7 +201,8 @@ func TestFollowerBeginsAListAnew(t *testing.T) {
 	for _, b := range r.seen()[begins[1]:] {
 		n += len(b.Events)
 	}
-	if first, last := r.seen()[0], r.seen()[begins[1]]; n != 1501 || last.Revision <= first.Revision {
+	if first, last := r.seen()[0], r.seen()[begins[1]]; n != 1500 || last.Revision <= first.Revision {
 		t.Errorf("%d keys of revision %d, after a list of %d that broke off", n, last.Revision, first.Revision)
 	}
+	r.matches(t, direct, "p/")
 }

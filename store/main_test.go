@@ -148,18 +148,27 @@ func (r *follower) failed() int {
 }
 
 // copied is the copy that results from all batches so far.
-func (r *follower) copied() map[string]string {
-	values := map[string]string{}
-	for _, batch := range r.seen() {
+func (r *follower) copied() map[string]string { return copyOf(r.seen()) }
+
+func copyOf(batches []store.Batch) map[string]string {
+	values, coming := map[string]string{}, map[string]string{}
+	for _, batch := range batches {
+		if batch.Snapshot && batch.Page == 0 {
+			clear(coming)
+		}
+		into := values
 		if batch.Snapshot {
-			clear(values)
+			into = coming
 		}
 		for _, event := range batch.Events {
 			if event.Deleted {
-				delete(values, event.Key)
+				delete(into, event.Key)
 			} else {
-				values[event.Key] = string(event.Value)
+				into[event.Key] = string(event.Value)
 			}
+		}
+		if batch.Snapshot && !batch.More {
+			values, coming = coming, map[string]string{}
 		}
 	}
 	return values

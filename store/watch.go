@@ -14,13 +14,14 @@ import (
 type Batch struct {
 	// Revision is what the copy is current to once the batch is applied.
 	Revision int64
-	// Snapshot says that Events is everything there is; what is not in it is gone. More says that it is only a page of
-	// that, and that others of the same revision follow, numbered by Page from 0. After a list that broke off comes another
-	// page 0.
+	// Snapshot says that Events is everything there is; what is not in it is gone. More says that it is only a part of
+	// that, and that others follow, numbered by Page from 0; the last one has no events. After a list that broke off comes
+	// another page 0.
 	Snapshot bool
 	Page     int
 	More     bool
-	// Events are in order; for a snapshot every one is a put.
+	// Events are in order. Those of a Snapshot are puts; of a part of one they may also be changes, deletions among them, of
+	// what parts before told of.
 	Events []Event
 }
 
@@ -40,13 +41,21 @@ type Event struct {
 // hint: a closed channel, an error, a compaction or silence lead to a new list, and so do a timer and an etcd that was restored
 // from a backup, whose watches are silent until its revision is what it was. (One that gets there before the silence is noticed
 // is left to the timer.)
+//
+// # Lists by parts
+//
+// A list of Abreast takes as long as etcd takes to read all of it, and no revision need last for that long. So the watch is
+// made first, and each page is read as it is by then. Between pages what the watch tells is handed on: to the copy there is,
+// if nothing is missing between it and the watch, and as a part of the list what came after the page that has its key; the
+// pages that are still to come will have the rest. When all are read, and the watch has come as far as the newest of them,
+// what the parts make is what there is at the watch's revision, and the last, empty part says so.
 type Follower struct {
 	Client *clientv3.Client
 	// Prefix ends in "/".
 	Prefix string
 	// Abreast are prefixes below Prefix, in their order, whose keys a list reads side by side: those that go on alike come
-	// close to each other. The list is handed on by pages, so that nobody holds all of it at once. Nil: it is handed on as
-	// a whole, in the order of keys.
+	// close to each other. The list is handed on by parts, so that nobody holds all of it at once. Nil: it is handed on as
+	// a whole, of one revision, in the order of keys.
 	Abreast []string
 	// DeletesOnly leaves out puts, and the list with them: for those who only want to hear of what went away.
 	DeletesOnly bool
@@ -67,9 +76,10 @@ const (
 	askTimeout    = 500 * time.Millisecond
 	retryDelay    = 250 * time.Millisecond
 	progressEach  = 3
-	// relistShare is how many times as long as it has listed a follower watches at least.
-	relistShare = 100
 )
+
+// relistShare is how many times as long as it has listed a follower watches at least. A test changes it.
+var relistShare = 100
 
 // Run hands batches to apply, one at a time and in order, until ctx ends. A batch without events says that the copy
 // is current.
@@ -80,109 +90,188 @@ func (f Follower) Run(ctx context.Context, apply func(Batch)) {
 	if f.Resync == 0 {
 		f.Resync = 10 * time.Minute
 	}
-	var from int64
-	for ctx.Err() == nil {
-		next, err := f.follow(ctx, from, apply)
-		from = next
+	c := copier{Follower: f, apply: apply}
+	for {
+		err := c.follow(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, errGap) {
 			if f.Problem != nil {
 				f.Problem(err)
 			}
 			select {
 			case <-time.After(retryDelay):
 			case <-ctx.Done():
+				return
 			}
 		}
 	}
 }
 
-// follow lists when from is 0, then watches. It returns the revision to go on from, 0 for a new list.
-func (f Follower) follow(ctx context.Context, from int64, apply func(Batch)) (int64, error) {
-	every := f.Resync
-	if from != 0 && f.setBack(ctx, from-1) {
-		from = 0
+// copier is a Follower that runs.
+type copier struct {
+	Follower
+	apply func(Batch)
+	whole bool      // somebody has a copy, of the revision before next
+	next  int64     // what the watch goes on from
+	list  time.Time // when the next is due
+
+	watch clientv3.WatchChan
+	heard time.Time // when it said something last
+	parts *parts    // of the list that comes; nil: none does
+}
+
+// follow watches, after a list if need be, until something is wrong. It is to be called again then.
+func (c *copier) follow(ctx context.Context) error {
+	if c.whole && c.setBack(ctx) {
+		c.whole = false
 	}
-	if from == 0 {
-		began := time.Now()
-		revision, err := f.list(ctx, apply)
-		if err != nil {
-			return 0, fmt.Errorf("list %s: %w", f.Prefix, err)
+	if !c.whole {
+		if err := c.begin(ctx); err != nil {
+			return fmt.Errorf("list %s: %w", c.Prefix, err)
 		}
-		from = revision + 1
-		every = max(every, relistShare*time.Since(began))
 	}
-	watchCtx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
+	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
-	opts := []clientv3.OpOption{clientv3.WithPrefix(), clientv3.WithRev(from), clientv3.WithProgressNotify()}
-	if f.DeletesOnly {
+	opts := []clientv3.OpOption{clientv3.WithPrefix(), clientv3.WithRev(c.next), clientv3.WithProgressNotify()}
+	if c.DeletesOnly {
 		opts = append(opts, clientv3.WithFilterPut())
 	}
 	// It returns when the watch has been made, for which it would wait for a connection.
-	making := time.AfterFunc(f.Silence, cancel)
-	watch := f.Client.Watch(watchCtx, f.Prefix, opts...)
+	making := time.AfterFunc(c.Silence, cancel)
+	c.watch = c.Client.Watch(ctx, c.Prefix, opts...)
 	if !making.Stop() {
-		return from, fmt.Errorf("watch %s: silent for %s", f.Prefix, f.Silence)
+		return c.silent()
 	}
-	if f.Problem != nil {
-		f.Problem(nil)
+	if c.whole {
+		c.well()
 	}
-	ask := time.NewTicker(f.Silence / progressEach)
+	c.heard = time.Now()
+	ask := time.NewTicker(c.Silence / progressEach)
 	defer ask.Stop()
-	resync := time.NewTimer(every)
-	defer resync.Stop()
-	heard := time.Now()
+	list := time.NewTimer(time.Until(c.list))
+	defer list.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return from, ctx.Err()
-		case <-resync.C:
-			return 0, nil
+			return ctx.Err()
+		case <-list.C:
+			if c.Abreast == nil {
+				c.whole = false
+				return nil
+			}
+			if err := c.listAlong(ctx); err != nil {
+				return err
+			}
+			list.Reset(time.Until(c.list))
 		case <-ask.C:
-			if time.Since(heard) > f.Silence {
-				return from, fmt.Errorf("watch %s: silent for %s", f.Prefix, f.Silence)
+			if err := c.ask(ctx); err != nil {
+				return err
 			}
-			// An answer comes on the watch's own channel; a failure to ask shows as silence.
-			// While there is no connection it would wait for one, and the silence go unnoticed.
-			asking, done := context.WithTimeout(watchCtx, askTimeout)
-			_ = f.Client.RequestProgress(asking)
-			done()
-		case response, open := <-watch:
-			if !open {
-				return from, fmt.Errorf("watch %s: closed", f.Prefix)
+		case response, open := <-c.watch:
+			if err := c.hear(response, open); err != nil {
+				return err
 			}
-			if err := response.Err(); err != nil {
-				if errors.Is(err, rpctypes.ErrCompacted) || response.CompactRevision > 0 {
-					return 0, nil
-				}
-				return from, fmt.Errorf("watch %s: %w", f.Prefix, err)
-			}
-			heard = time.Now()
-			revision := response.Header.Revision
-			if len(response.Events) > 0 {
-				// The header may be ahead of the events that the response holds.
-				revision = response.Events[len(response.Events)-1].Kv.ModRevision
-			} else if !response.IsProgressNotify() {
-				continue
-			}
-			if revision < from-1 {
-				continue
-			}
-			apply(Batch{Revision: revision, Events: eventsOf(response.Events)})
-			from = revision + 1
 		}
 	}
+}
+
+// begin finds what the watch is to begin with, with the list where that is one of a whole.
+func (c *copier) begin(ctx context.Context) error {
+	began := time.Now()
+	if c.Abreast != nil || c.DeletesOnly {
+		ctx, cancel := context.WithTimeout(ctx, listTimeout)
+		defer cancel()
+		revision, err := revisionNow(ctx, c.Client, c.Prefix)
+		if err != nil {
+			return err
+		}
+		if c.next, c.list = revision+1, began; c.DeletesOnly {
+			c.listed(Batch{Revision: revision}, began)
+		}
+		return nil
+	}
+	events, revision, err := List(ctx, c.Client, c.Prefix)
+	if err != nil {
+		return err
+	}
+	c.next = revision + 1
+	c.listed(Batch{Snapshot: true, Revision: revision, Events: events}, began)
+	return nil
+}
+
+// errGap: what a watch was to go on with is compacted. There is no trouble, but a list is due.
+var errGap = errors.New("compacted")
+
+// well says that things go well.
+func (c *copier) well() {
+	if c.Problem != nil {
+		c.Problem(nil)
+	}
+}
+
+// listed hands on the last of a list.
+func (c *copier) listed(b Batch, began time.Time) {
+	c.apply(b)
+	c.whole, c.list = true, time.Now().Add(max(c.Resync, time.Duration(relistShare)*time.Since(began)))
+}
+
+func (c *copier) silent() error { return fmt.Errorf("watch %s: silent for %s", c.Prefix, c.Silence) }
+
+// ask has the watch tell how far it is. The answer comes on its own channel; a failure to ask shows as silence.
+func (c *copier) ask(ctx context.Context) error {
+	if time.Since(c.heard) > c.Silence {
+		return c.silent()
+	}
+	// While there is no connection it would wait for one, and the silence go unnoticed.
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	_ = c.Client.RequestProgress(ctx)
+	return nil
+}
+
+// hear hands on what the watch says.
+func (c *copier) hear(response clientv3.WatchResponse, open bool) error {
+	if !open {
+		return fmt.Errorf("watch %s: closed", c.Prefix)
+	}
+	if err := response.Err(); err != nil {
+		if errors.Is(err, rpctypes.ErrCompacted) || response.CompactRevision > 0 {
+			c.whole = false
+			return errGap
+		}
+		return fmt.Errorf("watch %s: %w", c.Prefix, err)
+	}
+	c.heard = time.Now()
+	revision := response.Header.Revision
+	if len(response.Events) > 0 {
+		// The header may be ahead of the events that the response holds.
+		revision = response.Events[len(response.Events)-1].Kv.ModRevision
+	} else if !response.IsProgressNotify() {
+		return nil
+	}
+	if revision < c.next-1 {
+		return nil
+	}
+	c.next = revision + 1
+	events := eventsOf(response.Events)
+	if c.parts != nil {
+		c.parts.changes(events, revision)
+	}
+	if c.whole {
+		c.apply(Batch{Revision: revision, Events: events})
+	}
+	return nil
 }
 
 // setBack tells whether etcd has not come as far as it had: it was restored from a backup. A watch that begins in the future
 // would stay silent, and not be told of progress either.
-func (f Follower) setBack(ctx context.Context, revision int64) bool {
+func (c *copier) setBack(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	now, err := revisionNow(ctx, f.Client, f.Prefix)
-	return err == nil && now < revision
+	now, err := revisionNow(ctx, c.Client, c.Prefix)
+	return err == nil && now < c.next-1
 }
 
 func eventsOf(raw []*clientv3.Event) []Event {
@@ -194,36 +283,4 @@ func eventsOf(raw []*clientv3.Event) []Event {
 		}
 	}
 	return events
-}
-
-// list hands on everything below the prefix as it stood at one revision.
-func (f Follower) list(ctx context.Context, apply func(Batch)) (int64, error) {
-	if f.DeletesOnly {
-		ctx, cancel := context.WithTimeout(ctx, listTimeout)
-		defer cancel()
-		response, err := f.Client.Get(ctx, f.Prefix, clientv3.WithPrefix(), clientv3.WithCountOnly())
-		if err != nil {
-			return 0, err
-		}
-		apply(Batch{Revision: response.Header.Revision})
-		return response.Header.Revision, nil
-	}
-	if f.Abreast == nil {
-		events, revision, err := List(ctx, f.Client, f.Prefix)
-		if err != nil {
-			return 0, err
-		}
-		apply(Batch{Snapshot: true, Revision: revision, Events: events})
-		return revision, nil
-	}
-	r, pages := reader{client: f.Client}, 0
-	err := r.abreast(ctx, f.Prefix, f.Abreast, func(page []Event) {
-		apply(Batch{Snapshot: true, Revision: r.revision, Events: page, Page: pages, More: true})
-		pages++
-	})
-	if err != nil {
-		return 0, err
-	}
-	apply(Batch{Snapshot: true, Revision: r.revision, Page: pages})
-	return r.revision, nil
 }
