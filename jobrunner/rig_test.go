@@ -93,7 +93,7 @@ func jobLeftAlone(t *testing.T) func(context.Context, *Attempt) Outcome {
 // rig is a worker on a real etcd, behind a proxy of its own, and the test in the scheduler's place.
 type rig struct {
 	*Worker
-	t       *testing.T
+	t       testing.TB
 	server  *etcdtest.Server
 	proxy   *etcdtest.Proxy // between the worker and etcd
 	client  *clientv3.Client
@@ -106,7 +106,7 @@ type rig struct {
 	taskUID int64
 }
 
-func newRig(t *testing.T, change ...func(*Config)) *rig {
+func newRig(t testing.TB, change ...func(*Config)) *rig {
 	server := etcdtest.Start(t)
 	r := &rig{t: t, server: server, proxy: server.Proxy(t), client: server.Client(t), stopped: make(chan struct{})}
 	r.store = store.New(r.client, "")

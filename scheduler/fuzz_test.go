@@ -18,7 +18,7 @@ var hostileKinds = []store.Kind{
 }
 
 // Whatever is written under whatever key, the scheduler reads it and decides, and soon comes to an end of that; a view that
-// packs what it can says the same as one that packs nothing, and leads to the same.
+// packs what it can says the same as one that packs nothing, and leads to the same. Other tasks run as ever.
 func FuzzHostileKey(f *testing.F) {
 	run := `{"id":"` + idAt("10:00") + `","task":"default/demo","taskUID":102,"phase":"Running","runner":"process","node":"n1","session":"65","attempt":1,"nominalTime":"2026-11-20T10:00:00Z"}`
 	add := func(kind store.Kind, tail, value string) {
@@ -51,14 +51,21 @@ func FuzzHostileKey(f *testing.F) {
 		b.node("n1")
 		b.put(fiveMinutes)
 		b.settle(demo)
-		key := b.keys.Of(hostileKinds[int(kind)%len(hostileKinds)]) + tail
+		const other = "default/other"
+		b.set(b.keys.Task(other), fiveMinutes)
+		b.settle(other)
+		hostile := hostileKinds[int(kind)%len(hostileKinds)]
+		key := b.keys.Of(hostile) + tail
 		b.set(key, value)
 		for range 2 {
-			for _, name := range []string{demo, tail, strings.TrimSuffix(tail, "/x")} {
+			for _, name := range []string{demo, tail, strings.TrimSuffix(tail, "/x"), other} {
 				b.settle(name)
 			}
 			b.relist()
 			b.now = b.now.Add(5 * time.Minute)
+		}
+		if hostile != store.Freezes && !strings.Contains(tail, other) && b.view.known(other).find(idAt("10:05")) == nil {
+			t.Errorf("with %q under %s another task did not run", value, key)
 		}
 		b.del(key)
 		b.settle(demo)
