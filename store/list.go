@@ -10,12 +10,12 @@ import (
 // List reads every key below prefix as it stood at one revision, which it returns. It reads by pages, so that no
 // answer is too large; should that revision be compacted meanwhile, the error is rpctypes.ErrCompacted.
 func List(ctx context.Context, client *clientv3.Client, prefix string) (events []Event, revision int64, err error) {
-	for from, end := prefix, clientv3.GetPrefixRangeEnd(prefix); from < end; {
-		p, err := readPage(ctx, client, from, end, revision)
+	for s := (span{prefix, clientv3.GetPrefixRangeEnd(prefix)}); s.from < s.end; {
+		p, err := readPage(ctx, client, s, revision)
 		if err != nil {
 			return nil, 0, err
 		}
-		events, revision, from = append(events, p.events...), p.revision, p.to
+		events, revision, s.from = append(events, p.events...), p.revision, p.to
 	}
 	return events, revision, nil
 }
@@ -29,18 +29,22 @@ func revisionNow(ctx context.Context, client *clientv3.Client, key string) (int6
 	return response.Header.Revision, nil
 }
 
-// page is what there is of from <= key < to at a revision.
+// span is from <= key < end.
+type span struct{ from, end string }
+
+// page is what there was of the beginning of a span at a revision: of from <= key < to.
 type page struct {
-	from, to string
+	span
+	to       string
 	revision int64
 	events   []Event
 }
 
-// readPage reads the first keys of from <= key < end, at a revision or, for 0, as they are.
-func readPage(ctx context.Context, client *clientv3.Client, from, end string, revision int64) (page, error) {
+// readPage reads the first keys of a span, at a revision or, for 0, as they are.
+func readPage(ctx context.Context, client *clientv3.Client, s span, revision int64) (page, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	response, err := client.Get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(listPage), clientv3.WithRev(revision),
+	response, err := client.Get(ctx, s.from, clientv3.WithRange(s.end), clientv3.WithLimit(listPage), clientv3.WithRev(revision),
 		clientv3.WithSort(clientv3.SortByKey, clientv3.SortAscend))
 	if err != nil {
 		return page{}, err
@@ -48,7 +52,7 @@ func readPage(ctx context.Context, client *clientv3.Client, from, end string, re
 	if revision == 0 {
 		revision = response.Header.Revision
 	}
-	p := page{from: from, to: end, revision: revision, events: make([]Event, len(response.Kvs))}
+	p := page{span: s, to: s.end, revision: revision, events: make([]Event, len(response.Kvs))}
 	for i, kv := range response.Kvs {
 		p.events[i] = Event{
 			Key: string(kv.Key), Value: kv.Value, CreateRevision: kv.CreateRevision, ModRevision: kv.ModRevision, Lease: clientv3.LeaseID(kv.Lease),
@@ -60,60 +64,58 @@ func readPage(ctx context.Context, client *clientv3.Client, from, end string, re
 	return p, nil
 }
 
-// span reads from <= key < end by pages, each as it is by then.
-func span(ctx context.Context, client *clientv3.Client, from, end string, each func(page) error) error {
-	for from < end {
-		p, err := readPage(ctx, client, from, end, 0)
-		if err != nil {
-			return err
-		}
-		if err := each(p); err != nil {
-			return err
-		}
-		from = p.to
-	}
-	return nil
+// route is a way through all keys below a prefix: first those below none of the others, then these side by side, stretch by
+// stretch of what follows their prefixes. Etcd counts all keys from where a page begins to the end that it is given, which
+// for pages of a million keys would be a thousand times half of them: keys of the first of the others, read without their
+// values and by far larger pages, say where a stretch ends.
+type route struct {
+	client *clientv3.Client
+	others []string
+	known  []span // what comes next
+	start  string // of the next stretch
+	whole  bool   // known goes to the end
 }
 
-// readAbreast reads all keys below prefix, each page as it is by then: first those below none of the others, then these
-// side by side, stretch by stretch of what follows their prefixes. Etcd counts all keys from where a page begins to the end
-// that it is given, which for pages of a million keys would be a thousand times half of them: keys of the first of the
-// others, read by far larger pages, say where a stretch ends.
-func readAbreast(ctx context.Context, client *clientv3.Client, prefix string, others []string, each func(page) error) error {
+func newRoute(client *clientv3.Client, prefix string, others []string) *route {
+	r := &route{client: client, others: others}
 	from := prefix
 	for _, other := range others {
-		if err := span(ctx, client, from, other, each); err != nil {
-			return err
-		}
+		r.known = append(r.known, span{from, other})
 		from = clientv3.GetPrefixRangeEnd(other)
 	}
-	if err := span(ctx, client, from, clientv3.GetPrefixRangeEnd(prefix), each); err != nil {
-		return err
-	}
-	start := ""
-	for more := true; more; {
-		ends, err := stretches(ctx, client, others[0], start)
+	r.known = append(r.known, span{from, clientv3.GetPrefixRangeEnd(prefix)})
+	return r
+}
+
+// next is what is to be read next; false: that was all.
+func (r *route) next(ctx context.Context) (span, bool, error) {
+	if len(r.known) == 0 && !r.whole {
+		ends, err := stretches(ctx, r.client, r.others[0], r.start)
 		if err != nil {
-			return err
-		}
-		if more = len(ends) > 0; !more {
-			ends = []string{""}
+			return span{}, false, err
 		}
 		for _, end := range ends {
-			for _, other := range others {
-				stop := other + end
-				if !more {
-					stop = clientv3.GetPrefixRangeEnd(other)
-				}
-				if err := span(ctx, client, other+start, stop, each); err != nil {
-					return err
-				}
+			for _, other := range r.others {
+				r.known = append(r.known, span{other + r.start, other + end})
 			}
-			start = end
+			r.start = end
+		}
+		if r.whole = len(ends) == 0; r.whole {
+			for _, other := range r.others {
+				r.known = append(r.known, span{other + r.start, clientv3.GetPrefixRangeEnd(other)})
+			}
 		}
 	}
-	return nil
+	if len(r.known) == 0 {
+		return span{}, false, nil
+	}
+	s := r.known[0]
+	r.known = r.known[1:]
+	return s, true, nil
 }
+
+// first has a span be the next.
+func (r *route) first(s span) { r.known = append([]span{s}, r.known...) }
 
 // stretches are the ends of some stretches of a page of keys each below a prefix, from start on; none when less than a page
 // is left.

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -73,12 +74,45 @@ func TestFollowerReadsAbreast(t *testing.T) {
 	}
 }
 
+// lateWatcher tells everything a little later than etcd does.
+type lateWatcher struct{ clientv3.Watcher }
+
+func (w lateWatcher) Watch(ctx context.Context, key string, opts ...clientv3.OpOption) clientv3.WatchChan {
+	from, to := w.Watcher.Watch(ctx, key, opts...), make(chan clientv3.WatchResponse)
+	go func() {
+		defer close(to)
+		for response := range from {
+			select {
+			case <-time.After(20 * time.Millisecond):
+			case <-ctx.Done():
+				continue
+			}
+			select {
+			case to <- response:
+			case <-ctx.Done():
+			}
+		}
+	}()
+	return to
+}
+
 // A list by parts outlasts the compaction of every revision that its pages are of, and leads to what there is at its last,
-// whatever happens to keys that have come and keys that are still to come. Who has a copy hears of all that meanwhile.
+// whatever happens to keys that have come and keys that are still to come, and however late the watch tells of it. Who has a
+// copy hears of all that meanwhile.
 func TestFollowerListsWhileKeysChange(t *testing.T) {
+	for _, when := range []string{"promptly", "late"} {
+		t.Run(when, func(t *testing.T) { listWhileKeysChange(t, when == "late") })
+	}
+}
+
+func listWhileKeysChange(t *testing.T, late bool) {
 	store.ListOften(t)
 	server := etcdtest.Start(t)
 	client := server.Client(t)
+	following := server.Client(t)
+	if late {
+		following.Watcher = lateWatcher{following.Watcher}
+	}
 	const n = 1300
 	keyOf := func(i int) string { return fmt.Sprintf("p/%c/%05d", 'a'+i%4, i/4) }
 	var keys []string
@@ -88,6 +122,15 @@ func TestFollowerListsWhileKeysChange(t *testing.T) {
 		}
 	}
 	fill(t, client, keys)
+	type state struct {
+		revision int64
+		values   map[string]string
+	}
+	there := map[string]string{}
+	for _, key := range keys {
+		there[key] = ""
+	}
+	states := []state{{0, maps.Clone(there)}} // what there is from each revision on
 	random := rand.New(rand.NewPCG(1, 2))
 	change := func() int64 {
 		var ops []clientv3.Op
@@ -109,11 +152,17 @@ func TestFollowerListsWhileKeysChange(t *testing.T) {
 			t.Error(err)
 			return 0
 		}
+		for _, op := range ops {
+			if delete(there, string(op.KeyBytes())); op.IsPut() {
+				there[string(op.KeyBytes())] = string(op.ValueBytes())
+			}
+		}
+		states = append(states, state{response.Header.Revision, maps.Clone(there)})
 		return response.Header.Revision
 	}
 	r := &follower{}
 	lists, begun, changes, last := 0, 0, 0, int64(0)
-	r.start(t, store.Follower{Client: client, Prefix: "p/", Abreast: []string{"p/b/", "p/c/"}, Resync: time.Millisecond}, func(b store.Batch) {
+	r.start(t, store.Follower{Client: following, Prefix: "p/", Abreast: []string{"p/b/", "p/c/"}, Resync: time.Millisecond}, func(b store.Batch) {
 		switch {
 		case !b.Snapshot:
 			return
@@ -133,14 +182,11 @@ func TestFollowerListsWhileKeysChange(t *testing.T) {
 		if b.More {
 			return
 		}
-		want := map[string]string{}
-		response, err := client.Get(within(t), "p/", clientv3.WithPrefix(), clientv3.WithRev(b.Revision))
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		for _, kv := range response.Kvs {
-			want[string(kv.Key)] = string(kv.Value)
+		var want map[string]string
+		for _, s := range states {
+			if s.revision <= b.Revision {
+				want = s.values
+			}
 		}
 		if got := copyOf(r.batches); !maps.Equal(got, want) {
 			t.Errorf("list %d: %d keys, and not the %d of revision %d", lists, len(got), len(want), b.Revision)

@@ -46,9 +46,10 @@ type Event struct {
 //
 // A list of Abreast takes as long as etcd takes to read all of it, and no revision need last for that long. So the watch is
 // made first, and each page is read as it is by then. Between pages what the watch tells is handed on: to the copy there is,
-// if nothing is missing between it and the watch, and as a part of the list what came after the page that has its key; the
-// pages that are still to come will have the rest. When all are read, and the watch has come as far as the newest of them,
-// what the parts make is what there is at the watch's revision, and the last, empty part says so.
+// if nothing is missing between it and the watch, and as a part of the list what came after the page that has its key; a page
+// that has not been asked for yet will have the rest, and one that has been is followed by what was told since. When all
+// are read, and the watch has come as far as the newest of them, what the parts make is what there is at the watch's
+// revision, and the last, empty part says so.
 type Follower struct {
 	Client *clientv3.Client
 	// Prefix ends in "/".
@@ -257,7 +258,7 @@ func (c *copier) hear(response clientv3.WatchResponse, open bool) error {
 	c.next = revision + 1
 	events := eventsOf(response.Events)
 	if c.parts != nil {
-		c.parts.changes(events, revision)
+		c.parts.changes(events)
 	}
 	if c.whole {
 		c.apply(Batch{Revision: revision, Events: events})
