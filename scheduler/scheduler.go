@@ -3,14 +3,11 @@ package scheduler
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/store"
 )
 
@@ -41,30 +38,12 @@ func (s stored) follow(ctx context.Context, problem func(error), apply func(stor
 	f.Run(ctx, apply)
 }
 
-// Term is one holding of the scheduler role, as election.Term is.
-type Term interface {
-	// Revision is the term's number: the CreateRevision of the leader key.
-	Revision() int64
-	// Guard is the comparison that every write of the term carries.
-	Guard() clientv3.Cmp
-	// ConfirmedAt is a revision at which the term was in force: what earlier ones wrote is older.
-	ConfirmedAt() int64
-	// Context ends with the term.
-	Context() context.Context
-}
-
 const (
 	// maxInFlight bounds the transactions under way.
 	maxInFlight = 256
 	// tick is how often the scheduler writes its clock, and the longest that its loop sleeps: a clock that steps is
 	// noticed within it.
 	tick = time.Second
-	// minRest and maxRest are how long the loop rests after a transaction that etcd gave no answer to or had no room
-	// for, or after maxInFlight refusals in a row; the longer, the more have failed.
-	minRest = 500 * time.Millisecond
-	maxRest = 5 * time.Second
-	// impossibleAfter is how long a task rests whose transaction etcd will not take as it is.
-	impossibleAfter = time.Minute
 	// maxPass is how long the loop decides before it takes in what has come meanwhile.
 	maxPass = 10 * time.Millisecond
 	// maxShrink is how many tasks a pass tries to pack while nothing else is to be done.
@@ -109,26 +88,6 @@ type Scheduler struct {
 	drawn   int64
 }
 
-// lease lends the role to the loop; ended is closed when the loop has stopped acting.
-type lease struct {
-	term  Term
-	ended chan struct{}
-}
-
-type result struct {
-	task     string
-	takings  []taking
-	revision int64 // etcd's when it answered; 0: it did not
-	err      error
-	drawn    bool
-}
-
-// release gives back reservations once the view shows what they stood for.
-type release struct {
-	revision int64
-	takings  []taking
-}
-
 // New is a Scheduler on the keys of st. It does no I/O.
 func New(st *store.Store, cfg Config) *Scheduler { return newScheduler(stored{st}, st.Keys(), cfg) }
 
@@ -150,21 +109,6 @@ func newScheduler(c cluster, keys store.Keys, cfg Config) *Scheduler {
 		}
 	})
 	return s
-}
-
-// Lead acts as the scheduler for the length of the term, and returns when the term or ctx has ended and every write
-// under way has been answered: then, and not before, may the role be resigned.
-func (s *Scheduler) Lead(ctx context.Context, term Term) error {
-	l := lease{term: term, ended: make(chan struct{})}
-	select {
-	case s.terms <- l:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-term.Context().Done():
-		return context.Cause(term.Context())
-	}
-	<-l.ended
-	return nil
 }
 
 // Run keeps the view, and acts during the terms that Lead lends, until ctx ends.
@@ -219,93 +163,6 @@ func (s *Scheduler) loop(ctx context.Context) {
 		}
 		timer.Reset(s.pass(ctx, s.cfg.Now()))
 	}
-}
-
-func (s *Scheduler) startLeading(l lease) {
-	s.backlog.take(s.keys, s.takeIn)
-	s.lease = &l
-	s.caughtUp, s.lastTick, s.restUntil, s.rest, s.refused = l.term.ConfirmedAt(), time.Time{}, time.Time{}, 0, 0
-	s.reserved.since, s.reserved.started = s.cfg.Now(), map[string]time.Time{}
-	s.lookAtAll(true)
-	s.metrics.leading.Set(1)
-	s.log.Info("leading", "term", l.term.Revision(), "tasks", len(s.view.tasks))
-}
-
-// lookAtAll begins a new agenda, of a term or after a list. Tasks that nothing is known to be wanted of are looked at last:
-// there may be a million of them, and others have something due.
-func (s *Scheduler) lookAtAll(begins bool) {
-	s.agenda = newAgenda()
-	s.agenda.rest.tasks, s.agenda.timed = make([]*taskView, 0, len(s.view.tasks)), make(dueHeap, 0, len(s.view.tasks))
-	now := s.cfg.Now()
-	for _, t := range s.view.tasks {
-		t.dirty, t.waitsTurn, t.heapIndex = false, false, -1
-		if begins {
-			t.looked = false
-			if t.details != nil {
-				t.retryAt = time.Time{}
-			}
-		}
-		next, calm := t.calm(now)
-		switch {
-		case t.details == nil && t.looked:
-			s.agenda.at(t, t.wakeAt())
-			continue
-		case !calm:
-			s.agenda.now(t)
-			continue
-		}
-		s.agenda.rest.push(t)
-		if !next.IsZero() {
-			s.agenda.at(t, next)
-		}
-	}
-}
-
-// calm tells that a task's status shows nothing that is to be done before its next time, and when that is.
-func (t *taskView) calm(now time.Time) (next time.Time, calm bool) {
-	switch {
-	case t.details == nil:
-		if t.packed.next == restless {
-			return nothing, false
-		}
-		next = timeOf(t.packed.next)
-	case !t.settled():
-		return nothing, false
-	case len(t.status.Next) > 0:
-		next = t.status.Next[0]
-	}
-	return next, next.IsZero() || next.After(now)
-}
-
-// settled is calm, whatever the time.
-func (t *taskView) settled() bool {
-	s := &t.status
-	if t.def == nil || !t.task.present() || s.ObservedRevision != t.task.mod || s.UID != t.task.create || s.PendingRevision != 0 ||
-		s.Still != "" || len(s.Upstream) > 0 || len(s.Backfills) > 0 || len(t.requests) > 0 {
-		return false
-	}
-	for r := range t.records {
-		if r.run.Live() || r.mod > s.CountedRevision {
-			return false
-		}
-	}
-	return true
-}
-
-// stopLeading waits for the writes under way, so that nothing of this term happens after it says that it ended.
-func (s *Scheduler) stopLeading() {
-	if s.lease == nil {
-		return
-	}
-	for s.inFlight > 0 {
-		s.settle(<-s.results)
-	}
-	s.log.Info("stopped leading", "term", s.lease.term.Revision())
-	s.metrics.leading.Set(0)
-	s.health.overdue(0)
-	close(s.lease.ended)
-	s.lease = nil
-	s.agenda = newAgenda()
 }
 
 // apply brings the view up to date, or has it wait while nothing is decided on it.
@@ -365,75 +222,6 @@ func (s *Scheduler) takeIn(b store.Batch, heard time.Time) {
 	}
 	s.releases = kept
 	s.metrics.tasks.Set(float64(len(s.view.tasks)))
-}
-
-func (s *Scheduler) unreserve(takings []taking) {
-	for _, t := range takings {
-		s.reserved.add(t, -1)
-		s.view.roomChanged = true
-	}
-}
-
-// settle takes in the answer to a transaction.
-func (s *Scheduler) settle(r result) {
-	s.inFlight--
-	s.metrics.transaction(r.err)
-	if r.err == nil {
-		s.rest, s.restUntil, s.refused = 0, time.Time{}, 0 // etcd takes writes
-	}
-	if r.drawn {
-		s.drawing, s.drawn = false, max(s.drawn, r.revision)
-	}
-	if len(r.takings) > 0 {
-		if r.err == nil && r.revision > s.view.revision {
-			s.releases = append(s.releases, release{r.revision, r.takings})
-		} else {
-			s.unreserve(r.takings)
-		}
-	}
-	t := s.view.known(r.task)
-	if t == nil {
-		return
-	}
-	t.busy = false
-	if r.err != nil {
-		t.wrote = nil
-	}
-	t.heldUntil = max(t.heldUntil, r.revision)
-	switch {
-	case r.err == nil:
-		// gofail: var schedulerAfterCommit struct{}
-		s.log.Debug("decided", "task", r.task, "revision", r.revision)
-	case errors.Is(r.err, nightwatch.ErrRefused):
-		s.log.Debug("decided on old news", "task", r.task, "revision", r.revision)
-		if s.refused++; s.refused >= maxInFlight {
-			// So much at once is not old news: the leader key is gone, and the term has not heard of it.
-			s.refused = 0
-			s.tire()
-		}
-	case impossible(r.err):
-		t.retryAt = time.Now().Add(impossibleAfter)
-		s.log.Error("transaction", "task", r.task, "error", r.err)
-	default:
-		// Unknown outcomes are settled by the view: whatever was done shows there, and the same comparisons refuse
-		// to do it twice.
-		s.tire()
-		s.log.Warn("transaction", "task", r.task, "error", r.err, "rest", s.rest)
-	}
-	s.view.changed(t)
-}
-
-// tire has the loop rest because etcd takes none of its writes. Answers to what was sent before the rest began add nothing.
-func (s *Scheduler) tire() {
-	if now := time.Now(); now.After(s.restUntil) {
-		s.rest = min(max(2*s.rest, minRest), maxRest)
-		s.restUntil = now.Add(s.rest)
-	}
-}
-
-// impossible tells that etcd would refuse the same transaction for ever.
-func impossible(err error) bool {
-	return errors.Is(err, rpctypes.ErrRequestTooLarge) || errors.Is(err, rpctypes.ErrTooManyOps) || errors.Is(err, rpctypes.ErrDuplicateKey)
 }
 
 // pass decides on every task that is due a look, with one now, and returns how long to sleep at most.
@@ -554,20 +342,6 @@ func (s *Scheduler) look(ctx context.Context, w *world, t *taskView) {
 	p.txn.If(s.lease.term.Guard())
 	// gofail: var schedulerBeforeCommit struct{}
 	s.commit(ctx, &p.txn, result{task: t.name, takings: p.takings, drawn: p.drawn})
-}
-
-// commit sends a transaction and has its result come to the loop. It outlives ctx: an answer is worth waiting for,
-// and Commit has a timeout of its own.
-func (s *Scheduler) commit(ctx context.Context, txn *store.Txn, r result) {
-	s.inFlight++
-	go func() {
-		response, err := s.cluster.Commit(context.WithoutCancel(ctx), txn)
-		if response != nil {
-			r.revision = response.Header.Revision
-		}
-		r.err = err
-		s.results <- r
-	}()
 }
 
 func (s *Scheduler) writeClock(ctx context.Context, now time.Time) {

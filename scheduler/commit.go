@@ -1,0 +1,120 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+
+	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/store"
+)
+
+const (
+	// minRest and maxRest are how long the loop rests after a transaction that etcd gave no answer to or had no room
+	// for, or after maxInFlight refusals in a row; the longer, the more have failed.
+	minRest = 500 * time.Millisecond
+	maxRest = 5 * time.Second
+	// impossibleAfter is how long a task rests whose transaction etcd will not take as it is.
+	impossibleAfter = time.Minute
+)
+
+// result is what became of a transaction.
+type result struct {
+	task     string
+	takings  []taking
+	revision int64 // etcd's when it answered; 0: it did not
+	err      error
+	drawn    bool
+}
+
+// release gives back reservations once the view shows what they stood for.
+type release struct {
+	revision int64
+	takings  []taking
+}
+
+// commit sends a transaction and has its result come to the loop. It outlives ctx: an answer is worth waiting for,
+// and Commit has a timeout of its own.
+func (s *Scheduler) commit(ctx context.Context, txn *store.Txn, r result) {
+	s.inFlight++
+	go func() {
+		response, err := s.cluster.Commit(context.WithoutCancel(ctx), txn)
+		if response != nil {
+			r.revision = response.Header.Revision
+		}
+		r.err = err
+		s.results <- r
+	}()
+}
+
+// unreserve gives up what was taken of the load of nodes.
+func (s *Scheduler) unreserve(takings []taking) {
+	for _, t := range takings {
+		s.reserved.add(t, -1)
+		s.view.roomChanged = true
+	}
+}
+
+// settle takes in the answer to a transaction.
+func (s *Scheduler) settle(r result) {
+	s.inFlight--
+	s.metrics.transaction(r.err)
+	if r.err == nil {
+		s.rest, s.restUntil, s.refused = 0, time.Time{}, 0 // etcd takes writes
+	}
+	if r.drawn {
+		s.drawing, s.drawn = false, max(s.drawn, r.revision)
+	}
+	if len(r.takings) > 0 {
+		if r.err == nil && r.revision > s.view.revision {
+			s.releases = append(s.releases, release{r.revision, r.takings})
+		} else {
+			s.unreserve(r.takings)
+		}
+	}
+	t := s.view.known(r.task)
+	if t == nil {
+		return
+	}
+	t.busy = false
+	if r.err != nil {
+		t.wrote = nil
+	}
+	t.heldUntil = max(t.heldUntil, r.revision)
+	switch {
+	case r.err == nil:
+		// gofail: var schedulerAfterCommit struct{}
+		s.log.Debug("decided", "task", r.task, "revision", r.revision)
+	case errors.Is(r.err, nightwatch.ErrRefused):
+		s.log.Debug("decided on old news", "task", r.task, "revision", r.revision)
+		if s.refused++; s.refused >= maxInFlight {
+			// So much at once is not old news: the leader key is gone, and the term has not heard of it.
+			s.refused = 0
+			s.tire()
+		}
+	case impossible(r.err):
+		t.retryAt = time.Now().Add(impossibleAfter)
+		s.log.Error("transaction", "task", r.task, "error", r.err)
+	default:
+		// Unknown outcomes are settled by the view: whatever was done shows there, and the same comparisons refuse
+		// to do it twice.
+		s.tire()
+		s.log.Warn("transaction", "task", r.task, "error", r.err, "rest", s.rest)
+	}
+	s.view.changed(t)
+}
+
+// tire has the loop rest because etcd takes none of its writes. Answers to what was sent before the rest began add nothing.
+func (s *Scheduler) tire() {
+	if now := time.Now(); now.After(s.restUntil) {
+		s.rest = min(max(2*s.rest, minRest), maxRest)
+		s.restUntil = now.Add(s.rest)
+	}
+}
+
+// impossible tells that etcd would refuse the same transaction for ever.
+func impossible(err error) bool {
+	return errors.Is(err, rpctypes.ErrRequestTooLarge) || errors.Is(err, rpctypes.ErrTooManyOps) || errors.Is(err, rpctypes.ErrDuplicateKey)
+}
