@@ -73,7 +73,7 @@ func New(client *clientv3.Client, cfg Config) (*Node, error) {
 		n.runners[runner.Name()] = runner
 	}
 	if !cfg.NoScheduler {
-		n.scheduler = scheduler.New(n.store, scheduler.Config{Logger: n.log.Named("scheduler")})
+		n.scheduler = scheduler.New(n.store, scheduler.Config{Logger: n.log.Named("scheduler"), Cold: cfg.ColdStandby})
 	}
 	if err := n.register(); err != nil {
 		return nil, fmt.Errorf("new node: %w", err)

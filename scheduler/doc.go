@@ -7,7 +7,8 @@
 // Users write tasks, requests and freezes. The scheduler of the term in force writes everything else about a task,
 // except that a run that was given to a session is written by that session (package jobrunner) until it is terminal
 // or given back. Standbys run the same loop with the same view and write nothing. A standby may be a second behind in
-// what it has read of what it has heard; before it leads it catches up (backlog).
+// what it has read of what it has heard; before it leads it catches up (backlog). A cold one (Config.Cold) has no view outside of its
+// terms, hears only of the scheduler's clock, and reads all keys when its term begins.
 //
 // # How it decides
 //

@@ -284,11 +284,7 @@ func (l *link) Commit(ctx context.Context, txn *store.Txn) (*clientv3.TxnRespons
 	return response, err
 }
 
-func (l *link) follow(ctx context.Context, problem func(error), apply func(store.Batch)) {
-	l.followBelow(ctx, l.keys.Prefix(), problem, apply)
-}
-
-func (l *link) followBelow(ctx context.Context, prefix string, problem func(error), apply func(store.Batch)) {
+func (l *link) follow(ctx context.Context, prefix string, problem func(error), apply func(store.Batch)) {
 	for ctx.Err() == nil {
 		w, all := l.watch(prefix)
 		l.late(ctx)

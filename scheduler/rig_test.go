@@ -27,6 +27,7 @@ type rig struct {
 	log    *chronicle
 	tick   time.Duration
 	spare  int        // of its schedulers' views: none, so that whatever can be packed is
+	cold   bool       // so are its schedulers
 	mu     sync.Mutex // of rand
 	actors sync.WaitGroup
 }
@@ -69,7 +70,7 @@ func (r *rig) scheduler(change ...func(*link)) *Scheduler {
 	for _, f := range change {
 		f(l)
 	}
-	s := newScheduler(l, r.etcd.keys, Config{Now: r.now})
+	s := newScheduler(l, r.etcd.keys, Config{Now: r.now, Cold: r.cold})
 	s.tick, s.view.spare = r.tick, r.spare
 	r.actors.Go(func() { s.Run(r.ctx) })
 	return s

@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -17,23 +18,28 @@ type Config struct {
 	Logger hclog.Logger
 	// Now is the node's clock, which says what is due. Default time.Now; a fault test steps it.
 	Now func() time.Time
+	// Cold has it keep no view of the cluster but during its terms: what a standby costs is spared, and each term begins
+	// when all keys have been read.
+	Cold bool
 }
 
 // cluster is the part of etcd that the loop works with.
 type cluster interface {
 	// Commit is store.Store's.
 	Commit(ctx context.Context, txn *store.Txn) (*clientv3.TxnResponse, error)
-	// follow hands on all keys as store.Follower does, until ctx ends.
-	follow(ctx context.Context, problem func(error), apply func(store.Batch))
+	// follow hands on the keys below a prefix as store.Follower does, until ctx ends.
+	follow(ctx context.Context, prefix string, problem func(error), apply func(store.Batch))
 }
 
 // stored is the cluster behind a Store.
 type stored struct{ *store.Store }
 
-func (s stored) follow(ctx context.Context, problem func(error), apply func(store.Batch)) {
-	f := store.Follower{Client: s.Client(), Prefix: s.Keys().Prefix(), Problem: problem}
+func (s stored) follow(ctx context.Context, prefix string, problem func(error), apply func(store.Batch)) {
+	f := store.Follower{Client: s.Client(), Prefix: prefix, Problem: problem}
 	for _, kind := range abreast {
-		f.Abreast = append(f.Abreast, s.Keys().Of(kind))
+		if below := s.Keys().Of(kind); strings.HasPrefix(below, prefix) {
+			f.Abreast = append(f.Abreast, below)
+		}
 	}
 	f.Run(ctx, apply)
 }
@@ -69,6 +75,7 @@ type Scheduler struct {
 	terms   chan lease
 
 	// The rest belongs to the loop.
+	unfollow func()
 	view     *view
 	backlog  backlog // empty while leading
 	listing  bool    // the view is being made anew
@@ -103,28 +110,63 @@ func newScheduler(c cluster, keys store.Keys, cfg Config) *Scheduler {
 		batches: make(chan store.Batch), results: make(chan result, maxInFlight), terms: make(chan lease),
 		agenda: newAgenda(), reserved: newUsage(),
 	}
-	s.view = newView(keys, func(t *taskView) {
-		if s.lease != nil && !s.listing {
-			s.agenda.now(t)
-		}
-	})
+	s.view = newView(keys, s.touched)
 	return s
+}
+
+// touched is told by the view of every task that changed.
+func (s *Scheduler) touched(t *taskView) {
+	if s.lease != nil && !s.listing {
+		s.agenda.now(t)
+	}
 }
 
 // Run keeps the view, and acts during the terms that Lead lends, until ctx ends.
 func (s *Scheduler) Run(ctx context.Context) {
-	followed := make(chan struct{})
+	s.follow(ctx, !s.cfg.Cold)
+	s.loop(ctx)
+	s.unfollow()
+}
+
+// follow has the loop hear of all keys, or only of the scheduler's clock.
+func (s *Scheduler) follow(ctx context.Context, all bool) {
+	ctx, cancel := context.WithCancel(ctx)
+	prefix, ended := s.keys.Of(store.Meta), make(chan struct{})
+	if all {
+		prefix = s.keys.Prefix()
+	}
 	go func() {
-		defer close(followed)
-		s.cluster.follow(ctx, s.health.problem, func(b store.Batch) {
+		defer close(ended)
+		s.cluster.follow(ctx, prefix, s.health.problem, func(b store.Batch) {
 			select {
 			case s.batches <- b:
 			case <-ctx.Done():
 			}
 		})
 	}()
-	s.loop(ctx)
-	<-followed
+	s.unfollow = func() {
+		cancel()
+		<-ended
+	}
+}
+
+// warm follows all keys for the length of a term, where that is not done at all times; chill ends that.
+func (s *Scheduler) warm(ctx context.Context) {
+	if s.cfg.Cold {
+		s.unfollow()
+		s.follow(ctx, true)
+	}
+}
+
+func (s *Scheduler) chill(ctx context.Context) {
+	if s.cfg.Cold {
+		s.unfollow()
+		spare := s.view.spare
+		s.view, s.releases, s.reserved = newView(s.keys, s.touched), nil, newUsage()
+		s.view.spare = spare
+		s.metrics.tasks.Set(0)
+		s.follow(ctx, false)
+	}
 }
 
 func (s *Scheduler) loop(ctx context.Context) {
@@ -141,9 +183,11 @@ func (s *Scheduler) loop(ctx context.Context) {
 			return
 		case <-termEnded:
 			s.stopLeading()
+			s.chill(ctx)
 			continue
 		case l := <-s.terms:
 			s.startLeading(l)
+			s.warm(ctx)
 		case b := <-s.batches:
 			s.apply(b)
 		case r := <-s.results:
@@ -171,9 +215,14 @@ func (s *Scheduler) apply(b store.Batch) {
 		s.health.heard()
 	}
 	now := s.cfg.Now()
-	if s.lease == nil && !b.Snapshot {
-		s.compareClocks(b, now)
-		if s.backlog.events < maxBacklog {
+	if s.lease == nil {
+		if !b.Snapshot {
+			s.compareClocks(b, now)
+		}
+		switch {
+		case s.cfg.Cold:
+			return
+		case !b.Snapshot && s.backlog.events < maxBacklog:
 			s.backlog.add(b, now)
 			return
 		}

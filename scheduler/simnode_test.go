@@ -46,7 +46,7 @@ func (n *simNode) live(ctx context.Context) {
 		Runners: []string{nightwatch.RunnerProcess, nightwatch.RunnerHandler, nightwatch.RunnerHTTP},
 	}, n.lease)
 	var work sync.WaitGroup
-	n.link.followBelow(ctx, n.link.keys.QueueOf(n.name), func(error) {}, func(b store.Batch) {
+	n.link.follow(ctx, n.link.keys.QueueOf(n.name), func(error) {}, func(b store.Batch) {
 		for _, e := range b.Events {
 			n.apply(ctx, &work, e)
 		}

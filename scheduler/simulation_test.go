@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/store"
 )
@@ -107,6 +109,7 @@ func TestFailoverInABurst(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, at("10:00:30"), uint64(after))
+				r.cold = after%2 == 1
 				for i := range 8 {
 					r.node(fmt.Sprint("n", i), nil)
 				}
@@ -157,6 +160,40 @@ func TestFailoverInABurst(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A cold standby knows nothing while another leads, but the clock; its own terms do what any do, and leave nothing behind.
+func TestColdStandby(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, at("10:05"), 3)
+		r.cold = true
+		r.node("n1", nil)
+		all := []*Scheduler{r.scheduler(), r.scheduler()}
+		r.task(demo, every10(`,"catchUp":{"mode":"none"}`)) // what is late by more than a second is lost
+		for term := range 6 {
+			leader, standby := all[term%2], all[1-term%2]
+			leave := r.lead(leader)
+			r.pass(20 * time.Minute)
+			for s, want := range map[*Scheduler]float64{leader: 1, standby: 0} {
+				if got := testutil.ToFloat64(s.metrics.tasks); got != want {
+					t.Errorf("term %d: %v tasks in view, want %v", term, got, want)
+				}
+				if err := s.Watching(); err != nil {
+					t.Errorf("term %d: %v", term, err)
+				}
+			}
+			standby.health.mu.Lock()
+			if time.Since(standby.health.offsetAt) > 2*r.tick {
+				t.Errorf("term %d: the standby does not hear of the clock", term)
+			}
+			standby.health.mu.Unlock()
+			leave()
+		}
+		if ran, want := r.runs(demo, nightwatch.PhaseSucceeded), idsBetween(at("10:10"), at("12:00"), 10*time.Minute); !slices.Equal(ran, want) {
+			t.Errorf("ran %q\nwant %q", ran, want)
+		}
+		r.log.auditAll()
+	})
 }
 
 // Whatever part of the requests and of the answers gets lost: each time is met once, and its run starts once.

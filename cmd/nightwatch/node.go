@@ -30,6 +30,7 @@ type nodeSettings struct {
 	capacityOf   map[string]int
 	leaseTTL     time.Duration
 	drainTimeout time.Duration
+	coldStandby  bool
 }
 
 func newNode() *cobra.Command {
@@ -66,6 +67,7 @@ func (s *nodeSettings) flags(cmd *cobra.Command) {
 	flags.IntVar(&s.capacity, "capacity", node.DefaultCapacity, "how many places the node has for runs; most take one each")
 	flags.StringToIntVar(&s.capacityOf, "capacity-of", nil, "how many of them runs of a kind may take: RUNNER=N or handler/NAME=N, with commas between them")
 	flags.DurationVar(&s.leaseTTL, "lease-ttl", node.DefaultLeaseTTL, "how long the cluster waits for a silent node")
+	flags.BoolVar(&s.coldStandby, "cold-standby", false, "keep no view of all tasks while another node leads; to lead, read them first")
 	flags.DurationVar(&s.drainTimeout, "drain-timeout", node.DefaultDrainTimeout, "how long a stopping node waits for what it runs")
 	s.run.flags(flags)
 	s.logs.flags(flags)
@@ -126,6 +128,7 @@ func (s *nodeSettings) peer(logs io.Writer) (*peer, error) {
 			Logger:       logger,
 			LeaseTTL:     s.leaseTTL,
 			DrainTimeout: s.drainTimeout,
+			ColdStandby:  s.coldStandby,
 			Logs:         runLogs,
 			Address:      s.advertise,
 			CallbackURL:  s.callbackURL,

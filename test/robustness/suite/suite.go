@@ -169,6 +169,9 @@ func (s *suite) process(name string) *cluster.Node {
 		flags[3] += ",kubernetes"
 		flags = append(flags, "--kubeconfig", s.kubeAPI.Kubeconfig, "--kube-api-qps", "200", "--kube-api-burst", "400")
 	}
+	if name == "c" {
+		flags = append(flags, "--cold-standby") // so that terms of both kinds follow on each other
+	}
 	return s.Nightwatch(name, flags...)
 }
 
