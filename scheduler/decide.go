@@ -15,7 +15,7 @@ func decide(w *world, t *taskView) *plan {
 		cleanRemains,    // of an earlier life of the key, or of a task that was deleted
 		judgeMalformed,  // a key that cannot be a task gets its verdict
 		conduct,         // admission, occurrences, live runs, history, status
-		answerRequests,  // one at a time
+		answerRequests,  // one, or some that have nothing to do with each other
 		dropOldVerdicts, // on requests
 	}
 	if name, ok := store.CalendarOf(t.name); ok && (t.source.present() || t.calendar != nil || !t.task.present()) {

@@ -52,9 +52,10 @@ type plan struct {
 	wrote         []written           // what is put that the view will tell of
 	changes       int
 	bytes         int
-	drawn         bool // the version comes after more tasks than the one before
-	deferred      bool // it would, and another one goes first
-	remains       bool // of an earlier life of the key: nothing else is done before they are gone
+	starts        *nightwatch.Accepted // what every start of it is decided on is among the comparisons
+	drawn         bool                 // the version comes after more tasks than the one before
+	deferred      bool                 // it would, and another one goes first
+	remains       bool                 // of an earlier life of the key: nothing else is done before they are gone
 
 	carvable map[time.Time]bool // ranges of the ledger by their beginning: whether a backfill may take them apart
 
@@ -240,6 +241,10 @@ func (p *plan) end(r *runView, phase nightwatch.Phase, reason, message string) {
 // seenTask adds what every start is decided on: the task, its accepted value, its status, the freeze keys and the
 // calendars it uses.
 func (p *plan) seenTask() {
+	if p.starts == p.def {
+		return
+	}
+	p.starts = p.def
 	p.txn.Seen(p.keys.Task(p.t.name), p.t.task.mod)
 	p.txn.Seen(p.keys.Accepted(p.t.name), p.t.accepted.mod)
 	p.txn.Seen(p.keys.Status(p.t.name), p.t.statusAt.mod)

@@ -51,7 +51,7 @@ func (o *oracle) someTask() string {
 var whatHappens = []string{
 	"pass", "pass 2", "pass 3", "pass 4", "pass 5", "away", "back", "put", "put 2", "edit", "delete", "freeze", "thaw", "endfreezes", "calendar",
 	"calendar 2", "uncalendar", "node", "lose", "claim", "claim 2", "finish", "finish 2", "finish 3", "finish 4", "run", "run 2", "cancel", "backfill",
-	"backfill 2", "retry", "retry 2", "drop", "relist", "finish 5", "finish 6", "claim 3", "unshard",
+	"backfill 2", "retry", "retry 2", "drop", "relist", "finish 5", "finish 6", "claim 3", "unshard", "requests",
 }
 
 // happen does one thing that a user, a node, the clock or etcd may do.
@@ -144,6 +144,10 @@ func (o *oracle) happen(what string) {
 			o.allowed = true
 		}
 		ask(fmt.Sprintf(`{"action":"run","overlap":%q}`, overlap))
+	case "requests":
+		for range rapid.IntRange(2, 6).Draw(o.r, "requests") {
+			o.happen(rapid.SampledFrom([]string{"run", "retry", "drop", "cancel"}).Draw(o.r, "request"))
+		}
 	case "cancel", "retry", "drop":
 		ids := []string{""}
 		for _, b := range o.status().Backfills {

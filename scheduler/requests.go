@@ -1,29 +1,65 @@
 package scheduler
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/store"
 )
 
-// answerRequests answers one request: its effect, its verdict and its removal are one transaction.
+// answerRequests answers the oldest request: its effect, its verdict and its removal are one transaction. Those that follow it
+// are in that as well while none has to do with another, so that a thousand dead letters are not a thousand transactions.
 func answerRequests(p *plan) {
-	id, oldest := "", int64(0)
-	for other, request := range p.t.requests {
-		if oldest == 0 || request.mod < oldest {
-			id, oldest = other, request.mod
+	ids := slices.SortedFunc(maps.Keys(p.t.requests), func(a, b string) int {
+		return cmp.Or(cmp.Compare(p.t.requests[a].mod, p.t.requests[b].mod), cmp.Compare(a, b))
+	})
+	accepted := false
+	for i, id := range ids {
+		if i > 0 && (i == maxRunChanges || p.full() || !p.apart(p.t.requests[id])) {
+			break
 		}
+		accepted = p.answer(id, p.t.requests[id]) || accepted
 	}
-	if oldest == 0 {
-		return
+	if accepted {
+		p.saveStatus()
 	}
-	request := p.t.requests[id]
+}
+
+// apart tells of a request that neither does its answer depend on what was answered in this plan before, nor does it write what
+// that wrote.
+func (p *plan) apart(r keyView) bool {
+	request, err := nightwatch.ParseRequest(r.value)
+	if err != nil {
+		return true // it is refused
+	}
+	run, _ := p.addressed(request)
+	named := p.t.runs[run] != nil && p.runs[run] == nil
+	switch request.Action {
+	case nightwatch.ActionRun:
+		return p.mayStart(request)
+	case nightwatch.ActionRetry:
+		return named && p.mayStart(request)
+	case nightwatch.ActionDrop:
+		return named
+	}
+	return false
+}
+
+// mayStart tells of a request that the run it asks for may start whatever other runs there are.
+func (p *plan) mayStart(request *nightwatch.Request) bool {
+	return p.def != nil && cmp.Or(request.Overlap, p.def.Task.OverlapPolicy()) == nightwatch.OverlapAllow
+}
+
+// answer answers one request, and tells whether it was accepted.
+func (p *plan) answer(id string, request keyView) bool {
 	p.remove(request.key, request.mod)
 	before := p.t.verdicts[id]
 	if before.present() && before.time.Add(nightwatch.VerdictTTL).After(p.now) {
-		return // the same id within the hour: its answer stands
+		return false // the same id within the hour: its answer stands
 	}
 	verdict := nightwatch.Verdict{Time: p.now}
 	err := p.perform(id, request, &verdict)
@@ -32,9 +68,7 @@ func answerRequests(p *plan) {
 	}
 	_, tail, _ := p.keys.Parse(request.key)
 	p.put(p.keys.Of(store.Verdicts)+tail, before.mod, verdict)
-	if err == nil {
-		p.saveStatus()
-	}
+	return err == nil
 }
 
 // faultsOf is an error about a value in the form a verdict has.

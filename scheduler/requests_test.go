@@ -1,6 +1,8 @@
 package scheduler
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -73,6 +75,92 @@ func TestRequestsAreAnswered(t *testing.T) {
 				t.Errorf("%q is left", left)
 			}
 		})
+	}
+}
+
+// Requests that have nothing to do with each other share transactions; others wait for their turn.
+func TestManyRequests(t *testing.T) {
+	b := newBoard(t, "10:00")
+	b.node("n1")
+	b.put(`{"process":{"command":["true"]},"schedule":"0 0 1 1 *","overlap":"allow","history":{"failed":100}}`)
+	b.settle(demo)
+	ask := func(n int, id, value string) {
+		var pairs []any
+		for i := range n {
+			pairs = append(pairs, b.keys.Request(demo, fmt.Sprintf("%s-%02d", id, i)), strings.ReplaceAll(value, "NN", fmt.Sprintf("%02d", i)))
+		}
+		b.set(pairs...)
+	}
+	answered := func(what string, most int) {
+		t.Helper()
+		n := 0
+		for ; ; n++ {
+			p := b.decide(demo)
+			if p.txn.Empty() {
+				break
+			}
+			b.commit(p)
+		}
+		if n > most {
+			t.Errorf("%s: %d transactions, want at most %d", what, n, most)
+		}
+		for _, tail := range b.below(store.Verdicts) {
+			_, id, _ := store.SplitLast(tail)
+			if v := b.verdict(id); v.Accepted != !strings.HasPrefix(id, "no-") {
+				t.Errorf("%s: %s: %+v", what, id, v)
+			}
+		}
+	}
+	ask(48, "a", `{"action":"run"}`)
+	answered("run", 3)
+	ask(20, "no-such-run", `{"action":"drop","run":"NN"}`)
+	ask(20, "no-such-action", `{"action":"NN"}`)
+	answered("refused", 40/maxRunChanges+20)
+	for _, line := range b.runs() {
+		id, _, _ := strings.Cut(line, " ")
+		b.claim(id)
+		b.finish(id, nightwatch.PhaseFailed)
+	}
+	b.settle(demo)
+	if counts := b.status().Counts; counts.Failed != 48 {
+		t.Fatalf("%+v: want 48 dead letters", counts)
+	}
+	ask(24, "retried", `{"action":"retry","run":"req-a-NN"}`)
+	answered("retry", 2)
+	ask(48, "dropped", `{"action":"drop","run":"req-a-NN"}`)
+	answered("drop", 3)
+	// What has to do with each other is done one after the other: each of these is one transaction.
+	ask(10, "queued", `{"action":"run","overlap":"queue-all"}`)
+	ask(1, "canceled", `{"action":"cancel","run":"req-queued-00"}`)
+	answered("in turn", 30)
+	for i := range 10 { // while those that were retried have not ended
+		if run := b.run(fmt.Sprintf("req-queued-%02d", i)); run.Phase != nightwatch.PhasePending && (i > 0 || run.Phase != nightwatch.PhaseCanceled) {
+			t.Errorf("%s is %s", run.ID, run.Phase)
+		}
+	}
+}
+
+// Of runs that are asked for at once, and must not overlap, the one that was asked for first starts, or the last if it is to
+// replace the others.
+func TestRunsAskedForAtOnce(t *testing.T) {
+	for policy, want := range map[string]string{"skip": "req-c", "queue-one": "req-c", "queue-all": "req-c", "replace": "req-a"} {
+		b := newBoard(t, "10:00")
+		b.node("n1")
+		b.put(fmt.Sprintf(`{"process":{"command":["true"]},"schedule":"0 0 1 1 *","overlap":%q}`, policy))
+		b.settle(demo)
+		for _, id := range []string{"c", "b", "a"} {
+			b.set(b.keys.Request(demo, id), `{"action":"run"}`)
+		}
+		b.settle(demo)
+		var assigned []string
+		for _, line := range b.runs() {
+			if id, rest, _ := strings.Cut(line, " "); strings.HasPrefix(rest, string(nightwatch.PhaseAssigned)) {
+				assigned = append(assigned, id)
+			}
+		}
+		if !slices.Equal(assigned, []string{want}) {
+			t.Errorf("%s: %q are assigned, want %s", policy, assigned, want)
+		}
 	}
 }
 
