@@ -39,6 +39,7 @@ type Node struct {
 	scheduler *scheduler.Scheduler
 
 	started  atomic.Bool
+	named    atomic.Bool // it has had its name
 	stopping atomic.Bool
 	mu       sync.Mutex
 	session  *registry.Session

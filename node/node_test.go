@@ -141,7 +141,7 @@ func succeeded(s *nightwatch.Status) bool { return s != nil && s.Phase == nightw
 func TestNameHeldIsRefusedAndFreedByTheEndOfTheLease(t *testing.T) {
 	server := etcdtest.Start(t)
 	proxy := server.Proxy(t)
-	first := startPeer(t, etcdtest.NewClient(t, proxy.Endpoint()), node.Config{Name: "n1", LeaseTTL: 4 * time.Second, Address: "10.0.0.7:7420"})
+	first := startPeer(t, etcdtest.NewClient(t, proxy.Endpoint()), node.Config{Name: "n1", LeaseTTL: 2 * time.Second, Address: "10.0.0.7:7420"})
 	waitReady(t, first)
 	second := startPeer(t, server.Client(t), node.Config{Name: "n1", LeaseTTL: 2 * time.Second})
 	var err error
@@ -156,6 +156,11 @@ func TestNameHeldIsRefusedAndFreedByTheEndOfTheLease(t *testing.T) {
 	proxy.Pause() // the first is cut off, as if it had crashed
 	third := startPeer(t, server.Client(t), node.Config{Name: "n1", LeaseTTL: 4 * time.Second})
 	waitReady(t, third)
+	// Back again, it says who has its name now, and waits until that one goes.
+	proxy.Resume()
+	etcdtest.Eventually(t, 30*time.Second, func() bool { return errors.Is(first.ready(), registry.ErrNameHeld) }, "the first knows that its name is held")
+	third.stop()
+	waitReady(t, first)
 }
 
 func TestGracefulStopHandsOver(t *testing.T) {

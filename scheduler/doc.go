@@ -7,8 +7,8 @@
 // Users write tasks, requests and freezes. The scheduler of the term in force writes everything else about a task,
 // except that a run that was given to a session is written by that session (package jobrunner) until it is terminal
 // or given back. Standbys run the same loop with the same view and write nothing. A standby may be a second behind in
-// what it has read of what it has heard; before it leads it catches up (backlog). A cold one (Config.Cold) has no view outside of its
-// terms, hears only of the scheduler's clock, and reads all keys when its term begins.
+// what it has read of what it has heard; before it leads it catches up (backlog). A cold one (Config.Cold) has no view outside
+// of its terms, hears only of the scheduler's clock, and reads all keys when its term begins.
 //
 // # How it decides
 //
@@ -40,12 +40,11 @@
 //
 // Accepting a value: accepted, status. An occurrence: the run (whose key must be absent), the cursor in the status,
 // the queue key of its node, while task, accepted, status and the freeze keys are as seen and the node's key is the
-// one that was there. A request: its effect, its verdict, its deletion; and so for up
-// to 16 that have nothing to do with each other. A lost session: the run, the old queue key,
-// the new one. A record that leaves the history: its deletion and the ledger, as a rule with the counts of the run in whose
-// favor it leaves. The counts in a status cover every
-// finished run whose ModRevision is not above countedRevision, so that a run is counted once whoever looks; a record
-// leaves only when it has been counted.
+// one that was there. A request: its effect, its verdict, its deletion; and so for up to 16 that have nothing to do with
+// each other. A lost session: the run, the old queue key, the new one. A record that leaves the history: its deletion and
+// the ledger, as a rule with the counts of the run in whose favor it leaves. The counts in a status cover every finished
+// run whose ModRevision is not above countedRevision, so that a run is counted once whoever looks; a record leaves only when
+// it has been counted.
 //
 // # Shards
 //

@@ -77,7 +77,7 @@ func heapInUse() float64 {
 // while they are unpacked. "list" is how long a standby takes to take in a list, "take-over" how long it takes from there
 // until the scheduler may decide, and "look" what each of those looks costs that follow when nothing else is to be done.
 func BenchmarkTasksHeld(b *testing.B) {
-	for _, row := range []struct{ tasks, runs int }{{100_000, 0}, {100_000, 5}, {1_000_000, 0}} {
+	for _, row := range []struct{ tasks, runs int }{{100_000, 0}, {100_000, 5}, {1_000_000, 0}, {1_000_000, 5}} {
 		b.Run(fmt.Sprintf("tasks=%d/runs=%d", row.tasks, row.runs), func(b *testing.B) {
 			o, pages := held(b, row.tasks, row.runs)
 			n := float64(row.tasks)

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// pagesAhead is how many pages are asked for at a time: one is read while another is taken in.
+	// pagesAhead is how many pages are asked for at a time, while another is taken in.
 	pagesAhead = 2
 	// catchUpEach is how often a watch is asked whether it has come as far as a list.
 	catchUpEach = 100 * time.Millisecond
@@ -63,14 +63,11 @@ func (c *copier) readPages(ctx context.Context) error {
 	defer cancel()
 	way := newRoute(c.Client, c.Prefix, c.Abreast)
 	var flying []*flight
-	for {
+	ask := func() error {
 		for len(flying) < pagesAhead {
 			s, more, err := way.next(ctx)
-			if err != nil {
+			if err != nil || !more {
 				return err
-			}
-			if !more {
-				break
 			}
 			f := &flight{asked: c.next - 1, done: make(chan struct{})}
 			flying = append(flying, f)
@@ -79,9 +76,12 @@ func (c *copier) readPages(ctx context.Context) error {
 				f.page, f.err = readPage(ctx, c.Client, s, 0)
 			})
 		}
-		if len(flying) == 0 {
-			return nil
-		}
+		return nil
+	}
+	if err := ask(); err != nil {
+		return err
+	}
+	for len(flying) > 0 {
 		f := flying[0]
 		flying = flying[1:]
 		if <-f.done; f.err != nil {
@@ -93,11 +93,15 @@ func (c *copier) readPages(ctx context.Context) error {
 		if f.page.to < f.page.end {
 			way.first(span{f.page.to, f.page.end})
 		}
+		if err := ask(); err != nil { // before the page is handed on, which may take as long
+			return err
+		}
 		c.parts.page(f.page, f.asked)
 		if err := c.hearSome(); err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
 // hearSome hands on what the watch has said already, a page of it at most: there is no end to it while much happens.
