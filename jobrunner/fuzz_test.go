@@ -45,8 +45,11 @@ func FuzzHostileQueue(f *testing.F) {
 			value, _ = json.Marshal(fields)
 		}
 		key := r.keys.Of(store.Queue) + "n1/" + tail
+		if len(key)+len(value) > 1<<20 {
+			return // etcd does not take it
+		}
 		if _, err := r.client.Put(t.Context(), key, string(value)); err != nil {
-			t.Skip(err) // etcd does not take it
+			t.Fatal(err)
 		}
 		n++
 		id := fmt.Sprintf("good-%d", n)

@@ -149,10 +149,7 @@ func (n *Node) stand(life context.Context, session *registry.Session) (standDown
 // excuse turns an error that waiting cures into a pause.
 func (n *Node) excuse(ctx context.Context, err error) error {
 	stopping := ctx.Err() != nil
-	// Who has had the name waits for as long as it takes: for an etcd that is slow to end the lease of the life before, or until
-	// somebody stops the other node, which would not be helped by the end of this one.
-	again := n.named.Load() && errors.Is(err, registry.ErrNameHeld)
-	if !stopping && !again && incurable(err) {
+	if !stopping && n.incurable(err) {
 		return err
 	}
 	if !stopping {
@@ -170,9 +167,7 @@ func (n *Node) begin(session *registry.Session, peers *registry.View) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.session, n.peers, n.lastErr = session, peers, nil
-	if session != nil {
-		n.named.Store(true)
-	}
+	n.named = n.named || session != nil
 }
 
 // announcement is what the node says of itself at this moment.

@@ -39,12 +39,12 @@ type Node struct {
 	scheduler *scheduler.Scheduler
 
 	started  atomic.Bool
-	named    atomic.Bool // it has had its name
 	stopping atomic.Bool
 	mu       sync.Mutex
 	session  *registry.Session
 	peers    *registry.View
 	lastErr  error // why there is no session
+	named    bool  // it has had its name; Run's own
 }
 
 // retryPause is between two tries against an etcd that is away.
@@ -139,7 +139,7 @@ func (n *Node) bootstrap(ctx context.Context) (clusterID string, err error) {
 		if ctx.Err() != nil {
 			return "", nil //nolint:nilerr // told to stop, which is no error
 		}
-		if incurable(err) {
+		if n.incurable(err) {
 			return "", fmt.Errorf("node %q: %w", n.cfg.Name, err)
 		}
 		if n.setErr(err) {
@@ -197,8 +197,12 @@ func (n *Node) tellGone(ctx context.Context, listeners []chan jobrunner.RunName)
 	})
 }
 
-// incurable tells whether waiting cannot help.
-func incurable(err error) bool {
+// incurable tells whether waiting cannot help. Who has had its name waits for as long as it takes: for an etcd that is slow to
+// end the lease of the life before, or until somebody stops the other node, which would not be helped by the end of this one.
+func (n *Node) incurable(err error) bool {
+	if n.named && errors.Is(err, registry.ErrNameHeld) {
+		return false
+	}
 	for _, cause := range []error{
 		registry.ErrNameHeld, nightwatch.ErrUnknownSchema, rpctypes.ErrPermissionDenied, rpctypes.ErrAuthFailed, rpctypes.ErrUserEmpty,
 	} {

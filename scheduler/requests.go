@@ -14,6 +14,9 @@ import (
 // answerRequests answers the oldest request: its effect, its verdict and its removal are one transaction. Those that follow it
 // are in that as well while none has to do with another, so that a thousand dead letters are not a thousand transactions.
 func answerRequests(p *plan) {
+	if len(p.t.requests) == 0 {
+		return
+	}
 	ids := slices.SortedFunc(maps.Keys(p.t.requests), func(a, b string) int {
 		return cmp.Or(cmp.Compare(p.t.requests[a].mod, p.t.requests[b].mod), cmp.Compare(a, b))
 	})

@@ -75,7 +75,7 @@ type Scheduler struct {
 	terms   chan lease
 
 	// The rest belongs to the loop.
-	unfollow func()
+	unfollow func() // ends what follow began, and waits for that
 	view     *view
 	backlog  backlog // empty while leading
 	listing  bool    // the view is being made anew

@@ -32,12 +32,17 @@ func revisionNow(ctx context.Context, client *clientv3.Client, key string) (int6
 // span is from <= key < end.
 type span struct{ from, end string }
 
-// page is what there was of the beginning of a span at a revision: of from <= key < to.
-type page struct {
-	span
-	to       string
+// stretch is what there was of from <= key < to at a revision.
+type stretch struct {
+	from, to string
 	revision int64
-	events   []Event
+}
+
+// page is the first stretch of a span that goes on to end.
+type page struct {
+	stretch
+	end    string
+	events []Event
 }
 
 // readPage reads the first keys of a span, at a revision or, for 0, as they are.
@@ -52,11 +57,9 @@ func readPage(ctx context.Context, client *clientv3.Client, s span, revision int
 	if revision == 0 {
 		revision = response.Header.Revision
 	}
-	p := page{span: s, to: s.end, revision: revision, events: make([]Event, len(response.Kvs))}
+	p := page{stretch: stretch{s.from, s.end, revision}, end: s.end, events: make([]Event, len(response.Kvs))}
 	for i, kv := range response.Kvs {
-		p.events[i] = Event{
-			Key: string(kv.Key), Value: kv.Value, CreateRevision: kv.CreateRevision, ModRevision: kv.ModRevision, Lease: clientv3.LeaseID(kv.Lease),
-		}
+		p.events[i] = eventOf(kv)
 	}
 	if response.More && len(p.events) > 0 {
 		p.to = p.events[len(p.events)-1].Key + "\x00"

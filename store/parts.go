@@ -63,7 +63,7 @@ func (c *copier) readPages(ctx context.Context) error {
 	defer cancel()
 	way := newRoute(c.Client, c.Prefix, c.Abreast)
 	var flying []*flight
-	ask := func() error {
+	askAhead := func() error {
 		for len(flying) < pagesAhead {
 			s, more, err := way.next(ctx)
 			if err != nil || !more {
@@ -78,7 +78,7 @@ func (c *copier) readPages(ctx context.Context) error {
 		}
 		return nil
 	}
-	if err := ask(); err != nil {
+	if err := askAhead(); err != nil {
 		return err
 	}
 	for len(flying) > 0 {
@@ -93,7 +93,7 @@ func (c *copier) readPages(ctx context.Context) error {
 		if f.page.to < f.page.end {
 			way.first(span{f.page.to, f.page.end})
 		}
-		if err := ask(); err != nil { // before the page is handed on, which may take as long
+		if err := askAhead(); err != nil { // before the page is handed on, which may take as long
 			return err
 		}
 		c.parts.page(f.page, f.asked)
@@ -129,12 +129,6 @@ type parts struct {
 	recent []Event   // what the watch has told since the page that comes next was asked for
 }
 
-// stretch is what a page told of: from <= key < to, at a revision.
-type stretch struct {
-	from, to string
-	revision int64
-}
-
 func (l *parts) hand(events []Event, revision int64) {
 	l.apply(Batch{Snapshot: true, More: true, Page: l.number, Revision: revision, Events: events})
 	l.number++
@@ -142,37 +136,45 @@ func (l *parts) hand(events []Event, revision int64) {
 
 // page hands on a page, which knows of all that the watch had told when it was asked for, and what was told of its keys since.
 func (l *parts) page(p page, asked int64) {
-	i, _ := slices.BinarySearchFunc(l.read, p.from, func(s stretch, key string) int { return strings.Compare(s.from, key) })
-	l.read = slices.Insert(l.read, i, stretch{p.from, p.to, p.revision})
+	i, _ := l.find(p.from)
+	l.read = slices.Insert(l.read, i, p.stretch)
 	l.newest = max(l.newest, p.revision)
 	l.hand(p.events, p.revision)
 	l.recent = slices.DeleteFunc(l.recent, func(e Event) bool { return e.ModRevision <= asked })
-	var since []Event
-	for _, e := range l.recent {
-		if e.Key >= p.from && e.Key < p.to && e.ModRevision > p.revision {
-			since = append(since, e)
-		}
-	}
-	if len(since) > 0 {
-		l.hand(since, since[len(since)-1].ModRevision)
-	}
+	l.handThose(l.recent, p.before)
 }
 
 // changes hands on those of events that are later than the page which has their key. Of keys that no page has had a later one
 // tells, or what is remembered of them when it comes.
 func (l *parts) changes(events []Event) {
 	l.recent = append(l.recent, events...)
-	var later []Event
-	for _, e := range events {
-		i, there := slices.BinarySearchFunc(l.read, e.Key, func(s stretch, key string) int { return strings.Compare(s.from, key) })
-		if !there {
+	l.handThose(events, func(e Event) bool {
+		i, begins := l.find(e.Key)
+		if !begins {
 			i--
 		}
-		if i >= 0 && e.Key < l.read[i].to && e.ModRevision > l.read[i].revision {
-			later = append(later, e)
+		return i >= 0 && l.read[i].before(e)
+	})
+}
+
+// find is where in what has been read a stretch from a key on is, or would be.
+func (l *parts) find(from string) (at int, there bool) {
+	return slices.BinarySearchFunc(l.read, from, func(s stretch, from string) int { return strings.Compare(s.from, from) })
+}
+
+// before tells that an event is of one of the keys, and later.
+func (s stretch) before(e Event) bool {
+	return e.Key >= s.from && e.Key < s.to && e.ModRevision > s.revision
+}
+
+func (l *parts) handThose(events []Event, which func(Event) bool) {
+	var some []Event
+	for _, e := range events {
+		if which(e) {
+			some = append(some, e)
 		}
 	}
-	if len(later) > 0 {
-		l.hand(later, later[len(later)-1].ModRevision)
+	if len(some) > 0 {
+		l.hand(some, some[len(some)-1].ModRevision)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
@@ -278,10 +279,14 @@ func (c *copier) setBack(ctx context.Context) bool {
 func eventsOf(raw []*clientv3.Event) []Event {
 	events := make([]Event, len(raw))
 	for i, e := range raw {
-		events[i] = Event{
-			Key: string(e.Kv.Key), Value: e.Kv.Value, CreateRevision: e.Kv.CreateRevision,
-			ModRevision: e.Kv.ModRevision, Lease: clientv3.LeaseID(e.Kv.Lease), Deleted: e.Type == clientv3.EventTypeDelete,
-		}
+		events[i] = eventOf(e.Kv)
+		events[i].Deleted = e.Type == clientv3.EventTypeDelete
 	}
 	return events
+}
+
+func eventOf(kv *mvccpb.KeyValue) Event {
+	return Event{
+		Key: string(kv.Key), Value: kv.Value, CreateRevision: kv.CreateRevision, ModRevision: kv.ModRevision, Lease: clientv3.LeaseID(kv.Lease),
+	}
 }
