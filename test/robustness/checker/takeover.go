@@ -9,12 +9,14 @@ import (
 type Takeover struct {
 	Node string
 	At   time.Time
+	// To is the node that was first in line when the key was gone, "" if none was.
+	To string
 	// Gone is how long after At a watch from outside saw the key of the node's candidacy deleted: by etcd, when the lease
 	// of a node that was killed had ended, or by the node, as it resigned. Before that nobody else can hold the role.
 	Gone time.Duration
 	// Effect is how long after At the first effect began of an occurrence that was due after At and that another term made.
 	Effect time.Duration
-	// Again says that who led next was killed, stopped or asked to end before that effect. Then this is two in one.
+	// Again says that To was killed, stopped or asked to end before that effect. Then this is two in one.
 	Again bool
 }
 
@@ -28,19 +30,22 @@ func (x *Index) Takeovers(occurrences []Occurrence, faults []Fault) []Takeover {
 		if led == nil || led.What != f.Target || led.Ended.IsZero() {
 			continue
 		}
-		if first := firstAfter(byDue, f.From, led.from); !first.IsZero() {
-			all = append(all, Takeover{
-				Node: f.Target, At: f.From, Gone: led.Ended.Sub(f.From), Effect: first.Sub(f.From), Again: x.struck(led.Ended, first),
-			})
+		first := firstAfter(byDue, f.From, led.from)
+		if first.IsZero() {
+			continue
 		}
+		t := Takeover{Node: f.Target, At: f.From, Gone: led.Ended.Sub(f.From), Effect: first.Sub(f.From)}
+		if next := leading(x.Candidates(), led.Ended); next != nil {
+			t.To, t.Again = next.What, x.struck(next, first)
+		}
+		all = append(all, t)
 	}
 	return all
 }
 
-// struck tells whether who was first in line at a time got a signal before another.
-func (x *Index) struck(at, before time.Time) bool {
-	next := leading(x.Candidates(), at)
-	return next != nil && slices.ContainsFunc(x.History.Faults, func(f Fault) bool {
+// struck tells whether a candidate got a signal before a time.
+func (x *Index) struck(next *Span, before time.Time) bool {
+	return slices.ContainsFunc(x.History.Faults, func(f Fault) bool {
 		return slices.Contains([]string{FaultKill, FaultTerminate, FaultStop}, f.Kind) && f.Target == next.What &&
 			f.From.After(next.Began) && f.From.Before(before)
 	})

@@ -71,7 +71,10 @@ type suite struct {
 }
 
 // names are those of nodes. The embedders' begin with "platform".
-var names = []string{"a", "b", "c", "platform-a", "platform-b"}
+var names = []string{"a", "b", coldNode, "platform-a", "platform-b"}
+
+// coldNode keeps no view of the cluster while another node leads.
+const coldNode = "c"
 
 // Run runs the suite and leaves what came of it in the folder. That something was violated is in what it returns; what
 // keeps it from finding out fails the test.
@@ -169,7 +172,7 @@ func (s *suite) process(name string) *cluster.Node {
 		flags[3] += ",kubernetes"
 		flags = append(flags, "--kubeconfig", s.kubeAPI.Kubeconfig, "--kube-api-qps", "200", "--kube-api-burst", "400")
 	}
-	if name == "c" {
+	if name == coldNode {
 		flags = append(flags, "--cold-standby") // so that terms of both kinds follow on each other
 	}
 	return s.Nightwatch(name, flags...)

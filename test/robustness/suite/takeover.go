@@ -12,7 +12,9 @@ import (
 // from when the scheduler was killed, or asked to end.
 type Takeover struct {
 	Fault string `json:"fault"`
-	Times int    `json:"times"`
+	// Cold says that it went to the node that keeps no view of the cluster and lists it first.
+	Cold  bool `json:"cold"`
+	Times int  `json:"times"`
 	// Again is how often who led next was struck too before anything came of it. That is measured from the later one.
 	Again int `json:"again"`
 	// Effect is until the first effect began of what was due later: one of the probes is due every 25 ms.
@@ -23,6 +25,14 @@ type Takeover struct {
 	Beyond checker.Spread `json:"beyond"`
 }
 
+// Name is that of the fault, and whether a cold standby led next.
+func (t Takeover) Name() string {
+	if t.Cold {
+		return t.Fault + ", to a cold standby"
+	}
+	return t.Fault
+}
+
 // Spreads are those that there are.
 func (t Takeover) Spreads() []checker.Spread { return []checker.Spread{t.Effect, t.Gone, t.Beyond} }
 
@@ -30,17 +40,23 @@ func (t Takeover) Spreads() []checker.Spread { return []checker.Spread{t.Effect,
 func takeovers(x *checker.Index, occurrences []checker.Occurrence) []Takeover {
 	all := []Takeover{}
 	for _, fault := range []struct{ kind, signal string }{{killScheduler, checker.FaultKill}, {restartScheduler, checker.FaultTerminate}} {
-		var effect, gone, beyond []time.Duration
-		again := 0
-		for _, t := range x.Takeovers(occurrences, signals(x.History, fault.kind, fault.signal)) {
-			if t.Again {
-				again++
-				continue
+		seen := x.Takeovers(occurrences, signals(x.History, fault.kind, fault.signal))
+		for _, cold := range []bool{false, true} {
+			of := Takeover{Fault: fault.kind, Cold: cold}
+			var effect, gone, beyond []time.Duration
+			for _, t := range seen {
+				switch {
+				case (t.To == coldNode) != cold:
+				case t.Again:
+					of.Again++
+				default:
+					effect, gone, beyond = append(effect, t.Effect), append(gone, t.Gone), append(beyond, t.Effect-t.Gone)
+				}
 			}
-			effect, gone, beyond = append(effect, t.Effect), append(gone, t.Gone), append(beyond, t.Effect-t.Gone)
-		}
-		if len(effect) > 0 {
-			all = append(all, Takeover{fault.kind, len(effect), again, checker.SpreadOf(effect), checker.SpreadOf(gone), checker.SpreadOf(beyond)})
+			of.Times, of.Effect, of.Gone, of.Beyond = len(effect), checker.SpreadOf(effect), checker.SpreadOf(gone), checker.SpreadOf(beyond)
+			if of.Times > 0 {
+				all = append(all, of)
+			}
 		}
 	}
 	return all
@@ -70,7 +86,7 @@ func (v *Verdict) writeTakeovers(w io.Writer) {
 	}
 	fmt.Fprintln(w, "until another leads\ttimes\tagain\teffect p50\tp99\tmax\tkey gone p50\tp99\tmax\tbeyond p50\tp99\tmax")
 	for _, t := range v.Takeovers {
-		fmt.Fprintf(w, "%s\t%d\t%d", t.Fault, t.Times, t.Again)
+		fmt.Fprintf(w, "%s\t%d\t%d", t.Name(), t.Times, t.Again)
 		for _, s := range t.Spreads() {
 			fmt.Fprintf(w, "\t%s\t%s\t%s", round(s.P50), round(s.P99), round(s.Max))
 		}
