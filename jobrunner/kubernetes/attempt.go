@@ -166,9 +166,11 @@ func (at *attempt) over() error {
 // call makes one request, if this node may still act for the run when its turn comes, for which it waits until ctx ends.
 // The request ends with the time until which the node may act, at the latest, or when base does.
 func (at *attempt) call(ctx, base context.Context, request func(context.Context) error) error {
-	if err := at.cluster.pace.wait(ctx); err != nil {
+	over, err := at.cluster.pace.turn(ctx)
+	if err != nil {
 		return at.why(ctx)
 	}
+	defer over()
 	deadline := at.Deadline()
 	now := time.Now() // after the deadline was asked for, which may take its time
 	if !now.Before(deadline) || errors.Is(at.over(), errInterrupted) {

@@ -72,9 +72,11 @@ func newCluster(config Cluster, common *Config, metrics *metrics) (*cluster, err
 // call makes one request other than a watch: it waits for its turn, and then for the answer, the latter for no longer
 // than a request may take.
 func (c *cluster) call(ctx context.Context, request func(context.Context) error) error {
-	if err := c.pace.wait(ctx); err != nil {
+	over, err := c.pace.turn(ctx)
+	if err != nil {
 		return err
 	}
+	defer over()
 	ctx, cancel := context.WithTimeout(ctx, c.config.RequestTimeout)
 	defer cancel()
 	return request(ctx)

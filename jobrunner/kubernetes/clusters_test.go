@@ -255,3 +255,40 @@ func TestTurns(t *testing.T) {
 	r.end(jobrunner.ErrCancel)
 	expect(t, r.outcome(), nightwatch.PhaseCanceled, nightwatch.ReasonCancelRequested)
 }
+
+// However many runs begin at once, no more requests than maxFlying are under way.
+func TestRequestsUnderWay(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	flying, most := 0, 0
+	full := make(chan struct{}) // closed once as many creates are under way as may be
+	p := newPlace(t, intercept(func(next http.RoundTripper, request *http.Request) (*http.Response, error) {
+		if request.Method != http.MethodPost {
+			return next.RoundTrip(request)
+		}
+		mu.Lock()
+		if flying++; flying > most {
+			if most = flying; most == maxFlying {
+				close(full)
+			}
+		}
+		mu.Unlock()
+		<-full
+		defer func() {
+			mu.Lock()
+			flying--
+			mu.Unlock()
+		}()
+		return next.RoundTrip(request)
+	}))
+	var runs []*run
+	for i := range maxFlying + 16 {
+		runs = append(runs, p.attempt(fmt.Sprintf("hello-%d", i), map[string]string{"run": "100ms"}).start())
+	}
+	for _, r := range runs {
+		expect(t, r.outcome(), nightwatch.PhaseSucceeded, "")
+	}
+	if most != maxFlying {
+		t.Errorf("%d creates at once, want %d", most, maxFlying)
+	}
+}

@@ -32,8 +32,8 @@
 // from then on only the uid counts. A cluster that does not answer is not announced, so that other nodes get its runs;
 // what this node has of it already waits, and nothing else does.
 //
-// Requests to a cluster take turns by its QPS and burst; the wait for a turn does not use up a request's time. An answer
-// with Retry-After has all of them wait.
+// Requests to a cluster take turns by its QPS and burst, and so many are under way at most; the wait for a turn does not use
+// up a request's time. An answer with Retry-After has all of them wait.
 //
 // # Pods
 //

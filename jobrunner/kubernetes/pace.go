@@ -11,30 +11,60 @@ import (
 )
 
 // pace says when the next request to one API server may be sent. Requests take turns, as many a second as the
-// configuration allows; what a request waits for its turn is not part of the time that it may take. When the API server
+// configuration allows, and no more than maxFlying are under way: an API server that falls behind is not asked for ever more
+// at once, until it answers none in time. What a request waits for its turn is not part of the time that it may take. When the API server
 // asks to be left alone for a time, all of them wait, as it does not ask one of them but the client.
 //
 // client-go can do both, but has the wait for a turn use up the time of the request, and repeats a request whose answer
 // says when, without telling that it was refused: a create that was answered would be taken for one that was not.
 type pace struct {
 	limiter *rate.Limiter
+	flying  chan struct{}
 	metrics clusterMetrics
 
 	mu    sync.Mutex
 	until time.Time // before which nothing is sent
 }
 
-// maxRetryAfter bounds what an API server can ask for.
-const maxRetryAfter = time.Minute
+const (
+	// maxRetryAfter bounds what an API server can ask for.
+	maxRetryAfter = time.Minute
+	// maxFlying is a third of the changes that an API server works on at once by default, whoever asks for them
+	// (--max-mutating-requests-inflight).
+	maxFlying = 64
+)
 
 func newPace(qps float32, burst int, metrics clusterMetrics) *pace {
-	return &pace{limiter: rate.NewLimiter(rate.Limit(qps), burst), metrics: metrics}
+	return &pace{limiter: rate.NewLimiter(rate.Limit(qps), burst), flying: make(chan struct{}, maxFlying), metrics: metrics}
 }
 
-// wait returns nil when it is a request's turn, and an error when ctx ends first.
-func (p *pace) wait(ctx context.Context) error {
+// turn returns when it is a request's turn, which lasts until it calls over, or with an error when ctx ends first.
+func (p *pace) turn(ctx context.Context) (over func(), err error) {
 	began := time.Now()
 	defer func() { p.metrics.waited(time.Since(began)) }()
+	select {
+	case p.flying <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if err := p.rest(ctx); err != nil {
+		<-p.flying
+		return nil, err
+	}
+	return func() { <-p.flying }, nil
+}
+
+// wait is turn for what begins a stream, which may last for ever.
+func (p *pace) wait(ctx context.Context) error {
+	over, err := p.turn(ctx)
+	if err == nil {
+		over()
+	}
+	return err
+}
+
+// rest waits for as long as the API server asked for, and for the limit of requests a second.
+func (p *pace) rest(ctx context.Context) error {
 	for {
 		p.mu.Lock()
 		rest := time.Until(p.until)
