@@ -61,11 +61,14 @@ type Run struct {
 	// NominalTime is when the run was due; CreateTime, StartTime and EndTime are when things happened.
 	NominalTime time.Time `json:"nominalTime,omitzero"`
 	CreateTime  time.Time `json:"createTime"`
-	// NotBefore is the earliest start of the present attempt, where that is later than NominalTime: by the task's
-	// jitter, or because the attempt before failed.
+	// NotBefore is the earliest start of the present attempt, where that is later than NominalTime, by the task's jitter or
+	// because the attempt before failed, or where the run was Announced.
 	NotBefore time.Time `json:"notBefore,omitzero"`
 	StartTime time.Time `json:"startTime,omitzero"`
 	EndTime   time.Time `json:"endTime,omitzero"`
+	// Announced says that the run was given to its node ahead of its time. It has not begun, and will not should the task's key
+	// change before: it is withdrawn then, as if it had never been.
+	Announced bool `json:"announced,omitempty"`
 	// AttemptTime is when the latest attempt was claimed, StartTime when the first was.
 	AttemptTime time.Time `json:"attemptTime,omitzero"`
 

@@ -40,6 +40,7 @@ type job struct {
 	fresh    bool            // nobody had claimed the run before
 	again    bool            // this very attempt was claimed before, and has a Job's name on record: its effect may exist
 	whole    *nightwatch.Run // that this is a shard of, once it is claimed; nil: it is none
+	heard    time.Time       // when the queue told of it, by the monotonic clock
 	locked   int64           // CreateRevision of our key under locks/, 0 when we have none
 	failures int             // tries in a row that etcd did not answer
 	refused  time.Time       // when the task's mutex was first found held, by the monotonic clock
@@ -60,7 +61,7 @@ func (w *Worker) newJob(key string, q queued) *job {
 	return &job{
 		w: w, key: key, run: run, created: q.created, revision: q.revision, runner: runner, detached: detached, ctx: ctx, end: end,
 		log:   w.cfg.Logger.With("task", run.Task, "run", run.ID, "attempt", run.Attempt),
-		leave: func() {}, writing: make(chan struct{}, 1), token: rand.Text(), patience: w.patience,
+		leave: func() {}, writing: make(chan struct{}, 1), token: rand.Text(), patience: w.patience, heard: time.Now(),
 	}
 }
 
@@ -121,11 +122,18 @@ func (j *job) do() {
 }
 
 // wait holds a run that was handed out early until its time. It is false when the run is to be handed back. While this
-// node's clock is known to be off, nothing is early: who handed the run out has a better one.
+// node's clock is known to be off, who handed the run out has a better one: by that a retry is not early, and what was
+// announced is so by as much as when it was made.
 func (j *job) wait() bool {
 	for {
 		early := j.run.NotBefore.Sub(wallClock())
-		if early <= 0 || j.w.cfg.ClockOff() {
+		if j.w.cfg.ClockOff() {
+			early = 0
+			if j.run.Announced {
+				early = j.run.NotBefore.Sub(j.run.CreateTime) - time.Since(j.heard)
+			}
+		}
+		if early <= 0 {
 			return j.ctx.Err() == nil
 		}
 		timer := time.NewTimer(min(early, time.Second)) // clocks are set
@@ -237,6 +245,10 @@ func (j *job) claimTxn() (*store.Txn, nightwatch.Run) {
 	}
 	keys, txn := j.w.keys, new(store.Txn)
 	txn.Seen(keys.Run(record.Task, record.ID), j.revision)
+	if record.Announced {
+		txn.Seen(keys.Task(record.Task), record.TaskRevision)
+		record.Announced, record.NotBefore = false, time.Time{}
+	}
 	if j.needsLock(&record) {
 		for _, freeze := range keys.Freezes(record.Task) {
 			txn.Seen(freeze, 0)
@@ -277,7 +289,7 @@ func (j *job) whyRefused(ctx context.Context, record nightwatch.Run, unknown boo
 		return unknown, nil
 	}
 	j.mu.Lock()
-	known := j.revision
+	known, announced := j.revision, j.run.Announced
 	j.mu.Unlock()
 	if revision != known {
 		if now.Session != j.w.cfg.Session || now.Attempt != record.Attempt || !now.Live() {
@@ -314,6 +326,8 @@ func (j *job) whyRefused(ctx context.Context, record nightwatch.Run, unknown boo
 			return false, refusal(nightwatch.ReasonLocked)
 		}
 		j.pause(ctx)
+	case announced:
+		return false, refusal("") // the task has changed
 	}
 	return false, nil
 }

@@ -359,6 +359,9 @@ func (b *board) claim(id string, change ...func(*nightwatch.Run)) {
 		b.t.Fatalf("claim %s: %+v", id, r)
 	}
 	r.Phase, r.StartTime, r.Fence = nightwatch.PhaseRunning, b.now, b.rev+1
+	if r.Announced {
+		r.Announced, r.NotBefore = false, nothing
+	}
 	for _, f := range change {
 		f(r)
 	}

@@ -34,6 +34,7 @@ type taskLife struct {
 	runs       map[string]nightwatch.Phase // as last seen, by id
 	nominal    map[string]time.Time        // of those that met an occurrence
 	shards     map[string]nightwatch.Phase // likewise of runs that are shards
+	announced  map[string]bool             // whether those that were made ahead of their time are still that
 	backfilled map[string]bool
 	// A backfill ran times from before the version that it ran under. What ranges then tell of that span is a guess.
 	blurred bool
@@ -66,6 +67,12 @@ func (c *chronicle) observe(events []store.Event) {
 	for _, e := range events {
 		if e.Deleted {
 			delete(c.terms, e.Key)
+			if kind, tail, _ := c.r.etcd.keys.Parse(e.Key); kind == store.Runs {
+				i := strings.LastIndexByte(tail, '/')
+				if life := c.lives[tail[:i]]; life != nil {
+					delete(life.announced, tail[i+1:])
+				}
+			}
 			continue
 		}
 		switch kind, tail, _ := c.r.etcd.keys.Parse(e.Key); kind {
@@ -101,7 +108,7 @@ func (c *chronicle) life(task string, uid int64) *taskLife {
 	life := c.lives[task]
 	if life == nil || life.uid < uid {
 		life = &taskLife{uid: uid, runs: map[string]nightwatch.Phase{}, nominal: map[string]time.Time{}, backfilled: map[string]bool{},
-			shards: map[string]nightwatch.Phase{}}
+			shards: map[string]nightwatch.Phase{}, announced: map[string]bool{}}
 		c.lives[task] = life
 	}
 	return life
@@ -127,9 +134,15 @@ func (c *chronicle) run(run *nightwatch.Run, fresh bool) {
 		if whole := life.runs[run.Shard.Of]; whole == "" || whole.Terminal() {
 			c.r.t.Errorf("%s %s: made while its run is %q", run.Task, run.ID, whole)
 		}
-	} else if fresh {
-		if !slices.Contains(slices.Collect(maps.Values(c.terms)), run.Term) {
+	} else if fresh || life.announced[run.ID] {
+		if fresh && !slices.Contains(slices.Collect(maps.Values(c.terms)), run.Term) {
 			c.r.t.Errorf("%s %s: made in term %d, which has ended", run.Task, run.ID, run.Term)
+		}
+		if fresh {
+			c.overlap(life, run)
+		}
+		if life.announced[run.ID] = run.Announced; run.Announced {
+			return // it is nothing until it is claimed
 		}
 		c.made++
 		if run.ID == nightwatch.ScheduledRunID(run.NominalTime) {
@@ -139,7 +152,6 @@ func (c *chronicle) run(run *nightwatch.Run, fresh bool) {
 			life.backfilled[run.ID] = true
 			life.blurred = life.blurred || !run.NominalTime.After(life.versions[len(life.versions)-1].Since)
 		}
-		c.overlap(life, run)
 	}
 	phases[run.ID] = run.Phase
 }
@@ -194,6 +206,9 @@ func (c *chronicle) audit(task string) {
 	records := map[int64]int{}
 	live := 0
 	for _, run := range a.Runs {
+		if run.Announced {
+			continue
+		}
 		if run.ID == nightwatch.ScheduledRunID(run.NominalTime) {
 			records[run.NominalTime.UnixMilli()]++
 		}

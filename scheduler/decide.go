@@ -62,16 +62,20 @@ func conduct(p *plan) {
 		}
 	}
 	restoreStatus(p)
-	tendRuns(p, false) // a run whose session is gone must not stand in the way of what is due
 	// What was due before the put under the old value is settled first.
 	horizon := p.now
 	fresh := p.t.task.mod > p.status.ObservedRevision
 	if fresh {
 		horizon = changedAt(p.t, p.now)
 	}
+	if withdrawn := p.settleAnnounced(horizon, fresh); withdrawn {
+		return
+	}
+	tendRuns(p, false) // a run whose session is gone must not stand in the way of what is due
 	settled := p.def == nil || createDue(p, horizon, fresh)
 	if fresh && settled && p.txn.Empty() {
 		if admit(p); p.deferred {
+			p.wakeBy(p.upcoming)
 			return
 		}
 		if p.status.Accepted {
@@ -86,6 +90,7 @@ func conduct(p *plan) {
 	if p.changes == 0 {
 		foldHistory(p) // with the counts of the run that takes the place, as a rule
 	}
+	p.announce()
 	p.saveLedger()
 	p.saveStatus()
 }

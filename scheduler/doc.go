@@ -41,7 +41,7 @@
 // Accepting a value: accepted, status. An occurrence: the run (whose key must be absent), the cursor in the status,
 // the queue key of its node, while task, accepted, status and the freeze keys are as seen and the node's key is the
 // one that was there. A request: its effect, its verdict, its deletion; and so for up to 16 that have nothing to do with
-// each other. A lost session: the run, the old queue key, the new one. A record that leaves the history: its deletion and
+// each other. An occurrence that is half a second ahead: the run, announced, and the queue key (announce.go). A lost session: the run, the old queue key, the new one. A record that leaves the history: its deletion and
 // the ledger, as a rule with the counts of the run in whose favor it leaves. The counts in a status cover every finished
 // run whose ModRevision is not above countedRevision, so that a run is counted once whoever looks; a record leaves only when
 // it has been counted.

@@ -17,6 +17,7 @@ const maxAccounted = 10_000
 // (suspended, frozen, without a calendar) is settled by one range when it ends, or when an edit ends the version it
 // belongs to. It tells whether that is all there was.
 func createDue(p *plan, horizon time.Time, edited bool) (settled bool) {
+	p.upcoming = nothing
 	if p.def.Task.After != nil {
 		before := int64(everything)
 		if edited {
@@ -79,7 +80,7 @@ func createDue(p *plan, horizon time.Time, edited bool) (settled bool) {
 		return false
 	}
 	if next, ok := times.Next(p.status.Cursor); ok && !p.exhausted() {
-		p.wakeBy(times.Due(next))
+		p.upcoming = times.Due(next)
 	}
 	return true
 }
@@ -263,6 +264,9 @@ func (p *plan) assign(r *runView, before nightwatch.Run) {
 		return
 	}
 	r.run.Phase, r.run.Reason, r.run.Message = nightwatch.PhaseAssigned, "", ""
+	if r.run.Announced {
+		r.run.Announced, r.run.NotBefore = false, nothing // the node that it was announced to did not begin it
+	}
 	p.give(r, task, node)
 	p.saveRun(r, before)
 }

@@ -20,10 +20,10 @@ func TestOccurrencesAndTheCursor(t *testing.T) {
 	if s.Phase != nightwatch.PhaseScheduled || !s.Cursor.Equal(at("10:00:30")) || len(s.Next) != maxNext || !s.Next[0].Equal(at("10:05")) {
 		t.Errorf("after the put: %+v", s)
 	}
-	if p := b.decide(demo); !p.wake.Equal(at("10:05")) {
+	if p := b.decide(demo); !p.wake.Equal(at("10:05").Add(-announceLead)) {
 		t.Errorf("wake %s", p.wake)
 	}
-	b.goTo("10:04:59.999")
+	b.goTo("10:04:59.499")
 	b.wantRuns()
 	b.goTo("10:05")
 	b.wantRuns(idAt("10:05") + " Assigned")

@@ -68,7 +68,7 @@ func (m *metrics) observe(now time.Time, p *plan) {
 	for _, r := range p.runs {
 		m.runs.WithLabelValues(string(r.run.Phase)).Inc()
 		if !r.present() && r.run.Shard == nil && r.run.Backfill == "" && p.def != nil && p.def.Task.Recurring() {
-			m.lateness.Observe(now.Sub(later(r.run.NominalTime, r.run.NotBefore)).Seconds())
+			m.lateness.Observe(max(now.Sub(later(r.run.NominalTime, r.run.NotBefore)), 0).Seconds())
 		}
 	}
 }

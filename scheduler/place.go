@@ -137,6 +137,11 @@ func (n *nodeView) share(load loads, t taking) (taken, of int) {
 	return taken, of
 }
 
+// busy tells whether t would leave less than half of the node: so much is there for what is due, whatever is announced.
+func (n *nodeView) busy(load loads, t taking) bool {
+	return 2*(n.free(load, t)-t.places) < n.largest(t)
+}
+
 // apart tells whether fewer siblings of a run are on a than on b.
 func apart(a, b *nodeView, siblings map[string]int) bool {
 	return siblings[a.node.Session] < siblings[b.node.Session]

@@ -53,6 +53,9 @@ type plan struct {
 	changes       int
 	bytes         int
 	starts        *nightwatch.Accepted // what every start of it is decided on is among the comparisons
+	upcoming      time.Time            // when the next occurrence is due, zero if it is not known
+	early         *runView             // the run of that, announced: until its time it is as if it were not there
+	met           *runView             // one that was announced, which this look has the cursor go over
 	drawn         bool                 // the version comes after more tasks than the one before
 	deferred      bool                 // it would, and another one goes first
 	remains       bool                 // of an earlier life of the key: nothing else is done before they are gone
@@ -146,6 +149,9 @@ func (p *plan) all() []*runView {
 	}
 	all := make([]*runView, 0, len(p.stored)+len(p.runs))
 	for _, r := range p.stored {
+		if r == p.early {
+			continue
+		}
 		if changed := p.runs[r.run.ID]; changed != nil && changed.present() {
 			r = changed
 		}
@@ -155,7 +161,7 @@ func (p *plan) all() []*runView {
 	}
 	stored := len(all)
 	for _, r := range p.runs {
-		if !r.present() && r.run.TaskUID == p.uid && r.run.Shard == nil {
+		if !r.present() && r.run.TaskUID == p.uid && r.run.Shard == nil && r != p.early {
 			all = append(all, r)
 		}
 	}
@@ -196,7 +202,7 @@ func (p *plan) saveRun(r *runView, before nightwatch.Run) {
 	p.changes++
 	r.run.Term = p.term
 	if !r.run.Live() {
-		r.run.Submitted = nil
+		r.run.Submitted, r.run.Announced = nil, false
 	}
 	data, err := nightwatch.Encode(&r.run)
 	if err != nil {

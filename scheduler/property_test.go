@@ -49,7 +49,7 @@ func (o *oracle) someTask() string {
 
 // whatHappens are the things that happen does; a number gives one of them another chance.
 var whatHappens = []string{
-	"pass", "pass 2", "pass 3", "pass 4", "pass 5", "away", "back", "put", "put 2", "edit", "delete", "freeze", "thaw", "endfreezes", "calendar",
+	"pass", "eve", "eve 2", "eve 3", "pass 2", "pass 3", "pass 4", "pass 5", "away", "back", "put", "put 2", "edit", "delete", "freeze", "thaw", "endfreezes", "calendar",
 	"calendar 2", "uncalendar", "node", "lose", "claim", "claim 2", "finish", "finish 2", "finish 3", "finish 4", "run", "run 2", "cancel", "backfill",
 	"backfill 2", "retry", "retry 2", "drop", "relist", "finish 5", "finish 6", "claim 3", "unshard", "requests",
 }
@@ -70,6 +70,15 @@ func (o *oracle) happen(what string) {
 		return rapid.SampledFrom(ids).Draw(o.r, "run")
 	}
 	begin := func(id string) {
+		if r := o.run(id); r.Announced {
+			_, frozen := o.view.frozen(demo)
+			if frozen || o.entries[o.keys.Task(demo)].ModRevision != r.TaskRevision { // the claim is refused
+				queue := o.keys.Queue(r.Node, demo, id)
+				r.Phase, r.Node, r.Session = nightwatch.PhasePending, "", ""
+				o.set(o.keys.Run(demo, id), r, queue, nil)
+				return
+			}
+		}
 		o.claim(id, func(r *nightwatch.Run) {
 			if r.Runner == nightwatch.RunnerKubernetes {
 				r.Job = &nightwatch.Job{Namespace: "default", Name: "demo", UID: "j"}
@@ -83,6 +92,10 @@ func (o *oracle) happen(what string) {
 	switch what {
 	case "pass":
 		o.now = o.now.Add(time.Duration(rapid.IntRange(1, 420).Draw(o.r, "seconds"))*time.Second + time.Millisecond)
+	case "eve": // of the next occurrence, or a moment after it
+		if next := o.status().Next; len(next) > 0 {
+			o.now = later(o.now, next[0].Add(time.Duration(rapid.IntRange(-600, 100).Draw(o.r, "milliseconds"))*time.Millisecond))
+		}
 	case "away":
 		o.now = o.now.Add(time.Duration(rapid.IntRange(1, 150).Draw(o.r, "minutes"))*time.Minute + time.Millisecond)
 	case "back":
@@ -134,7 +147,7 @@ func (o *oracle) happen(what string) {
 				begin(id)
 			}
 		}
-		if id != "" {
+		if id != "" && o.run(id).Phase == nightwatch.PhaseRunning {
 			o.now = o.now.Add(time.Millisecond)
 			o.finish(id, rapid.SampledFrom([]nightwatch.Phase{nightwatch.PhaseSucceeded, nightwatch.PhaseSucceeded, nightwatch.PhaseFailed, nightwatch.PhaseCanceled}).Draw(o.r, "end"))
 		}

@@ -222,6 +222,11 @@ func (j *simJob) claim() bool {
 		var txn store.Txn
 		key := keys.Run(record.Task, record.ID)
 		txn.Seen(key, revision)
+		announced := record.Announced
+		if announced {
+			txn.Seen(keys.Task(record.Task), record.TaskRevision)
+			record.Announced, record.NotBefore = false, nothing
+		}
 		if record.Cancel == nil {
 			for _, freeze := range keys.Freezes(record.Task) {
 				txn.Seen(freeze, 0)
@@ -256,6 +261,9 @@ func (j *simJob) claim() bool {
 			j.know(now, e.ModRevision)
 		case slices.ContainsFunc(keys.Freezes(record.Task), func(freeze string) bool { return j.n.link.get(freeze).ModRevision != 0 }):
 			j.giveBack(nightwatch.ReasonFrozen)
+			return false
+		case announced:
+			j.giveBack("") // the task has changed
 			return false
 		default:
 			j.giveBack(nightwatch.ReasonLocked)

@@ -62,8 +62,12 @@ func (p *plan) saveStatus() {
 		if sameStatus(old, s) {
 			return
 		}
-		if age := p.now.Sub(old.UpdateTime); p.txn.Empty() && age >= 0 && age < mirrorEvery && mirrors(old, s) {
-			p.wakeBy(old.UpdateTime.Add(mirrorEvery))
+		since := old.UpdateTime
+		if p.met != nil {
+			since = later(since, later(p.met.run.NotBefore, p.met.run.StartTime)) // the claim, and not a write, was the last news
+		}
+		if age := p.now.Sub(since); p.txn.Empty() && age >= 0 && age < mirrorEvery && p.mirrors(old, s) {
+			p.wakeBy(since.Add(mirrorEvery))
 			return
 		}
 	}
@@ -73,8 +77,11 @@ func (p *plan) saveStatus() {
 }
 
 // mirrors tells that nothing differs but what can be read from the runs' records.
-func mirrors(a, b *nightwatch.Status) bool {
+func (p *plan) mirrors(a, b *nightwatch.Status) bool {
 	x := *b
+	if p.met != nil {
+		x.Cursor, x.Next, x.NextNotes, x.StartedRuns = a.Cursor, a.Next, a.NextNotes, a.StartedRuns
+	}
 	x.Phase, x.Reason, x.Message, x.ActiveCount, x.Active, x.LastRun = a.Phase, a.Reason, a.Message, a.ActiveCount, a.Active, a.LastRun
 	return sameStatus(a, &x)
 }

@@ -86,7 +86,7 @@ func indexed(t *testing.T, h *History) *Index {
 
 func TestGoodHistories(t *testing.T) {
 	strict := Bounds{Late: time.Second, Heal: 30 * time.Second, OnTime: time.Second, Settled: true}
-	for name, h := range map[string]*History{"empty": {}, "effects": good(), "Jobs": goodJob(), "tasks": goodTasks()} {
+	for name, h := range map[string]*History{"empty": {}, "effects": good(), "Jobs": goodJob(), "tasks": goodTasks(), "announced": goodAnnounced()} {
 		for _, v := range indexed(t, h).Check(strict) {
 			t.Errorf("%s: %s", name, v)
 		}

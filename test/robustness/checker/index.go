@@ -71,6 +71,7 @@ type record struct {
 	NominalTime  time.Time `json:"nominalTime"`
 	CreateTime   time.Time `json:"createTime"`
 	NotBefore    time.Time `json:"notBefore"`
+	Announced    bool      `json:"announced"`
 	StartTime    time.Time `json:"startTime"`
 	EndTime      time.Time `json:"endTime"`
 	Attempt      int       `json:"attempt"`
@@ -167,6 +168,7 @@ func NewIndex(h *History) (*Index, error) {
 	if err := h.eachChange(x.add); err != nil {
 		return nil, err
 	}
+	x.dropWithdrawn()
 	x.addRuns()
 	x.addEffects()
 	x.addJobs()
@@ -281,6 +283,18 @@ func (x *Index) addRecord(key string, c Change) {
 	x.share(&r.ID, &r.Task, &r.Phase, &r.Reason, &r.Node, &r.Session, &r.Runner, &r.Overlap, &r.Backfill)
 	life := all[len(all)-1]
 	life.versions = append(life.versions, version{r, c.Revision, c.Seen})
+}
+
+// dropWithdrawn forgets the records that were announced and withdrawn before they were claimed: whatever happened in their
+// name is astray.
+func (x *Index) dropWithdrawn() {
+	withdrawn := func(r *run) bool {
+		return r.deleted != 0 && !slices.ContainsFunc(r.versions, func(v version) bool { return !v.Announced })
+	}
+	x.runs = slices.DeleteFunc(x.runs, withdrawn)
+	for key, all := range x.lives {
+		x.lives[key] = slices.DeleteFunc(all, withdrawn)
+	}
 }
 
 // share has equal texts be one.

@@ -40,6 +40,26 @@ func occurred(fence int64, n int) []Effect {
 	return []Effect{at(EffectStart, 0), at(EffectEnd, 2)}
 }
 
+// announced is the record of the run of a/e that is due n minutes after start, given to its node ahead of its time.
+func announced(revision int64, n int, phase, fields string) Change {
+	id := name(minute(n))
+	return change(revision, "runs/a/e/"+id, fmt.Sprintf(`{"id":%q,"task":"a/e","taskUID":5,"taskRevision":5,"phase":%q,"runner":"process",
+		"nominalTime":%q,"term":2,"attempt":1,"node":"n1","session":"s1"%s}`, id, phase, text(minute(n)), fields))
+}
+
+// goodAnnounced is goodTasks with the fourth run announced twice: it was withdrawn, and is to come.
+func goodAnnounced() *History {
+	h := goodTasks()
+	id := "a/e/" + name(minute(4))
+	h.Changes = append(h.Changes,
+		announced(61, 4, "Assigned", `,"announced":true`), change(61, "queue/n1/"+id, "{}"), deletion(62, "runs/"+id), deletion(62, "queue/n1/"+id),
+		announced(63, 4, "Assigned", `,"announced":true`), change(63, "queue/n1/"+id, "{}"))
+	for i := range h.Changes {
+		h.Changes[i].Seen = start.Add(time.Duration(h.Changes[i].Revision) * 4 * time.Second)
+	}
+	return h
+}
+
 // goodTasks is a task that is due every minute, met three times after a fault, and its first record has been folded into
 // the ledger.
 func goodTasks() *History {
@@ -164,6 +184,19 @@ func brokenTasks() []brokenHistory {
 		}},
 		{DeleteHonoured, "a run after the deletion", goodTasks(), Bounds{}, func(h *History) {
 			h.Changes = append(h.Changes, deletion(39, "tasks/a/e"))
+		}},
+		{EditHonoured, "a claim of what a version before announced", goodAnnounced(), Bounds{}, func(h *History) {
+			h.Changes = append(h.Changes,
+				change(64, "accepted/a/e", fmt.Sprintf(`{"revision":64,"uid":5,"since":%q,"task":{"every":"1m"}}`, text(minute(3)))),
+				announced(65, 4, "Running", ""))
+		}},
+		{DeleteHonoured, "a claim of what was announced before the deletion", goodAnnounced(), Bounds{}, func(h *History) {
+			h.Changes = append(h.Changes, deletion(64, "tasks/a/e"), announced(65, 4, "Running", ""))
+		}},
+		{NoStray, "an effect of a run that was withdrawn", goodAnnounced(), Bounds{}, func(h *History) {
+			h.Effects = append(h.Effects, Effect{
+				Task: "a/e", Run: name(minute(4)), Attempt: 1, Fence: 62, Event: EffectStart, Time: minute(4).UnixNano(),
+			})
 		}},
 		{Acknowledged, "a put that nobody observed", goodTasks(), settled, func(h *History) {
 			h.Operations = append(h.Operations, Operation{Key: "tasks/a/e", Answered: start, Revision: 6})

@@ -34,8 +34,22 @@ func editHonoured(x *Index, _ Bounds, broken broken) {
 			if v := t.version(f.revision); v != nil && f.Submitted == 0 && !strings.HasPrefix(f.ID, "rev-") && f.Shard == 0 && f.TaskRevision != v.Revision {
 				broken(r.key, "made at revision %d by version %d, when %d was in force", f.revision, f.TaskRevision, v.Revision)
 			}
+			r.claims(func(announced, claim version) {
+				if v := t.version(claim.revision); v == nil || announced.TaskRevision != v.Revision {
+					broken(r.key, "announced by version %d, and claimed at revision %d, when that was not in force", announced.TaskRevision, claim.revision)
+				}
+			})
 		}
 	}
+}
+
+// claims calls do with the claim of a run that had been announced.
+func (r *run) claims(do func(announced, claim version)) {
+	r.pairs(func(before, after version) {
+		if before.Announced && after.Phase == "Running" {
+			do(before, after)
+		}
+	})
 }
 
 func deleteHonoured(x *Index, _ Bounds, broken broken) {
@@ -44,6 +58,11 @@ func deleteHonoured(x *Index, _ Bounds, broken broken) {
 			if f := r.first(); t.deleted != 0 && f.revision > t.deleted && f.Shard == 0 {
 				broken(r.key, "made at revision %d, and its task was deleted at %d", f.revision, t.deleted)
 			}
+			r.claims(func(_, claim version) {
+				if t.deleted != 0 && claim.revision > t.deleted {
+					broken(r.key, "announced, and claimed at revision %d, and its task was deleted at %d", claim.revision, t.deleted)
+				}
+			})
 		}
 	}
 }
