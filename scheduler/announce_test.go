@@ -184,6 +184,9 @@ func TestAnnouncedClaimedAndGivenBack(t *testing.T) {
 	b.put(fiveMinutes + " ")
 	b.settle(demo)
 	b.wantRuns(idAt("10:05") + " Assigned")
+	if b.run(idAt("10:05")).StartTime.IsZero() {
+		t.Error("another record took its place")
+	}
 }
 
 // Nothing withdraws a run that its node has claimed: the version under which it began has met that time.

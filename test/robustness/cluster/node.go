@@ -31,6 +31,7 @@ type Node struct {
 
 	c       *Cluster
 	cmd     *exec.Cmd
+	began   time.Time
 	console string // address; empty for none
 	log     tail
 	done    chan struct{} // closed when the process has ended
@@ -100,6 +101,7 @@ func (c *Cluster) spawn(name, binary string, args []string) *Node {
 	if err := n.cmd.Start(); err != nil {
 		c.t.Fatal(err)
 	}
+	n.began = time.Now()
 	go func() {
 		_ = n.cmd.Wait()
 		close(n.done)
@@ -171,13 +173,15 @@ func (n *Node) Terminate() bool {
 	return ended()
 }
 
-// AskToEnd asks the process to end by SIGTERM. Once it has Ended, ended tells whether it did so well.
+// AskToEnd asks the process to end by SIGTERM. Once it has Ended, ended tells whether it did so well. One that has just
+// begun, and does not hear of signals yet, may be ended by this one.
 func (n *Node) AskToEnd() (ended func() bool) {
 	from := time.Now()
 	_ = n.cmd.Process.Signal(syscall.SIGTERM)
 	return func() bool {
 		n.c.Record(checker.Fault{Kind: checker.FaultTerminate, Target: n.Name, From: from, To: time.Now()})
-		return n.cmd.ProcessState.Success()
+		status, _ := n.cmd.ProcessState.Sys().(syscall.WaitStatus)
+		return n.cmd.ProcessState.Success() || from.Sub(n.began) < time.Second && status.Signaled() && status.Signal() == syscall.SIGTERM
 	}
 }
 
