@@ -50,6 +50,10 @@ type job struct {
 // moment, a person for longer.
 const lockPatience = 500 * time.Millisecond
 
+// hearing is how long it takes at most, as a rule, until a node hears of an announcement. Whatever its clock says, it starts
+// nothing by more than that too early.
+const hearing = 100 * time.Millisecond
+
 // errNotOurs says that the run belongs to another session, or has ended.
 var errNotOurs = errors.New("the run is no longer this session's")
 
@@ -121,18 +125,10 @@ func (j *job) do() {
 	j.attempt(accepted)
 }
 
-// wait holds a run that was handed out early until its time. It is false when the run is to be handed back. While this
-// node's clock is known to be off, who handed the run out has a better one: by that a retry is not early, and what was
-// announced is so by as much as when it was made.
+// wait holds a run that was handed out early until its time. It is false when the run is to be handed back.
 func (j *job) wait() bool {
 	for {
-		early := j.run.NotBefore.Sub(wallClock())
-		if j.w.cfg.ClockOff() {
-			early = 0
-			if j.run.Announced {
-				early = j.run.NotBefore.Sub(j.run.CreateTime) - time.Since(j.heard)
-			}
-		}
+		early := j.early()
 		if early <= 0 {
 			return j.ctx.Err() == nil
 		}
@@ -144,6 +140,22 @@ func (j *job) wait() bool {
 			return false
 		}
 	}
+}
+
+// early is for how long a run is to be held, by this node's clock. A retry is not held while that is known to be off: who
+// handed it out has a better one. What was announced is held by the clock only as far as this is credible: it was as early
+// when it was made as its record says, by the scheduler's clock, and the queue told of it after that, but not by more than
+// hearing, as a rule.
+func (j *job) early() time.Duration {
+	early := j.run.NotBefore.Sub(wallClock())
+	switch {
+	case j.run.Announced:
+		longest := j.run.NotBefore.Sub(j.run.CreateTime) - time.Since(j.heard)
+		return min(max(early, longest-hearing), longest)
+	case j.w.cfg.ClockOff():
+		return 0
+	}
+	return early
 }
 
 // refusal is why a run goes back to wait, as a reason word.

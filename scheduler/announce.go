@@ -17,8 +17,7 @@ import (
 // freeze, a node that is gone) withdraws it first, in a transaction of its own that removes the record as if it had never
 // been. That transaction and the claim both compare the record: one of them is refused.
 const (
-	// announceLead is how long before its time a run is announced: a node whose clock is off by less than MaxClockOffset
-	// starts it too early by no more than that.
+	// announceLead is how long before its time a run is announced.
 	announceLead = 500 * time.Millisecond
 	// announceEvery has those that are due one after the other be announced together, in few requests.
 	announceEvery = 100 * time.Millisecond
