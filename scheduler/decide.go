@@ -93,6 +93,9 @@ func conduct(p *plan) {
 	p.announce()
 	p.saveLedger()
 	p.saveStatus()
+	if !fresh && p.changes == 0 {
+		p.txn.Lazy() // it tells what has been
+	}
 }
 
 // restoreStatus stands in for a status that somebody deleted or made unreadable: the accepted value says what life

@@ -35,10 +35,13 @@ type committer struct {
 
 	mu      sync.Mutex
 	waiting []*pending    // in order of arrival
+	hurried int           // how many of them are not lazy
 	taken   *table        // footprints under way
 	flying  int           // requests under way
 	took    time.Duration // an answer, lately
+	lazily  time.Time     // when lazy ones were sent last
 	alarm   *time.Timer
+	rings   time.Time // when the alarm does
 }
 
 // pending is a transaction that somebody waits for.
@@ -69,7 +72,10 @@ func (c *committer) commit(ctx context.Context, t *Txn) (*clientv3.TxnResponse, 
 	p := &pending{txn: t, ctx: ctx, since: time.Now(), done: make(chan struct{})}
 	c.mu.Lock()
 	c.waiting = append(c.waiting, p)
-	if len(c.waiting) == 1 || len(c.waiting) >= fullBatch {
+	if !t.lazy {
+		c.hurried++
+	}
+	if len(c.waiting) == 1 || !t.lazy && c.hurried == 1 || len(c.waiting) >= fullBatch {
 		c.send()
 	}
 	c.mu.Unlock()
@@ -82,6 +88,9 @@ func (c *committer) commit(ctx context.Context, t *Txn) (*clientv3.TxnResponse, 
 	defer c.mu.Unlock()
 	if !p.sent {
 		c.waiting = slices.DeleteFunc(c.waiting, func(other *pending) bool { return other == p })
+		if !t.lazy {
+			c.hurried--
+		}
 		return nil, context.Cause(ctx)
 	}
 	return nil, errUnknown(context.Cause(ctx))
@@ -95,14 +104,18 @@ func (c *committer) send() {
 		if len(batch) == 0 {
 			return // an answer that is under way makes room
 		}
-		linger := min(c.took-prompt, maxLinger)
-		if early := linger - time.Since(c.waiting[0].since); c.flying > 0 && len(batch) < fullBatch && early > 0 {
+		if early := c.early(batch); early > 0 {
 			c.wakeIn(early)
 			return
 		}
 		for _, p := range batch {
 			p.sent = true
 			c.taken.add(&p.txn.marks)
+			if p.txn.lazy {
+				c.lazily = time.Now()
+			} else {
+				c.hurried--
+			}
 		}
 		c.waiting = slices.DeleteFunc(c.waiting, func(p *pending) bool { return p.sent })
 		c.flying++
@@ -110,10 +123,33 @@ func (c *committer) send() {
 	}
 }
 
-func (c *committer) wakeIn(d time.Duration) {
-	if c.alarm != nil {
-		return
+// early is for how long a batch is to wait for company.
+func (c *committer) early(batch []*pending) time.Duration {
+	if len(batch) >= fullBatch {
+		return 0
 	}
+	for _, p := range batch {
+		switch {
+		case p.txn.lazy:
+		case c.flying == 0:
+			return 0
+		default: // the first that is not lazy
+			return min(c.took-prompt, maxLinger) - time.Since(p.since)
+		}
+	}
+	return maxLinger - time.Since(c.lazily)
+}
+
+func (c *committer) wakeIn(d time.Duration) {
+	at := time.Now().Add(d)
+	if c.alarm != nil {
+		if at.Before(c.rings) && c.alarm.Stop() {
+			c.alarm = nil
+		} else {
+			return
+		}
+	}
+	c.rings = at
 	c.alarm = time.AfterFunc(d, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -332,5 +333,39 @@ func TestCommitOfAnIdleStoreIsSentAtOnce(t *testing.T) {
 	}
 	if requests, _ := g.counts(); requests != 20 {
 		t.Errorf("%d requests for 20 transactions one after the other", requests)
+	}
+}
+
+// Those that nobody waits for are sent by themselves once in 20 ms at most, and go along with the others in between.
+func TestLazyCommitsWaitForCompany(t *testing.T) {
+	s, g := gated(t)
+	of := func(key string, lazy bool) *store.Txn {
+		txn := new(store.Txn)
+		txn.Put(key, nil)
+		if lazy {
+			txn.Lazy()
+		}
+		return txn
+	}
+	began := time.Now()
+	var lazy []<-chan committed
+	const n = 60
+	for i := range n {
+		lazy = append(lazy, start(within(t), s, of(fmt.Sprint("lazy/", i), true)))
+		if _, err := s.Commit(within(t), of("k", false)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range lazy {
+		if a := <-c; a.err != nil {
+			t.Fatal(a.err)
+		}
+	}
+	took := time.Since(began)
+	if requests, _ := g.counts(); requests < n || requests > n+2+int(took/store.MaxLinger) {
+		t.Errorf("%d requests for %d transactions and as many that nobody waited for, in %s", requests, n, took)
+	}
+	if _, err := s.Commit(within(t), of("k", true)); err != nil {
+		t.Fatal(err)
 	}
 }

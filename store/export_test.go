@@ -2,8 +2,11 @@ package store
 
 import "testing"
 
-// MaxFlying is maxFlying.
-const MaxFlying = maxFlying
+// MaxFlying is maxFlying, MaxLinger maxLinger.
+const (
+	MaxFlying = maxFlying
+	MaxLinger = maxLinger
+)
 
 // Waiting is how many transactions wait to be sent.
 func (s *Store) Waiting() int {
