@@ -52,7 +52,7 @@ const lockPatience = 500 * time.Millisecond
 
 // hearing is how long it takes at most, as a rule, until a node hears of an announcement. Whatever its clock says, it starts
 // nothing by more than that too early.
-const hearing = 100 * time.Millisecond
+const hearing = 250 * time.Millisecond
 
 // errNotOurs says that the run belongs to another session, or has ended.
 var errNotOurs = errors.New("the run is no longer this session's")

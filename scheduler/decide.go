@@ -93,9 +93,7 @@ func conduct(p *plan) {
 	p.announce()
 	p.saveLedger()
 	p.saveStatus()
-	if !fresh && p.changes == 0 {
-		p.txn.Lazy() // it tells what has been
-	}
+	p.lazy = !fresh && p.changes == 0
 }
 
 // restoreStatus stands in for a status that somebody deleted or made unreadable: the accepted value says what life

@@ -389,6 +389,9 @@ func (s *Scheduler) look(ctx context.Context, w *world, t *taskView) {
 		s.drawing, w.drawing = true, true
 	}
 	p.txn.If(s.lease.term.Guard())
+	if p.lazy {
+		p.txn.Lazy(s.lease.term.Context().Done())
+	}
 	// gofail: var schedulerBeforeCommit struct{}
 	s.commit(ctx, &p.txn, result{task: t.name, takings: p.takings, drawn: p.drawn})
 }

@@ -22,11 +22,13 @@ const (
 	maxBatchBytes = 1 << 20
 	// Transactions are gathered, while other requests are under way, for as long as etcd takes longer than prompt to answer
 	// one, and not longer than maxLinger: the busier it is, the more of them share a request.
-	prompt    = 2 * time.Millisecond
-	maxLinger = 20 * time.Millisecond
+	prompt = 2 * time.Millisecond
 	// maxScan bounds how many of those that wait are looked at for one request.
 	maxScan = 4 * maxOps
 )
+
+// maxLinger is changed by tests.
+var maxLinger = 20 * time.Millisecond
 
 // committer sends transactions to etcd, several in one request: see Group commit in the package documentation. It has
 // no goroutine while nothing is under way.
@@ -49,6 +51,7 @@ type pending struct {
 	txn     *Txn
 	ctx     context.Context
 	since   time.Time
+	lazy    bool
 	sent    bool
 	done    chan struct{}
 	outcome outcome
@@ -69,16 +72,23 @@ func (s *Store) Commit(ctx context.Context, t *Txn) (*clientv3.TxnResponse, erro
 }
 
 func (c *committer) commit(ctx context.Context, t *Txn) (*clientv3.TxnResponse, error) {
-	p := &pending{txn: t, ctx: ctx, since: time.Now(), done: make(chan struct{})}
+	p := &pending{txn: t, ctx: ctx, since: time.Now(), lazy: t.hurry != nil, done: make(chan struct{})}
 	c.mu.Lock()
 	c.waiting = append(c.waiting, p)
-	if !t.lazy {
+	if !p.lazy {
 		c.hurried++
 	}
-	if len(c.waiting) == 1 || !t.lazy && c.hurried == 1 || len(c.waiting) >= fullBatch {
+	if len(c.waiting) == 1 || !p.lazy && c.hurried == 1 || len(c.waiting) >= fullBatch {
 		c.send()
 	}
 	c.mu.Unlock()
+	select {
+	case <-p.done:
+		return p.outcome.response, p.outcome.err
+	case <-t.hurry:
+		c.hurry(p)
+	case <-ctx.Done():
+	}
 	select {
 	case <-p.done:
 		return p.outcome.response, p.outcome.err
@@ -88,12 +98,24 @@ func (c *committer) commit(ctx context.Context, t *Txn) (*clientv3.TxnResponse, 
 	defer c.mu.Unlock()
 	if !p.sent {
 		c.waiting = slices.DeleteFunc(c.waiting, func(other *pending) bool { return other == p })
-		if !t.lazy {
+		if !p.lazy {
 			c.hurried--
 		}
 		return nil, context.Cause(ctx)
 	}
 	return nil, errUnknown(context.Cause(ctx))
+}
+
+// hurry has a lazy transaction wait no longer than others do.
+func (c *committer) hurry(p *pending) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p.sent {
+		return
+	}
+	p.lazy = false
+	c.hurried++
+	c.send()
 }
 
 // send sends requests as long as there is something to send, room for them, and no reason to gather more. It is called
@@ -111,7 +133,7 @@ func (c *committer) send() {
 		for _, p := range batch {
 			p.sent = true
 			c.taken.add(&p.txn.marks)
-			if p.txn.lazy {
+			if p.lazy {
 				c.lazily = time.Now()
 			} else {
 				c.hurried--
@@ -130,7 +152,7 @@ func (c *committer) early(batch []*pending) time.Duration {
 	}
 	for _, p := range batch {
 		switch {
-		case p.txn.lazy:
+		case p.lazy:
 		case c.flying == 0:
 			return 0
 		default: // the first that is not lazy

@@ -336,36 +336,45 @@ func TestCommitOfAnIdleStoreIsSentAtOnce(t *testing.T) {
 	}
 }
 
-// Those that nobody waits for are sent by themselves once in 20 ms at most, and go along with the others in between.
-func TestLazyCommitsWaitForCompany(t *testing.T) {
+// Those that nobody waits for go along with others, when they are as many as a request takes, or when they are told to hurry.
+func TestLazyCommits(t *testing.T) {
+	store.Linger(t, time.Hour)
 	s, g := gated(t)
-	of := func(key string, lazy bool) *store.Txn {
+	n := 0
+	commit := func(hurry <-chan struct{}) <-chan committed {
+		n++
 		txn := new(store.Txn)
-		txn.Put(key, nil)
-		if lazy {
-			txn.Lazy()
+		txn.Put(fmt.Sprint("k/", n), nil)
+		if hurry != nil {
+			txn.Lazy(hurry)
 		}
-		return txn
+		return start(within(t), s, txn)
 	}
-	began := time.Now()
-	var lazy []<-chan committed
-	const n = 60
-	for i := range n {
-		lazy = append(lazy, start(within(t), s, of(fmt.Sprint("lazy/", i), true)))
-		if _, err := s.Commit(within(t), of("k", false)); err != nil {
-			t.Fatal(err)
+	done := func(requests int, what string, all ...<-chan committed) {
+		t.Helper()
+		for _, c := range all {
+			if a := <-c; a.err != nil {
+				t.Fatalf("%s: %v", what, a.err)
+			}
 		}
-	}
-	for _, c := range lazy {
-		if a := <-c; a.err != nil {
-			t.Fatal(a.err)
+		if got, _ := g.counts(); got != requests {
+			t.Errorf("%s: %d requests, want %d", what, got, requests)
 		}
 	}
-	took := time.Since(began)
-	if requests, _ := g.counts(); requests < n || requests > n+2+int(took/store.MaxLinger) {
-		t.Errorf("%d requests for %d transactions and as many that nobody waited for, in %s", requests, n, took)
+	hurry, never := make(chan struct{}), make(chan struct{})
+	done(1, "the first", commit(hurry))
+	second := commit(hurry)
+	queued(t, s, 1)
+	third := commit(hurry)
+	queued(t, s, 2)
+	done(2, "one that is in a hurry", commit(nil), second, third)
+	last := commit(hurry)
+	queued(t, s, 1)
+	close(hurry)
+	done(3, "one that is told to hurry", last)
+	var many []<-chan committed
+	for range store.FullBatch {
+		many = append(many, commit(never))
 	}
-	if _, err := s.Commit(within(t), of("k", true)); err != nil {
-		t.Fatal(err)
-	}
+	done(4, "as many as a request takes", many...)
 }

@@ -1,12 +1,22 @@
 package store
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
-// MaxFlying is maxFlying, MaxLinger maxLinger.
+// What a committer keeps to.
 const (
 	MaxFlying = maxFlying
-	MaxLinger = maxLinger
+	FullBatch = fullBatch
 )
+
+// Linger has transactions wait for so long that nobody waits for.
+func Linger(t *testing.T, d time.Duration) {
+	before := maxLinger
+	maxLinger = d
+	t.Cleanup(func() { maxLinger = before })
+}
 
 // Waiting is how many transactions wait to be sent.
 func (s *Store) Waiting() int {

@@ -161,7 +161,7 @@ func perform(t *testing.T, s *store.Store, m move) moved {
 	}
 	if m.del != "" {
 		txn.Delete(m.del)
-		txn.Lazy()
+		txn.Lazy(make(chan struct{}))
 	}
 	txn.Get(m.get)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

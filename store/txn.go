@@ -18,11 +18,12 @@ type Txn struct {
 	then  []clientv3.Op
 	marks footprint
 	bytes int // of keys and values, roughly
-	lazy  bool
+	hurry <-chan struct{}
 }
 
-// Lazy says that nobody waits for it: where others like it have just been sent, it waits up to 20 ms for company.
-func (t *Txn) Lazy() { t.lazy = true }
+// Lazy says that nobody waits for it: where others like it have just been sent, it waits up to 20 ms for company, or until
+// hurry is closed.
+func (t *Txn) Lazy(hurry <-chan struct{}) { t.hurry = hurry }
 
 // Seen adds that key must still have this ModRevision; 0 means absent.
 func (t *Txn) Seen(key string, modRevision int64) {
