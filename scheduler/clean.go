@@ -117,14 +117,15 @@ func foldHistory(p *plan) {
 	slices.Reverse(all) // newest first
 	var leaving []*runView
 	for _, r := range all {
-		if r.run.Live() || !p.counts(r) {
+		if r.run.Live() || !p.counts(r) && r.mod > p.status.CountedRevision {
 			continue
 		}
 		class := r.run.Phase
 		if class == nightwatch.PhaseCanceled || class == nightwatch.PhaseMissed {
 			class = nightwatch.PhaseFailed
 		}
-		if kept[class]++; kept[class] <= p.def.Task.Keep(class) || p.awaited(r) {
+		// One that this transaction counts takes its place in the history, and does not leave it yet.
+		if kept[class]++; kept[class] <= p.def.Task.Keep(class) || !p.counts(r) || p.awaited(r) {
 			continue
 		}
 		if stays := p.lostAt(r).Add(keepLost); stays.After(p.now) {
