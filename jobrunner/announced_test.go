@@ -2,6 +2,7 @@ package jobrunner
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -84,6 +85,41 @@ func TestAnnouncedRunIsWithdrawn(t *testing.T) {
 	r.clean()
 	if r.starts() != 0 {
 		t.Error("it was started")
+	}
+}
+
+// What was given to this session once more, such as after a withdrawal that the queue has not told of yet, is for another job
+// to claim.
+func TestClaimIsOfItsOwnAssignment(t *testing.T) {
+	r := newRig(t)
+	revision := r.putTask(onceTask)
+	queue := r.announce("a", revision, time.Now(), 0)
+	job := func() *job {
+		created, err := r.store.CreateRevision(t.Context(), queue)
+		if err != nil {
+			t.Fatal(err)
+		}
+		run, seen, err := r.store.Run(t.Context(), demo, "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.newJob(queue, queued{run, created, seen})
+	}
+	first := job()
+	r.commit(func(txn *store.Txn) {
+		txn.Delete(queue)
+		txn.Delete(r.keys.Run(demo, "a"))
+	})
+	r.announce("a", revision, time.Now(), 0)
+	second := job()
+	if _, err := first.claim(); !errors.Is(err, errNotOurs) {
+		t.Errorf("the first claims: %v", err)
+	}
+	if run := r.record("a"); run.Phase != nightwatch.PhaseAssigned {
+		t.Errorf("%+v", run)
+	}
+	if _, err := second.claim(); err != nil || r.record("a").Phase != nightwatch.PhaseRunning {
+		t.Errorf("the second claims: %v, %+v", err, r.record("a"))
 	}
 }
 

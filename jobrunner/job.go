@@ -151,6 +151,9 @@ func (j *job) early() time.Duration {
 	switch {
 	case j.run.Announced:
 		longest := j.run.NotBefore.Sub(j.run.CreateTime) - time.Since(j.heard)
+		if j.w.cfg.ClockOff() {
+			return longest
+		}
 		return min(max(early, longest-hearing), longest)
 	case j.w.cfg.ClockOff():
 		return 0
@@ -257,6 +260,7 @@ func (j *job) claimTxn() (*store.Txn, nightwatch.Run) {
 	}
 	keys, txn := j.w.keys, new(store.Txn)
 	txn.Seen(keys.Run(record.Task, record.ID), j.revision)
+	txn.Alive(j.key, j.created) // else it has been given to us again, and that is another job's to do
 	if record.Announced {
 		txn.Seen(keys.Task(record.Task), record.TaskRevision)
 		record.Announced, record.NotBefore = false, time.Time{}
@@ -296,9 +300,16 @@ func (j *job) whyRefused(ctx context.Context, record nightwatch.Run, unknown boo
 	if errors.Is(err, nightwatch.ErrNotFound) {
 		return false, errNotOurs
 	}
+	var created int64
+	if err == nil {
+		created, err = st.CreateRevision(ctx, j.key)
+	}
 	if err != nil {
 		j.pause(ctx)
 		return unknown, nil
+	}
+	if created != j.created {
+		return false, errNotOurs
 	}
 	j.mu.Lock()
 	known, announced := j.revision, j.run.Announced

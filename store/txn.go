@@ -135,6 +135,20 @@ func (s *Store) Holds(ctx context.Context, task string) (Hindrance, error) {
 	return h, nil
 }
 
+// CreateRevision reads the revision at which a key was created; 0 when it is not there.
+func (s *Store) CreateRevision(ctx context.Context, key string) (int64, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	response, err := s.client.Get(ctx, key, clientv3.WithKeysOnly())
+	if err != nil {
+		return 0, fmt.Errorf("read %s: %w", key, err)
+	}
+	if len(response.Kvs) == 0 {
+		return 0, nil
+	}
+	return response.Kvs[0].CreateRevision, nil
+}
+
 // certain tells whether the server itself said no, before anything was written.
 func certain(err error) bool {
 	for _, refusal := range []error{

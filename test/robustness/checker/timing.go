@@ -13,7 +13,7 @@ func neverEarly(x *Index, _ Bounds, broken broken) {
 		for _, v := range r.versions {
 			ahead = max(ahead, x.ahead(v)) // it may be announced by one clock and held back by another
 		}
-		if at, ok := r.began(); ok && r.scheduled() && at.Before(r.first().NominalTime.Add(-ahead)) {
+		if at, ok := r.began(); ok && r.scheduled() && at.Before(r.first().NominalTime.Add(-max(ahead, x.hasty(r, at)))) {
 			broken(r.key, "it is due at %s and started at %s", text(r.first().NominalTime), text(at))
 		}
 		for _, e := range r.starts() {
@@ -24,6 +24,21 @@ func neverEarly(x *Index, _ Bounds, broken broken) {
 			}
 		}
 	}
+}
+
+// hasty is by how much a run may be early because the clock of the node that began it was off then, and it had been announced.
+func (x *Index) hasty(r *run, at time.Time) time.Duration {
+	const hearing = 250 * time.Millisecond
+	if !r.first().Announced {
+		return 0
+	}
+	for _, f := range x.Faults {
+		if f.Kind == FaultClock && f.Off > 0 && slices.ContainsFunc(r.versions, func(v version) bool { return v.Node == f.Target }) &&
+			!at.Before(f.From) && at.Before(f.To.Add(onTheWay)) {
+			return hearing
+		}
+	}
+	return 0
 }
 
 // late is by how much the run of a time started late; false if it did not start, or waited for something that is on
