@@ -201,9 +201,9 @@ func (n *Node) SetClock(off time.Duration) (right func()) {
 	from := time.Now()
 	points := []string{"schedulerClock", "jobrunnerClock"}
 	for _, point := range points {
-		if err := n.Points.Return(n.c.t.Context(), point, int(off.Milliseconds())); err != nil {
-			n.c.t.Fatal(err)
-		}
+		etcdtest.Eventually(n.c.t, Patience, func() error { // it may just have begun
+			return n.Points.Return(n.c.t.Context(), point, int(off.Milliseconds()))
+		}, "the clock of %s is set", n.Name)
 	}
 	return func() {
 		for _, point := range points {
