@@ -23,11 +23,12 @@ generate: ## what is made from types: the schema of batch/v1, the reference of f
 	$(GO) test . -run '^TestReference$$' -update
 	$(GO) test . -update
 
-# The control plane is built first and by itself: that takes minutes the first time, and is no test's time.
+# The control plane is built first and by itself: that takes minutes the first time, and is no test's time. No result comes
+# out of Go's cache: many tests run programs that they have go build, of which the cache knows nothing.
 test: deps ## every test, with the race detector, on real etcd, Kubernetes, systemd and Docker
 	$(GO) run ./test/kubeup -build-only
 	$(GO) tool -modfile=tools/test/go.mod gotestsum --format pkgname --format-hide-empty-pkg -- \
-		-race -timeout 40m -p $(P) ./...
+		-race -count=1 -timeout 40m -p $(P) ./...
 
 COUNT ?= 6
 bench: ## benchmarks of the parts, COUNT times each, as benchstat reads them (docs/performance.md)

@@ -62,7 +62,7 @@ var rules = []rule{
 	// The checker knows the public keys and values by itself.
 	{from: "test/robustness/checker", to: []string{"schedule"}, only: []string{}},
 	{from: "test/robustness/cluster", to: []string{".", "election", "store", "internal/etcdtest", "internal/failpoint", "internal/kubetest", "test/robustness/checker"}},
-	{from: "test/robustness/suite", to: []string{".", "internal/etcdtest", "internal/kubetest", "test/robustness/checker", "test/robustness/cluster"}},
+	{from: "test/robustness/suite", to: []string{".", "store", "internal/etcdtest", "internal/kubetest", "test/robustness/checker", "test/robustness/cluster"}},
 	{from: "test/robustness/cmd", main: true, to: []string{
 		"internal/kubetest", "test/robustness/checker", "test/robustness/cluster", "test/robustness/suite",
 	}},
