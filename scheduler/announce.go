@@ -129,5 +129,6 @@ func (p *plan) announce() {
 	p.give(r, &p.def.Task, node)
 	p.saveRun(r, r.run)
 	p.early = r
+	p.lazy = p.lazy && next.Sub(p.now) >= announceEvery // it has time
 	p.wakeBy(next.Add(mirrorEvery))
 }

@@ -30,6 +30,37 @@ func announced(t *testing.T, task string) *board {
 	return b
 }
 
+// Nobody waits for what is announced long enough before its time, nor for a status that tells of an end; a start is waited for.
+func TestWhatMayWait(t *testing.T) {
+	for name, row := range map[string]struct {
+		task  string
+		ahead time.Duration
+		lazy  bool
+	}{
+		"announced half a second before":       {fiveMinutes, announceLead, true},
+		"announced a little before":            {fiveMinutes, announceEvery - time.Millisecond, false},
+		"given when due, as it may not before": {`{"process":{"command":["true"]},"schedule":"*/5 * * * *","runTimeout":"1m"}`, 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBoard(t, "10:00:30")
+			b.node("n1")
+			b.put(row.task)
+			b.settle(demo)
+			b.now = before("10:05", row.ahead)
+			p := b.decide(demo)
+			if !b.commit(p) || p.changes != 1 || p.lazy != row.lazy {
+				t.Errorf("%d runs, lazy: %t", p.changes, p.lazy)
+			}
+			b.moveTo("10:05")
+			b.claim(idAt("10:05"))
+			b.finish(idAt("10:05"), nightwatch.PhaseSucceeded)
+			if p := b.decide(demo); !b.commit(p) || !p.lazy || b.status().Counts.Succeeded != 1 {
+				t.Errorf("its end: lazy: %t, %+v", p.lazy, b.status())
+			}
+		})
+	}
+}
+
 // What is announced changes nothing but its record and the queue; the status is written once, when the run has ended.
 func TestAnnounced(t *testing.T) {
 	b := announced(t, fiveMinutes)

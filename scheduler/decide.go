@@ -90,10 +90,10 @@ func conduct(p *plan) {
 	if p.changes == 0 {
 		foldHistory(p) // with the counts of the run that takes the place, as a rule
 	}
+	p.lazy = !fresh && p.changes == 0
 	p.announce()
 	p.saveLedger()
 	p.saveStatus()
-	p.lazy = !fresh && p.changes == 0
 }
 
 // restoreStatus stands in for a status that somebody deleted or made unreadable: the accepted value says what life

@@ -56,7 +56,7 @@ type plan struct {
 	upcoming      time.Time            // when the next occurrence is due, zero if it is not known
 	early         *runView             // the run of that, announced: until its time it is as if it were not there
 	met           *runView             // one that was announced, which this look has the cursor go over
-	lazy          bool                 // the transaction only tells what has been
+	lazy          bool                 // the transaction tells what has been, and announces what will be
 	drawn         bool                 // the version comes after more tasks than the one before
 	deferred      bool                 // it would, and another one goes first
 	remains       bool                 // of an earlier life of the key: nothing else is done before they are gone
