@@ -274,7 +274,7 @@ func (j *job) claimTxn() (*store.Txn, nightwatch.Run) {
 		} else {
 			txn.NoneBelow(keys.LocksOf(record.Task))
 		}
-		txn.Put(j.lockKey(), nil, store.WithLease(j.w.cfg.Lease))
+		txn.PutWithLease(j.lockKey(), nil, j.w.cfg.Lease)
 	}
 	txn.Put(keys.Run(record.Task, record.ID), encode(&record))
 	if record.Shard != nil {

@@ -162,8 +162,8 @@ func TestSweepFreesLocksOfShards(t *testing.T) {
 	r := newRig(t)
 	idle, busy := r.keys.ShardLock(demo, r.session.ID(), "rev-5.1"), r.keys.ShardLock(demo, r.session.ID(), "rev-5.2")
 	r.commit(func(txn *store.Txn) {
-		txn.Put(idle, nil, store.WithLease(r.session.Lease()))
-		txn.Put(busy, nil, store.WithLease(r.session.Lease()))
+		txn.PutWithLease(idle, nil, r.session.Lease())
+		txn.PutWithLease(busy, nil, r.session.Lease())
 	})
 	leave, err := r.enter(t.Context(), turnOfShard(demo, "rev-5.2"))
 	if err != nil {

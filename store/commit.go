@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/nightwatch-go/nightwatch"
@@ -33,7 +34,7 @@ var maxLinger = 20 * time.Millisecond
 // committer sends transactions to etcd, several in one request: see Group commit in the package documentation. It has
 // no goroutine while nothing is under way.
 type committer struct {
-	kv clientv3.KV
+	client *clientv3.Client
 
 	mu      sync.Mutex
 	waiting []*pending    // in order of arrival
@@ -206,7 +207,7 @@ func (c *committer) next() (batch []*pending) {
 // carry sends one request and gives everybody his own answer.
 func (c *committer) carry(batch []*pending) {
 	began := time.Now()
-	outcomes := c.ask(batch)
+	outcomes := c.together(batch)
 	took := time.Since(began)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -220,8 +221,8 @@ func (c *committer) carry(batch []*pending) {
 	c.send()
 }
 
-// ask sends a request. It outlives the callers, whose transactions are in one boat.
-func (c *committer) ask(batch []*pending) []outcome {
+// together sends a request. It outlives the callers, whose transactions are in one boat.
+func (c *committer) together(batch []*pending) []outcome {
 	outcomes := make([]outcome, len(batch))
 	if len(batch) == 1 {
 		outcomes[0] = c.alone(batch[0])
@@ -229,15 +230,15 @@ func (c *committer) ask(batch []*pending) []outcome {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(batch[0].ctx), callTimeout)
 	defer cancel()
-	ops := make([]clientv3.Op, len(batch))
+	request := &pb.TxnRequest{Success: make([]*pb.RequestOp, len(batch))}
 	for i, p := range batch {
-		ops[i] = clientv3.OpTxn(p.txn.ifs, p.txn.then, nil)
+		request.Success[i] = &pb.RequestOp{Request: &pb.RequestOp_RequestTxn{RequestTxn: p.txn.request()}}
 	}
-	response, err := c.kv.Txn(ctx).Then(ops...).Commit()
+	response, err := ask(ctx, c.client, request)
 	switch {
 	case err == nil:
 		for i, r := range response.Responses {
-			own := (*clientv3.TxnResponse)(r.GetResponseTxn())
+			own := r.GetResponseTxn()
 			own.Header = response.Header // that of a nested answer has no revision
 			outcomes[i] = answered(own)
 		}
@@ -258,7 +259,7 @@ func (c *committer) ask(batch []*pending) []outcome {
 
 // alone sends one transaction as it is, for as long as its caller waits.
 func (c *committer) alone(p *pending) outcome {
-	response, err := c.kv.Txn(p.ctx).If(p.txn.ifs...).Then(p.txn.then...).Commit()
+	response, err := ask(p.ctx, c.client, p.txn.request())
 	switch {
 	case err == nil:
 		return answered(response)
@@ -269,9 +270,10 @@ func (c *committer) alone(p *pending) outcome {
 	}
 }
 
-func answered(response *clientv3.TxnResponse) outcome {
+func answered(response *pb.TxnResponse) outcome {
+	o := outcome{response: (*clientv3.TxnResponse)(response)}
 	if !response.Succeeded {
-		return outcome{response, nightwatch.ErrRefused}
+		o.err = nightwatch.ErrRefused
 	}
-	return outcome{response, nil}
+	return o
 }

@@ -233,7 +233,7 @@ func TestCommitOfOneBadTransactionHarmsNoOther(t *testing.T) {
 	s, g := gated(t)
 	occupy(t, s, g)
 	bad := new(store.Txn)
-	bad.Put("leased", nil, store.WithLease(12345))
+	bad.PutWithLease("leased", nil, 12345)
 	good := new(store.Txn)
 	good.Put("good", []byte("1"))
 	first := start(within(t), s, bad)

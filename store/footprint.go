@@ -3,6 +3,7 @@ package store
 import (
 	"strings"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
@@ -16,8 +17,7 @@ type footprint struct {
 	odd           bool     // another range is compared as a whole: it goes with no other write
 }
 
-func (f *footprint) compares(cmp clientv3.Cmp) {
-	c := cmp.GetCompare()
+func (f *footprint) compares(c *pb.Compare) {
 	switch key := string(c.Key); {
 	case len(c.RangeEnd) == 0:
 		f.reads = append(f.reads, hash(key))

@@ -37,7 +37,7 @@ type Store struct {
 
 // New is a Store for the keys below prefix (see NewKeys). It does no I/O.
 func New(client *clientv3.Client, prefix string) *Store {
-	return &Store{client: client, keys: NewKeys(prefix), group: committer{kv: client, taken: newTable()}}
+	return &Store{client: client, keys: NewKeys(prefix), group: committer{client: client, taken: newTable()}}
 }
 
 // Keys makes and parses the keys of this cluster.

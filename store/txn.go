@@ -6,16 +6,19 @@ import (
 	"fmt"
 	"slices"
 
-	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
 // Txn is a guarded write in the making: what it was decided on, and what it does if that still holds.
+//
+// It is made of what goes over the wire, and not of clientv3.Cmp and clientv3.Op, which are copied by reflection on their
+// way there: a run takes some forty comparisons and ten operations.
 type Txn struct {
 	seen  []string
-	ifs   []clientv3.Cmp
-	then  []clientv3.Op
+	ifs   []*pb.Compare
+	then  []*pb.RequestOp
 	marks footprint
 	bytes int // of keys and values, roughly
 	hurry <-chan struct{}
@@ -31,29 +34,30 @@ func (t *Txn) Seen(key string, modRevision int64) {
 		return
 	}
 	t.seen = append(t.seen, key)
-	// Not by clientv3.Compare, which copies what it is given by reflection: a run takes some twenty comparisons.
-	cmp := clientv3.ModRevision(key)
-	cmp.GetCompare().TargetUnion = &etcdserverpb.Compare_ModRevision{ModRevision: modRevision}
-	t.If(cmp)
+	c := &struct {
+		compare pb.Compare
+		target  pb.Compare_ModRevision
+	}{}
+	c.target.ModRevision = modRevision
+	c.compare.Key, c.compare.Target, c.compare.TargetUnion = []byte(key), pb.Compare_MOD, &c.target
+	t.compare(&c.compare)
 }
 
 // Alive adds that key must still be the one created at this revision, whatever was put there since.
-func (t *Txn) Alive(key string, createRevision int64) { t.If(created(key, createRevision)) }
+func (t *Txn) Alive(key string, createRevision int64) { t.compare(created(key, createRevision)) }
 
 // NoneBelow adds that no key starts with prefix.
-func (t *Txn) NoneBelow(prefix string) { t.If(none(prefix, clientv3.GetPrefixRangeEnd(prefix))) }
+func (t *Txn) NoneBelow(prefix string) { t.compare(none(prefix, clientv3.GetPrefixRangeEnd(prefix))) }
 
 // none is that there are no keys from one up to another, without that.
-func none(from, end string) clientv3.Cmp {
-	cmp := created(from, 0)
-	cmp.GetCompare().RangeEnd = []byte(end)
-	return cmp
+func none(from, end string) *pb.Compare {
+	c := created(from, 0)
+	c.RangeEnd = []byte(end)
+	return c
 }
 
-func created(key string, revision int64) clientv3.Cmp {
-	cmp := clientv3.CreateRevision(key)
-	cmp.GetCompare().TargetUnion = &etcdserverpb.Compare_CreateRevision{CreateRevision: revision}
-	return cmp
+func created(key string, revision int64) *pb.Compare {
+	return &pb.Compare{Key: []byte(key), Target: pb.Compare_CREATE, TargetUnion: &pb.Compare_CreateRevision{CreateRevision: revision}}
 }
 
 // NoLockBesideShards adds that nobody holds or waits for a task's mutex but the dispatch of shards.
@@ -65,31 +69,41 @@ func (t *Txn) NoLockBesideShards(keys Keys, task string) {
 }
 
 // If adds any other comparison.
-func (t *Txn) If(cmp clientv3.Cmp) {
-	t.ifs = append(t.ifs, cmp)
-	t.marks.compares(cmp)
-	t.bytes += opBytes + len(cmp.KeyBytes())
+func (t *Txn) If(cmp clientv3.Cmp) { t.compare(cmp.GetCompare()) }
+
+func (t *Txn) compare(c *pb.Compare) {
+	t.ifs = append(t.ifs, c)
+	t.marks.compares(c)
+	t.bytes += opBytes + len(c.Key)
 }
 
-// Put writes value, which must not be changed any more; opts may bind it to a lease.
-func (t *Txn) Put(key string, value []byte, opts ...clientv3.OpOption) {
-	put := clientv3.OpPut(key, "", opts...)
-	put.WithValueBytes(value)
-	t.then = append(t.then, put)
+// Put writes value, which must not be changed any more.
+func (t *Txn) Put(key string, value []byte) { t.PutWithLease(key, value, 0) }
+
+// PutWithLease is Put for a key that goes with a lease; 0 is none.
+func (t *Txn) PutWithLease(key string, value []byte, lease clientv3.LeaseID) {
+	o := &struct {
+		op      pb.RequestOp
+		request pb.RequestOp_RequestPut
+		put     pb.PutRequest
+	}{}
+	o.put.Key, o.put.Value, o.put.Lease = []byte(key), value, int64(lease)
+	o.op.Request, o.request.RequestPut = &o.request, &o.put
+	t.then = append(t.then, &o.op)
 	t.marks.write(key)
 	t.bytes += opBytes + len(key) + len(value)
 }
 
 // Delete removes key.
 func (t *Txn) Delete(key string) {
-	t.then = append(t.then, clientv3.OpDelete(key))
+	t.then = append(t.then, &pb.RequestOp{Request: &pb.RequestOp_RequestDeleteRange{RequestDeleteRange: &pb.DeleteRangeRequest{Key: []byte(key)}}})
 	t.marks.write(key)
 	t.bytes += opBytes + len(key)
 }
 
 // Get reads key in the same transaction; answers are in the order of all operations.
 func (t *Txn) Get(key string) {
-	t.then = append(t.then, clientv3.OpGet(key))
+	t.then = append(t.then, &pb.RequestOp{Request: &pb.RequestOp_RequestRange{RequestRange: &pb.RangeRequest{Key: []byte(key)}}})
 	t.marks.read(key)
 	t.bytes += opBytes + len(key)
 }
@@ -101,13 +115,13 @@ const opBytes = 32
 func (t *Txn) Empty() bool { return len(t.then) == 0 }
 
 // Parts are the comparisons and the operations, in order.
-func (t *Txn) Parts() (ifs []clientv3.Cmp, then []clientv3.Op) { return t.ifs, t.then }
+func (t *Txn) Parts() (ifs []clientv3.Cmp, then []clientv3.Op) { return inClientWords(t.request()) }
+
+// request is the transaction as etcd is asked for it.
+func (t *Txn) request() *pb.TxnRequest { return &pb.TxnRequest{Compare: t.ifs, Success: t.then} }
 
 // Operations is how many comparisons or operations there are, whichever is more: etcd takes at most 128 of each.
 func (t *Txn) Operations() int { return max(len(t.ifs), len(t.then)) }
-
-// WithLease binds a put to a lease.
-func WithLease(lease clientv3.LeaseID) clientv3.OpOption { return clientv3.WithLease(lease) }
 
 // Hindrance is what keeps a task from being dispatched.
 type Hindrance struct{ Frozen, Locked bool }

@@ -96,7 +96,7 @@ func TestCommitCertainErrors(t *testing.T) {
 		fill func(*store.Txn)
 		want error
 	}{
-		{name: "lease gone", fill: func(txn *store.Txn) { txn.Put("a", nil, store.WithLease(12345)) }, want: rpctypes.ErrLeaseNotFound},
+		{name: "lease gone", fill: func(txn *store.Txn) { txn.PutWithLease("a", nil, 12345) }, want: rpctypes.ErrLeaseNotFound},
 		{name: "a key twice", fill: func(txn *store.Txn) { txn.Put("a", nil); txn.Put("a", nil) }, want: rpctypes.ErrDuplicateKey},
 		{name: "no key", fill: func(txn *store.Txn) { txn.Put("", nil) }, want: rpctypes.ErrEmptyKey},
 		{name: "too many", fill: func(txn *store.Txn) {
