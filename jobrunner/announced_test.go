@@ -95,15 +95,11 @@ func TestClaimIsOfItsOwnAssignment(t *testing.T) {
 	revision := r.putTask(onceTask)
 	queue := r.announce("a", revision, time.Now(), 0)
 	job := func() *job {
-		created, err := r.store.CreateRevision(t.Context(), queue)
+		st, err := r.store.Standing(t.Context(), demo, "a", queue)
 		if err != nil {
 			t.Fatal(err)
 		}
-		run, seen, err := r.store.Run(t.Context(), demo, "a")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r.newJob(queue, queued{run, created, seen})
+		return r.newJob(queue, queued{st.Run, st.Queued, st.Revision})
 	}
 	first := job()
 	r.commit(func(txn *store.Txn) {

@@ -35,8 +35,9 @@
 // # The mutex
 //
 // It covers dispatch, never the run. Within this process, where the mutex would be re-entrant, dispatches of one task
-// take turns. A claim that finds the mutex held elsewhere tries again for half a second; then the run is given back. An
-// operator's "etcdctl lock" on the same name keeps the task from being dispatched.
+// take turns, the oldest time first. A claim that finds the mutex held elsewhere tries again while it goes from one dispatch
+// to the next; once one and the same holder has had it for half a second, the run is given back. An operator's
+// "etcdctl lock" on the same name keeps the task from being dispatched.
 //
 // Shards of runs, a thousand of which may begin at once, do not exclude each other: the key of a shard's dispatch stands
 // below the same prefix, under shards/, where the mutex waits for it as for any other, and its claim asks for the absence

@@ -43,12 +43,9 @@ type job struct {
 	heard    time.Time       // when the queue told of it, by the monotonic clock
 	locked   int64           // CreateRevision of our key under locks/, 0 when we have none
 	failures int             // tries in a row that etcd did not answer
-	refused  time.Time       // when the task's mutex was first found held, by the monotonic clock
+	holder   int64           // of the task's mutex, when it was last found held: the CreateRevision of his key
+	refused  time.Time       // and when he was first found to hold it, by the monotonic clock
 }
-
-// lockPatience is how long a claim waits for the task's mutex before the run is given back: another dispatch holds it for a
-// moment, a person for longer.
-const lockPatience = 500 * time.Millisecond
 
 // hearing is how long it takes at most, as a rule, until a node hears of an announcement. Whatever its clock says, it starts
 // nothing by more than that too early.
@@ -98,7 +95,7 @@ func (j *job) do() {
 		j.handBack(nightwatch.ReasonHandedBack)
 		return
 	}
-	leave, err := j.w.enter(j.ctx, j.turn())
+	leave, err := j.w.turns.enter(j.ctx, j.turn(), j.run.NominalTime)
 	if err != nil {
 		j.handBack(nightwatch.ReasonHandedBack)
 		return
@@ -295,62 +292,50 @@ func (j *job) lockKey() string {
 // whyRefused finds out why a claim was refused: nil means try again. It tells whether an earlier try may have been done,
 // for all that is known now.
 func (j *job) whyRefused(ctx context.Context, record nightwatch.Run, unknown bool) (stillUnknown bool, err error) {
-	st := j.w.cfg.Store
-	now, revision, err := st.Run(ctx, record.Task, record.ID)
-	if errors.Is(err, nightwatch.ErrNotFound) {
+	now, err := j.w.cfg.Store.Standing(ctx, record.Task, record.ID, j.key)
+	switch {
+	case errors.Is(err, nightwatch.ErrNotFound):
 		return false, errNotOurs
-	}
-	var created int64
-	if err == nil {
-		created, err = st.CreateRevision(ctx, j.key)
-	}
-	if err != nil {
+	case err != nil:
 		j.pause(ctx)
-		return unknown, nil
-	}
-	if created != j.created {
+		return unknown, nil //nolint:nilerr // the claim is tried again, and this asked again
+	case now.Queued != j.created:
 		return false, errNotOurs
 	}
 	j.mu.Lock()
 	known, announced := j.revision, j.run.Announced
 	j.mu.Unlock()
-	if revision != known {
-		if now.Session != j.w.cfg.Session || now.Attempt != record.Attempt || !now.Live() {
-			return false, errNotOurs
-		}
-		if now.Phase == nightwatch.PhaseRunning {
-			// An earlier try was done though its answer was lost: nobody but us writes a claim of this session. Made
-			// Assigned again it can be claimed with an answer; nothing has been started on the strength of it.
-			now.Phase = nightwatch.PhaseAssigned
-			if err := j.dropOwnLock(ctx); err != nil {
-				j.pause(ctx)
-				return true, nil
-			}
-		}
-		j.mu.Lock()
-		defer j.mu.Unlock()
-		if j.revision < revision { // else the watch has told of a later one
-			j.run, j.revision = now, revision
-		}
-		return false, nil
-	}
-	what, err := st.Holds(ctx, record.Task)
 	switch {
-	case err != nil:
-		j.pause(ctx)
-		return false, nil
-	case what.Frozen:
+	case now.Revision != known:
+		return j.catchUp(ctx, record, now)
+	case now.Frozen:
 		return false, refusal(nightwatch.ReasonFrozen)
-	case what.Locked:
-		if j.refused.IsZero() {
-			j.refused = time.Now()
-		}
-		if time.Since(j.refused) > lockPatience {
-			return false, refusal(nightwatch.ReasonLocked)
-		}
-		j.pause(ctx)
+	case now.Locked != 0:
+		return false, j.waitForLock(ctx, now.Locked)
 	case announced:
 		return false, refusal("") // the task has changed
+	}
+	return false, nil
+}
+
+// catchUp takes in a record that is another than the claim compared.
+func (j *job) catchUp(ctx context.Context, record nightwatch.Run, now store.Standing) (unknown bool, err error) {
+	if now.Run.Session != j.w.cfg.Session || now.Run.Attempt != record.Attempt || !now.Run.Live() {
+		return false, errNotOurs
+	}
+	if now.Run.Phase == nightwatch.PhaseRunning {
+		// An earlier try was done though its answer was lost: nobody but us writes a claim of this session. Made
+		// Assigned again it can be claimed with an answer; nothing has been started on the strength of it.
+		now.Run.Phase = nightwatch.PhaseAssigned
+		if err := j.dropOwnLock(ctx); err != nil {
+			j.pause(ctx)
+			return true, nil
+		}
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.revision < now.Revision { // else the watch has told of a later one
+		j.run, j.revision = now.Run, now.Revision
 	}
 	return false, nil
 }
@@ -368,10 +353,14 @@ func (j *job) dropOwnLock(ctx context.Context) error {
 // storm an etcd that is away.
 func (j *job) pause(ctx context.Context) {
 	j.mu.Lock()
-	rest := minPause << min(j.failures, 6)
+	long := minPause << min(j.failures, 6)
 	j.failures++
 	j.mu.Unlock()
-	timer := time.NewTimer(rest)
+	rest(ctx, long)
+}
+
+func rest(ctx context.Context, long time.Duration) {
+	timer := time.NewTimer(long)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -252,6 +252,12 @@ func (r *rig) clean() {
 
 func (r *rig) starts() int { return len(r.process.attempts) }
 
+// locked tells whether anybody has the task's mutex.
+func (r *rig) locked() bool {
+	locks, err := r.client.Get(r.t.Context(), r.keys.LocksOf(demo), clientv3.WithPrefix())
+	return err == nil && locks.Count > 0
+}
+
 // later has a run begin a moment after the worker was told of it, so that the network can be broken in between.
 func later(run *nightwatch.Run) { run.NotBefore = time.Now().Add(500 * time.Millisecond).UTC() }
 

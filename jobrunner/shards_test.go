@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"testing"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/concurrency"
@@ -165,7 +166,7 @@ func TestSweepFreesLocksOfShards(t *testing.T) {
 		txn.PutWithLease(idle, nil, r.session.Lease())
 		txn.PutWithLease(busy, nil, r.session.Lease())
 	})
-	leave, err := r.enter(t.Context(), turnOfShard(demo, "rev-5.2"))
+	leave, err := r.turns.enter(t.Context(), turnOfShard(demo, "rev-5.2"), time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}

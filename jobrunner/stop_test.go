@@ -19,7 +19,7 @@ func TestDrain(t *testing.T) {
 	r.start()
 	r.give("works")
 	<-r.process.attempts
-	etcdtest.Eventually(t, soon, func() bool { h, err := r.store.Holds(t.Context(), demo); return err == nil && !h.Locked }, "it is dispatched")
+	etcdtest.Eventually(t, soon, func() bool { return !r.locked() }, "it is dispatched")
 	r.accept(`{"image":"busybox"}`)
 	r.give("job", func(run *nightwatch.Run) { run.Runner = nightwatch.RunnerKubernetes })
 	<-r.kube.attempts

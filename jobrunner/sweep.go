@@ -52,7 +52,7 @@ func (w *Worker) freeLocks(ctx context.Context) {
 			turn = turnOfShard(task, run)
 		}
 		response, err := w.cfg.Store.Client().Get(callCtx, key)
-		if err != nil || len(response.Kvs) == 0 || w.dispatching(turn) {
+		if err != nil || len(response.Kvs) == 0 || w.turns.taken(turn) {
 			continue
 		}
 		// A dispatch that began since has made a key with another CreateRevision.
@@ -63,13 +63,6 @@ func (w *Worker) freeLocks(ctx context.Context) {
 			w.cfg.Logger.Warn("freed a lock that no dispatch stood behind", "task", task)
 		}
 	}
-}
-
-func (w *Worker) dispatching(turn string) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	_, busy := w.tasks[turn]
-	return busy
 }
 
 // giveUpOrphans hands back the runs in our queue that no job here is doing, so that they are not ours for ever.

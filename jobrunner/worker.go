@@ -44,19 +44,19 @@ const sweepEvery = 10 * time.Second
 
 // Worker does the runs that the scheduler gives to one session of a node.
 type Worker struct {
-	cfg  Config
-	keys store.Keys
+	cfg   Config
+	keys  store.Keys
+	turns turns
 
 	ended chan struct{} // told when a job has ended
 
 	mu       sync.Mutex
-	jobs     map[string]*job          // by queue key
-	queue    map[string]queued        // by key
-	tasks    map[string]chan struct{} // serialises the dispatches of one task in this process
-	draining bool                     // what comes is handed back
-	stopping bool                     // for good
-	drains   int                      // how many there were
-	timer    *time.Timer              // of the last one that Drain began
+	jobs     map[string]*job   // by queue key
+	queue    map[string]queued // by key
+	draining bool              // what comes is handed back
+	stopping bool              // for good
+	drains   int               // how many there were
+	timer    *time.Timer       // of the last one that Drain began
 	// patience is of the jobs that begin now. It ends with the session, or when a drain's time is up: afterlife later the
 	// last writes are given up.
 	patience context.Context
@@ -76,7 +76,7 @@ func NewWorker(cfg Config) *Worker {
 	}
 	w := &Worker{
 		cfg: cfg, keys: cfg.Store.Keys(), ended: make(chan struct{}, 1),
-		jobs: map[string]*job{}, queue: map[string]queued{}, tasks: map[string]chan struct{}{},
+		jobs: map[string]*job{}, queue: map[string]queued{},
 	}
 	w.patience, w.lose = context.WithCancel(cfg.Life)
 	return w
@@ -300,30 +300,4 @@ func (w *Worker) openLog(id LogID) Log {
 		return nil
 	}
 	return w.cfg.Logs.Open(id)
-}
-
-// enter waits for its turn to dispatch a run of task; leave ends it. The mutex in etcd is re-entrant within a
-// session, so it does not tell two goroutines of one process apart.
-func (w *Worker) enter(ctx context.Context, task string) (leave func(), err error) {
-	for {
-		w.mu.Lock()
-		taken, busy := w.tasks[task]
-		if !busy {
-			mine := make(chan struct{})
-			w.tasks[task] = mine
-			w.mu.Unlock()
-			return sync.OnceFunc(func() {
-				w.mu.Lock()
-				delete(w.tasks, task)
-				w.mu.Unlock()
-				close(mine)
-			}), nil
-		}
-		w.mu.Unlock()
-		select {
-		case <-taken:
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -18,8 +19,7 @@ func TestRunIsClaimedStartedAndFinished(t *testing.T) {
 	r := newRig(t)
 	var locked bool
 	r.process.run = func(ctx context.Context, a *Attempt) Outcome {
-		h, err := r.store.Holds(ctx, demo)
-		locked = err == nil && h.Locked
+		locked = r.locked()
 		return succeed(ctx, a)
 	}
 	r.start().give("a")
@@ -55,7 +55,7 @@ func TestCancelInMidRun(t *testing.T) {
 	r.process.run = untilEnded
 	r.start().give("a")
 	<-r.process.attempts
-	etcdtest.Eventually(t, soon, func() bool { h, err := r.store.Holds(t.Context(), demo); return err == nil && !h.Locked }, "it is dispatched")
+	etcdtest.Eventually(t, soon, func() bool { return !r.locked() }, "it is dispatched")
 	r.tellCancel("a")
 	run := r.wait("a", "is canceled", in(nightwatch.PhaseCanceled))
 	if run.Cancel == nil || run.Cancel.By != "me" || run.Reason != nightwatch.ReasonCancelRequested {
@@ -124,8 +124,8 @@ func TestCancelOvertakesAWrite(t *testing.T) {
 	if err := <-saved; err != nil {
 		t.Error(err)
 	}
-	if h, err := r.store.Holds(t.Context(), demo); err != nil || h.Locked {
-		t.Errorf("%+v %v: want the lock freed by the write", h, err)
+	if r.locked() {
+		t.Error("want the lock freed by the write")
 	}
 	r.wait("a", "is canceled", in(nightwatch.PhaseCanceled))
 	r.clean()
@@ -213,7 +213,7 @@ func TestSweep(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		leave, err := r.enter(t.Context(), demo)
+		leave, err := r.turns.enter(t.Context(), demo, time.Time{})
 		if err != nil {
 			t.Fatal(err)
 		}

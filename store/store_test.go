@@ -202,29 +202,41 @@ func TestReads(t *testing.T) {
 	}
 }
 
-func TestHolds(t *testing.T) {
+func TestStanding(t *testing.T) {
 	s := store.New(etcdtest.Start(t).Client(t), "")
 	ctx := within(t)
-	const task = "default/hello"
-	check := func(when string, want store.Hindrance) {
+	const task, id = "default/hello", "rev-5"
+	queue := s.Keys().Queue("n1", task, id)
+	standing := func() store.Standing {
 		t.Helper()
-		if got, err := s.Holds(ctx, task); err != nil || got != want {
-			t.Errorf("%s: got %+v, %v, want %+v", when, got, err, want)
+		got, err := s.Standing(ctx, task, id, queue)
+		if (err == nil) != (got.Revision != 0) || err != nil && !errors.Is(err, nightwatch.ErrNotFound) {
+			t.Errorf("%+v, %v", got, err)
+		}
+		return got
+	}
+	check := func(when string, frozen bool, locked int64) {
+		t.Helper()
+		if got := standing(); got.Frozen != frozen || got.Locked != locked {
+			t.Errorf("%s: got %+v", when, got)
 		}
 	}
-	check("nothing there", store.Hindrance{})
+	if got := standing(); got.Queued != 0 {
+		t.Errorf("nothing there: %+v", got)
+	}
+	check("nothing there", false, 0)
 	for _, other := range []string{"default/hello-1", "default/hell", "other", "default-1", "other/hello"} {
 		if err := s.Freeze(ctx, other, nightwatch.Freeze{By: "me"}); err != nil {
 			t.Fatal(err)
 		}
 		put(t, s.Client(), s.Keys().LocksOf(other)+"1", "")
 	}
-	check("others frozen and locked", store.Hindrance{})
+	check("others frozen and locked", false, 0)
 	for _, what := range []string{task, "default", store.FrozenCluster} {
 		if err := s.Freeze(ctx, what, nightwatch.Freeze{}); err != nil {
 			t.Fatal(err)
 		}
-		check(what+" frozen", store.Hindrance{Frozen: true})
+		check(what+" frozen", true, 0)
 		if there, err := s.Unfreeze(ctx, what); err != nil || !there {
 			t.Fatalf("unfreeze: %v, %v", there, err)
 		}
@@ -232,12 +244,24 @@ func TestHolds(t *testing.T) {
 			t.Fatalf("unfreeze again: %v, %v", there, err)
 		}
 	}
-	put(t, s.Client(), s.Keys().LocksOf(task)+"694d", "")
-	check("locked", store.Hindrance{Locked: true})
+	first := put(t, s.Client(), s.Keys().LocksOf(task)+"694d", "")
+	put(t, s.Client(), s.Keys().LocksOf(task)+"1234", "")
+	put(t, s.Client(), s.Keys().LocksOf(task)+"694d", "again")
+	check("locked", false, first)
 	if err := s.Freeze(ctx, "default", nightwatch.Freeze{}); err != nil {
 		t.Fatal(err)
 	}
-	check("locked and frozen", store.Hindrance{Frozen: true, Locked: true})
+	check("locked and frozen", true, first)
+	created := put(t, s.Client(), queue, "{}")
+	put(t, s.Client(), queue, "{}")
+	seen := put(t, s.Client(), s.Keys().Run(task, id), `{"id":"rev-5","phase":"Running"}`)
+	if got := standing(); got.Queued != created || got.Revision != seen || got.Run.ID != id || got.Run.Phase != nightwatch.PhaseRunning || got.Locked != first || !got.Frozen {
+		t.Errorf("%+v", got)
+	}
+	put(t, s.Client(), s.Keys().Run(task, id), "{")
+	if got, err := s.Standing(ctx, task, id, queue); err == nil {
+		t.Errorf("garbage: %+v", got)
+	}
 }
 
 // A call whose context has no deadline is given up by itself when nobody answers.

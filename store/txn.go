@@ -1,9 +1,7 @@
 package store
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -122,46 +120,6 @@ func (t *Txn) request() *pb.TxnRequest { return &pb.TxnRequest{Compare: t.ifs, S
 
 // Operations is how many comparisons or operations there are, whichever is more: etcd takes at most 128 of each.
 func (t *Txn) Operations() int { return max(len(t.ifs), len(t.then)) }
-
-// Hindrance is what keeps a task from being dispatched.
-type Hindrance struct{ Frozen, Locked bool }
-
-// Holds reads what keeps a task from being dispatched at this moment.
-func (s *Store) Holds(ctx context.Context, task string) (Hindrance, error) {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	ops := []clientv3.Op{clientv3.OpGet(s.keys.LocksOf(task), clientv3.WithPrefix(), clientv3.WithCountOnly())}
-	for _, key := range s.keys.Freezes(task) {
-		ops = append(ops, clientv3.OpGet(key, clientv3.WithCountOnly()))
-	}
-	response, err := s.client.Txn(ctx).Then(ops...).Commit()
-	if err != nil {
-		return Hindrance{}, fmt.Errorf("read what holds %s: %w", task, err)
-	}
-	var h Hindrance
-	for i, r := range response.Responses {
-		if there := r.GetResponseRange().Count > 0; i == 0 {
-			h.Locked = there
-		} else {
-			h.Frozen = h.Frozen || there
-		}
-	}
-	return h, nil
-}
-
-// CreateRevision reads the revision at which a key was created; 0 when it is not there.
-func (s *Store) CreateRevision(ctx context.Context, key string) (int64, error) {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	response, err := s.client.Get(ctx, key, clientv3.WithKeysOnly())
-	if err != nil {
-		return 0, fmt.Errorf("read %s: %w", key, err)
-	}
-	if len(response.Kvs) == 0 {
-		return 0, nil
-	}
-	return response.Kvs[0].CreateRevision, nil
-}
 
 // certain tells whether the server itself said no, before anything was written.
 func certain(err error) bool {
