@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/client/v3/concurrency"
 
 	"github.com/nightwatch-go/nightwatch"
@@ -40,6 +41,42 @@ func TestAmbiguousClaimRunsOnce(t *testing.T) {
 			r.clean()
 		})
 	}
+}
+
+// A claim that etcd has no room for is made again until it has.
+func TestClaimWaitsForSpace(t *testing.T) {
+	r := newRig(t).start()
+	leave, err := r.turns.enter(t.Context(), demo, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	queue := r.give("a")
+	r.told(queue)
+	alarm := func(action pb.AlarmRequest_AlarmAction) {
+		t.Helper()
+		_, err := pb.NewMaintenanceClient(r.client.ActiveConnection()).Alarm(t.Context(), &pb.AlarmRequest{Action: action, Alarm: pb.AlarmType_NOSPACE})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	alarm(pb.AlarmRequest_ACTIVATE)
+	leave()
+	etcdtest.Eventually(t, soon, func() bool {
+		r.mu.Lock()
+		j := r.jobs[queue]
+		r.mu.Unlock()
+		if j == nil {
+			return false
+		}
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		return j.failures > 1
+	}, "the claim is refused, twice")
+	alarm(pb.AlarmRequest_DEACTIVATE)
+	if run := r.wait("a", "succeeds", in(nightwatch.PhaseSucceeded)); run.Attempt != 1 || r.starts() != 1 {
+		t.Errorf("%d starts, %+v", r.starts(), run)
+	}
+	r.clean()
 }
 
 func TestAmbiguousFinishStays(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 
 	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/store"
@@ -199,7 +200,7 @@ func (j *job) claim() (*nightwatch.Accepted, error) {
 			if unknown, err = j.whyRefused(ctx, record, unknown); err != nil {
 				return nil, err
 			}
-		case errors.Is(err, nightwatch.ErrOutcomeUnknown):
+		case errors.Is(err, nightwatch.ErrOutcomeUnknown), errors.Is(err, rpctypes.ErrNoSpace):
 			// The same comparisons again: if the first was done they fail, and reading tells.
 			j.pause(ctx)
 		default:
