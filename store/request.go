@@ -10,13 +10,13 @@ import (
 	"google.golang.org/grpc"
 )
 
-// own is what a client has for KV by itself.
-var own = reflect.TypeOf(clientv3.NewKVFromKVClient(nil, nil))
+// ownKV is what a client has for KV by itself.
+var ownKV = reflect.TypeOf(clientv3.NewKVFromKVClient(nil, nil))
 
 // ask sends a request as it is, or by the client's KV where somebody has put another into it, as clientv3/namespace does:
-// that is to see all that is done.
+// that one is to see all that is done.
 func ask(ctx context.Context, client *clientv3.Client, request *pb.TxnRequest) (*pb.TxnResponse, error) {
-	if client.ActiveConnection() == nil || reflect.TypeOf(client.KV) != own {
+	if client.ActiveConnection() == nil || reflect.TypeOf(client.KV) != ownKV {
 		ifs, then := inClientWords(request)
 		response, err := client.Txn(ctx).If(ifs...).Then(then...).Commit()
 		return (*pb.TxnResponse)(response), err
