@@ -16,6 +16,9 @@ type Takeover struct {
 	Gone time.Duration
 	// Effect is how long after At the first effect began of an occurrence that was due after At and that another term made.
 	Effect time.Duration
+	// Silence is the longest time, from At until that effect, in which nothing began of what was due after At: what the term
+	// before had announced begins though nobody leads.
+	Silence time.Duration
 	// Again says that To was killed, stopped or asked to end before that effect. Then this is two in one.
 	Again bool
 }
@@ -30,11 +33,14 @@ func (x *Index) Takeovers(occurrences []Occurrence, faults []Fault) []Takeover {
 		if led == nil || led.What != f.Target || led.Ended.IsZero() {
 			continue
 		}
-		first := firstAfter(byDue, f.From, led.from)
+		due := dueAfter(byDue, f.From)
+		first := firstOfAnother(due, led.from)
 		if first.IsZero() {
 			continue
 		}
-		t := Takeover{Node: f.Target, At: f.From, Gone: led.Ended.Sub(f.From), Effect: first.Sub(f.From)}
+		t := Takeover{
+			Node: f.Target, At: f.From, Gone: led.Ended.Sub(f.From), Effect: first.Sub(f.From), Silence: silence(due, f.From, first),
+		}
 		if next := leading(x.Candidates(), led.Ended); next != nil {
 			t.To, t.Again = next.What, x.struck(next, first)
 		}
@@ -51,17 +57,22 @@ func (x *Index) struck(next *Span, before time.Time) bool {
 	})
 }
 
-// firstAfter is when the first effect began of the occurrences that were due after a time and that another term made than
-// this one; zero if none did. They are in order of their times.
-func firstAfter(byDue []Occurrence, after time.Time, term int64) time.Time {
+// dueAfter are those of the occurrences, which are in order of their times, that were due after a time.
+func dueAfter(byDue []Occurrence, after time.Time) []Occurrence {
 	i, _ := slices.BinarySearchFunc(byDue, after, func(o Occurrence, at time.Time) int {
 		if o.Due.After(at) {
 			return 1
 		}
 		return -1
 	})
+	return byDue[i:]
+}
+
+// firstOfAnother is when the first effect began of those of the occurrences, which are in order of their times, that another
+// term made than this one; zero if none did.
+func firstOfAnother(due []Occurrence, term int64) time.Time {
 	var first time.Time
-	for _, o := range byDue[i:] {
+	for _, o := range due {
 		if !first.IsZero() && o.Due.After(first) {
 			break // nothing begins before it is due
 		}
@@ -70,6 +81,25 @@ func firstAfter(byDue []Occurrence, after time.Time, term int64) time.Time {
 		}
 	}
 	return first
+}
+
+// silence is the longest time between two times in which none of the occurrences began, which are in order of theirs.
+func silence(due []Occurrence, from, to time.Time) time.Duration {
+	began := []time.Time{from, to}
+	for _, o := range due {
+		if o.Due.After(to) {
+			break
+		}
+		if o.Starts > 0 && o.Began.After(from) && o.Began.Before(to) {
+			began = append(began, o.Began)
+		}
+	}
+	slices.SortFunc(began, time.Time.Compare)
+	longest := time.Duration(0)
+	for i, at := range began[1:] {
+		longest = max(longest, at.Sub(began[i]))
+	}
+	return longest
 }
 
 // leading is the first of the candidates that were there at a time, nil if there was none.

@@ -50,7 +50,7 @@ func at(c Change, milliseconds int) Change {
 }
 
 func TestTakeovers(t *testing.T) {
-	killed := Takeover{Node: "n1", To: "n2", At: start.Add(10400 * time.Millisecond), Gone: 2100 * time.Millisecond, Effect: 2750 * time.Millisecond}
+	killed := Takeover{Node: "n1", To: "n2", At: start.Add(10400 * time.Millisecond), Gone: 2100 * time.Millisecond, Effect: 2750 * time.Millisecond, Silence: 2750 * time.Millisecond}
 	for _, row := range []struct {
 		what   string
 		change func(h *History)
@@ -59,10 +59,16 @@ func TestTakeovers(t *testing.T) {
 		{"a kill", func(*History) {}, []Takeover{killed}},
 		{"what the term before had made late", func(h *History) {
 			h.edit("runs/a/e/"+name(start.Add(13*time.Second)), `"term":3`, `"term":2`)
-		}, []Takeover{{Node: "n1", To: "n2", At: killed.At, Gone: killed.Gone, Effect: 3620 * time.Millisecond}}},
+		}, []Takeover{{Node: "n1", To: "n2", At: killed.At, Gone: killed.Gone, Effect: 3620 * time.Millisecond, Silence: 2750 * time.Millisecond}}},
+		{"what the term before had announced", func(h *History) {
+			id := name(start.Add(11 * time.Second))
+			h.Changes = append(h.Changes, change(39, "runs/a/e/"+id, fmt.Sprintf(
+				`{"id":%q,"task":"a/e","taskUID":5,"phase":"Running","runner":"process","nominalTime":%q,"term":2,"attempt":1}`, id, text(start.Add(11*time.Second)))))
+			h.Effects = append(h.Effects, Effect{Task: "a/e", Run: id, Attempt: 1, Fence: 39, Event: EffectStart, Time: start.Add(11005 * time.Millisecond).UnixNano()})
+		}, []Takeover{{Node: "n1", To: "n2", At: killed.At, Gone: killed.Gone, Effect: killed.Effect, Silence: 2145 * time.Millisecond}}},
 		{"who leads next is killed too", func(h *History) {
 			h.Faults = append(h.Faults, Fault{Kind: FaultKill, Target: "n2", From: start.Add(13100 * time.Millisecond)})
-		}, []Takeover{{Node: "n1", To: "n2", At: killed.At, Gone: killed.Gone, Effect: killed.Effect, Again: true}}},
+		}, []Takeover{{Node: "n1", To: "n2", At: killed.At, Gone: killed.Gone, Effect: killed.Effect, Silence: killed.Silence, Again: true}}},
 		{"who leads next is killed later", func(h *History) {
 			h.Faults = append(h.Faults, Fault{Kind: FaultKill, Target: "n2", From: start.Add(13200 * time.Millisecond)})
 		}, []Takeover{killed}},

@@ -19,6 +19,8 @@ type Takeover struct {
 	Again int `json:"again"`
 	// Effect is until the first effect began of what was due later: one of the probes is due every 25 ms.
 	Effect checker.Spread `json:"effect"`
+	// Silence is the longest time until then in which nothing began of what was due later.
+	Silence checker.Spread `json:"silence"`
 	// Gone is until a watch from outside saw that nobody held the role: what etcd takes to end a lease, or the node to resign.
 	Gone checker.Spread `json:"gone"`
 	// Beyond is by how much the effect came after that.
@@ -34,7 +36,7 @@ func (t Takeover) Name() string {
 }
 
 // Spreads are those that there are.
-func (t Takeover) Spreads() []checker.Spread { return []checker.Spread{t.Effect, t.Gone, t.Beyond} }
+func (t Takeover) Spreads() []checker.Spread { return []checker.Spread{t.Effect, t.Silence, t.Gone, t.Beyond} }
 
 // takeovers sums up those after each kind of fault that takes the scheduler, and it alone.
 func takeovers(x *checker.Index, occurrences []checker.Occurrence) []Takeover {
@@ -43,17 +45,19 @@ func takeovers(x *checker.Index, occurrences []checker.Occurrence) []Takeover {
 		seen := x.Takeovers(occurrences, signals(x.History, fault.kind, fault.signal))
 		for _, cold := range []bool{false, true} {
 			of := Takeover{Fault: fault.kind, Cold: cold}
-			var effect, gone, beyond []time.Duration
+			var effect, silence, gone, beyond []time.Duration
 			for _, t := range seen {
 				switch {
 				case (t.To == coldNode) != cold:
 				case t.Again:
 					of.Again++
 				default:
-					effect, gone, beyond = append(effect, t.Effect), append(gone, t.Gone), append(beyond, t.Effect-t.Gone)
+					effect, silence = append(effect, t.Effect), append(silence, t.Silence)
+					gone, beyond = append(gone, t.Gone), append(beyond, t.Effect-t.Gone)
 				}
 			}
-			of.Times, of.Effect, of.Gone, of.Beyond = len(effect), checker.SpreadOf(effect), checker.SpreadOf(gone), checker.SpreadOf(beyond)
+			of.Times, of.Effect, of.Silence = len(effect), checker.SpreadOf(effect), checker.SpreadOf(silence)
+			of.Gone, of.Beyond = checker.SpreadOf(gone), checker.SpreadOf(beyond)
 			if of.Times > 0 {
 				all = append(all, of)
 			}
@@ -84,7 +88,7 @@ func (v *Verdict) writeTakeovers(w io.Writer) {
 	if len(v.Takeovers) == 0 {
 		return
 	}
-	fmt.Fprintln(w, "until another leads\ttimes\tagain\teffect p50\tp99\tmax\tkey gone p50\tp99\tmax\tbeyond p50\tp99\tmax")
+	fmt.Fprintln(w, "until another leads\ttimes\tagain\teffect p50\tp99\tmax\tsilence p50\tp99\tmax\tkey gone p50\tp99\tmax\tbeyond p50\tp99\tmax")
 	for _, t := range v.Takeovers {
 		fmt.Fprintf(w, "%s\t%d\t%d", t.Name(), t.Times, t.Again)
 		for _, s := range t.Spreads() {
