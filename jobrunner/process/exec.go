@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"syscall"
 	"time"
 )
@@ -57,7 +56,9 @@ func newExecStep(spec *startRequest) (*execStep, error) {
 // prepare has attr be of the step, which is found the way the guard was: by its arguments or its environment. The mark is
 // there from the beginning.
 func (s *execStep) prepare(attr *os.ProcAttr) (path string, args []string) {
-	env := append(os.Environ(), execName+"=1")
+	// Once the limits are set there may be no memory, and no further thread, for the runtime, and not even for the end of a
+	// collection of garbage: it never begins one.
+	env := append([]string{execName + "=1", "GOGC=off"}, os.Environ()...)
 	for _, entry := range attr.Env {
 		if isMarker(entry) {
 			env = append(env, entry)
@@ -100,8 +101,6 @@ func execute(in io.Reader) error {
 	if err := json.NewDecoder(in).Decode(&r); err != nil {
 		return fmt.Errorf("read what to execute: %w", err)
 	}
-	// From here on there may be no memory, and no further thread, for the runtime.
-	debug.SetGCPercent(-1)
 	if err := setRlimits(r.Limits); err != nil {
 		return fmt.Errorf("process.limits: %w", err)
 	}

@@ -142,6 +142,17 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// Where resource limits are set by the runtime's own process, before it executes the program, no collection of garbage is
+// under way then: its end takes memory, and threads.
+func TestNoCollectionOfGarbageUnderLimits(t *testing.T) {
+	r := newRunner(t, process.Config{Guard: slices.Concat([]string{"/usr/bin/env", "GOGC=1", "GODEBUG=gctrace=1"}, mode{}.guard())})
+	task := shell("echo fits; echo $GOGC")
+	task.Process.Limits = nightwatch.ProcessLimits{Memory: "64Mi"}
+	if out := run(t, r, task); out.Output != "fits\n\n" {
+		t.Errorf("%+v", out)
+	}
+}
+
 // TestUsage has a process use some of everything.
 func TestUsage(t *testing.T) {
 	for _, m := range modes {
