@@ -36,7 +36,9 @@ func (t Takeover) Name() string {
 }
 
 // Spreads are those that there are.
-func (t Takeover) Spreads() []checker.Spread { return []checker.Spread{t.Effect, t.Silence, t.Gone, t.Beyond} }
+func (t Takeover) Spreads() []checker.Spread {
+	return []checker.Spread{t.Effect, t.Silence, t.Gone, t.Beyond}
+}
 
 // takeovers sums up those after each kind of fault that takes the scheduler, and it alone.
 func takeovers(x *checker.Index, occurrences []checker.Occurrence) []Takeover {
