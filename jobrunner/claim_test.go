@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/client/v3/concurrency"
 
 	"github.com/nightwatch-go/nightwatch"
@@ -52,14 +51,7 @@ func TestClaimWaitsForSpace(t *testing.T) {
 	}
 	queue := r.give("a")
 	r.told(queue)
-	alarm := func(action pb.AlarmRequest_AlarmAction) {
-		t.Helper()
-		_, err := pb.NewMaintenanceClient(r.client.ActiveConnection()).Alarm(t.Context(), &pb.AlarmRequest{Action: action, Alarm: pb.AlarmType_NOSPACE})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	alarm(pb.AlarmRequest_ACTIVATE)
+	etcdtest.NoSpace(t, r.client, true)
 	leave()
 	etcdtest.Eventually(t, soon, func() bool {
 		r.mu.Lock()
@@ -72,7 +64,7 @@ func TestClaimWaitsForSpace(t *testing.T) {
 		defer j.mu.Unlock()
 		return j.failures > 1
 	}, "the claim is refused, twice")
-	alarm(pb.AlarmRequest_DEACTIVATE)
+	etcdtest.NoSpace(t, r.client, false)
 	if run := r.wait("a", "succeeds", in(nightwatch.PhaseSucceeded)); run.Attempt != 1 || r.starts() != 1 {
 		t.Errorf("%d starts, %+v", r.starts(), run)
 	}
@@ -220,8 +212,8 @@ func TestDispatchesOfOneTaskTakeTurns(t *testing.T) {
 		dispatching++
 		most = max(most, dispatching)
 		mu.Unlock()
-		if !r.locked() {
-			t.Errorf("%s: the mutex is free", a.Run.ID)
+		if n := r.holders(); n < 1 {
+			t.Errorf("%s: %d have the mutex", a.Run.ID, n)
 		}
 		mu.Lock()
 		dispatching--

@@ -252,10 +252,13 @@ func (r *rig) clean() {
 
 func (r *rig) starts() int { return len(r.process.attempts) }
 
-// locked tells whether anybody has the task's mutex.
-func (r *rig) locked() bool {
-	locks, err := r.client.Get(r.t.Context(), r.keys.LocksOf(demo), clientv3.WithPrefix())
-	return err == nil && locks.Count > 0
+// holders is how many have the task's mutex, or wait for it; -1 when that cannot be read.
+func (r *rig) holders() int64 {
+	locks, err := r.client.Get(r.t.Context(), r.keys.LocksOf(demo), clientv3.WithPrefix(), clientv3.WithCountOnly())
+	if err != nil {
+		return -1
+	}
+	return locks.Count
 }
 
 // later has a run begin a moment after the worker was told of it, so that the network can be broken in between.

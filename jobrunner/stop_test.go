@@ -19,7 +19,7 @@ func TestDrain(t *testing.T) {
 	r.start()
 	r.give("works")
 	<-r.process.attempts
-	etcdtest.Eventually(t, soon, func() bool { return !r.locked() }, "it is dispatched")
+	etcdtest.Eventually(t, soon, func() bool { return r.holders() == 0 }, "it is dispatched")
 	r.accept(`{"image":"busybox"}`)
 	r.give("job", func(run *nightwatch.Run) { run.Runner = nightwatch.RunnerKubernetes })
 	<-r.kube.attempts

@@ -19,7 +19,7 @@ func TestRunIsClaimedStartedAndFinished(t *testing.T) {
 	r := newRig(t)
 	var locked bool
 	r.process.run = func(ctx context.Context, a *Attempt) Outcome {
-		locked = r.locked()
+		locked = r.holders() > 0
 		return succeed(ctx, a)
 	}
 	r.start().give("a")
@@ -55,7 +55,7 @@ func TestCancelInMidRun(t *testing.T) {
 	r.process.run = untilEnded
 	r.start().give("a")
 	<-r.process.attempts
-	etcdtest.Eventually(t, soon, func() bool { return !r.locked() }, "it is dispatched")
+	etcdtest.Eventually(t, soon, func() bool { return r.holders() == 0 }, "it is dispatched")
 	r.tellCancel("a")
 	run := r.wait("a", "is canceled", in(nightwatch.PhaseCanceled))
 	if run.Cancel == nil || run.Cancel.By != "me" || run.Reason != nightwatch.ReasonCancelRequested {
@@ -124,8 +124,8 @@ func TestCancelOvertakesAWrite(t *testing.T) {
 	if err := <-saved; err != nil {
 		t.Error(err)
 	}
-	if r.locked() {
-		t.Error("want the lock freed by the write")
+	if n := r.holders(); n != 0 {
+		t.Errorf("%d have the mutex: want the lock freed by the write", n)
 	}
 	r.wait("a", "is canceled", in(nightwatch.PhaseCanceled))
 	r.clean()

@@ -4,8 +4,6 @@ import (
 	"testing"
 	"time"
 
-	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
-
 	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/internal/etcdtest"
 	"github.com/nightwatch-go/nightwatch/store"
@@ -59,21 +57,14 @@ func TestNoSpace(t *testing.T) {
 	c := start(t)
 	c.put("default/often", `{"process":{"command":["true"]},"every":"200ms"}`)
 	c.wait("default/often", func(s *nightwatch.Status) bool { return s != nil && s.Counts.Succeeded > 1 })
-	alarm := func(action pb.AlarmRequest_AlarmAction) {
-		t.Helper()
-		_, err := pb.NewMaintenanceClient(c.client.ActiveConnection()).Alarm(t.Context(), &pb.AlarmRequest{Action: action, Alarm: pb.AlarmType_NOSPACE})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	alarm(pb.AlarmRequest_ACTIVATE)
+	etcdtest.NoSpace(t, c.client, true)
 	before, err := c.store.Status(t.Context(), "default/often")
 	if err != nil {
 		t.Fatal(err)
 	}
 	began := time.Now()
 	etcdtest.Eventually(t, 10*time.Second, func() bool { return time.Since(began) > 3*time.Second }, "three seconds without space")
-	alarm(pb.AlarmRequest_DEACTIVATE)
+	etcdtest.NoSpace(t, c.client, false)
 	after := c.wait("default/often", func(s *nightwatch.Status) bool { return s.Counts.Succeeded > before.Counts.Succeeded+5 })
 	if after.Counts.Failed+after.Counts.Canceled != 0 {
 		t.Errorf("counts %+v", after.Counts)

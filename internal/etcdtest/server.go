@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
@@ -252,4 +253,17 @@ func (s *Server) Compact(t testing.TB) int64 {
 		t.Fatalf("compact at %d: %v", now.Header.Revision, err)
 	}
 	return now.Header.Revision
+}
+
+// NoSpace raises the alarm that the disk is full, with which etcd refuses every put, or disarms it.
+func NoSpace(t testing.TB, client *clientv3.Client, raised bool) {
+	t.Helper()
+	action := pb.AlarmRequest_DEACTIVATE
+	if raised {
+		action = pb.AlarmRequest_ACTIVATE
+	}
+	_, err := pb.NewMaintenanceClient(client.ActiveConnection()).Alarm(t.Context(), &pb.AlarmRequest{Action: action, Alarm: pb.AlarmType_NOSPACE})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
