@@ -11,8 +11,9 @@
 //
 // The claim is one transaction: if the record is as the queue told, the queue key is the one that told it (a run may be
 // given to us again before we hear that it was taken away), no freeze key covers the task, and there is no key below
-// locks/<namespace>/<task>/, then the lock (in the form of concurrency.Mutex, under our lease) and the record as Running are put, and the accepted value is read: that is the version the attempt runs. The transaction's
-// revision is the attempt's fence. A locked or frozen task is not waited for: the run goes back to Pending with that
+// locks/<namespace>/<task>/, then the lock (in the form of concurrency.Mutex, under our lease) and the record as Running
+// are put, and the accepted value is read: that is the version the attempt runs. The transaction's revision is the
+// attempt's fence. Where the task is frozen, or somebody holds its mutex for long, the run goes back to Pending with that
 // reason, and the scheduler brings it again. A run whose Job is on record, or that is only to be ended, is claimed
 // without lock and freezes: nothing is dispatched. A run that was announced, half a second ahead of its time, is waited with
 // until then, by this node's clock; its claim compares the task's key too, and it is given back when that has changed.

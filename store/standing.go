@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/nightwatch-go/nightwatch"
@@ -36,27 +37,24 @@ func (s *Store) Standing(ctx context.Context, task, id, queue string) (Standing,
 	if err != nil {
 		return Standing{}, fmt.Errorf("read %s: %w", key, err)
 	}
+	found := func(i int) []*mvccpb.KeyValue { return response.Responses[i].GetResponseRange().Kvs }
 	var st Standing
-	for i, r := range response.Responses {
-		found := r.GetResponseRange()
-		switch {
-		case i > 2:
-			st.Frozen = st.Frozen || found.Count > 0
-		case len(found.Kvs) == 0:
-		case i == 0:
-			st.Revision = found.Kvs[0].ModRevision
-			err = json.Unmarshal(found.Kvs[0].Value, &st.Run)
-		case i == 1:
-			st.Queued = found.Kvs[0].CreateRevision
-		case i == 2:
-			st.Locked = found.Kvs[0].CreateRevision
-		}
+	for _, freeze := range response.Responses[3:] {
+		st.Frozen = st.Frozen || freeze.GetResponseRange().Count > 0
 	}
-	switch {
-	case err != nil:
-		return st, fmt.Errorf("read %s: %w", key, err)
-	case st.Revision == 0:
+	if queued := found(1); len(queued) > 0 {
+		st.Queued = queued[0].CreateRevision
+	}
+	if locks := found(2); len(locks) > 0 {
+		st.Locked = locks[0].CreateRevision
+	}
+	record := found(0)
+	if len(record) == 0 {
 		return st, fmt.Errorf("%s: %w", key, nightwatch.ErrNotFound)
+	}
+	st.Revision = record[0].ModRevision
+	if err := json.Unmarshal(record[0].Value, &st.Run); err != nil {
+		return st, fmt.Errorf("read %s: %w", key, err)
 	}
 	return st, nil
 }
