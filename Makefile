@@ -6,10 +6,10 @@ P ?= 1
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build generate test bench robustness fuzz vet lint fmt kube examples clean
+.PHONY: help deps build generate test bench robustness e2e-kubelet fuzz vet lint fmt kube examples clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## install what the tests call (Debian): gcc, systemd-analyze, Docker, Python
 	@./tools/deps

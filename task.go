@@ -177,7 +177,7 @@ type HTTPTLS struct {
 
 // HTTPPoll is how a server that answers 202 is asked whether it is done. The task's Timeout or RunTimeout bounds it.
 type HTTPPoll struct {
-	// Interval is the time between an answer and the next request, unless its Retry-After says otherwise; 1s to 1h.
+	// Interval is the time between an answer and the next request, unless the answer says when to ask; 1s to 1h.
 	// Default 5s.
 	Interval Duration `json:"interval,omitempty"`
 }

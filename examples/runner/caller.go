@@ -12,7 +12,8 @@ import (
 	"github.com/nightwatch-go/nightwatch/jobrunner"
 )
 
-// caller is a jobrunner.Runner whose effects are requests of the platform's own client.
+// caller is a jobrunner.Runner whose effects are requests of the platform's own client. The fields success, poll, callback and
+// tls of a task are nothing to it.
 type caller struct{ client *http.Client }
 
 func newCaller(user, password string) caller {
@@ -78,12 +79,17 @@ func (c caller) Run(ctx context.Context, a *jobrunner.Attempt) jobrunner.Outcome
 func newRequest(ctx context.Context, a *jobrunner.Attempt) (*http.Request, error) {
 	spec, err := a.Task.HTTP.Render(nightwatch.HTTPValues{
 		Namespace: a.Run.Namespace, Task: a.Run.Task, Run: a.Run.ID, Attempt: a.Run.Attempt, NominalTime: a.Run.NominalTime,
-		Fence: a.Run.Fence, Params: a.Run.Params,
+		Fence: a.Run.Fence, Params: a.Run.Params, Upstream: a.Run.Upstream,
+		Shard: a.Run.Shard, Shards: a.Run.Shards, ShardParam: a.Run.ShardParam,
 	}, a.Secret)
 	if err != nil {
 		return nil, err
 	}
-	request, err := http.NewRequestWithContext(ctx, spec.Method, spec.URL, strings.NewReader(spec.Body))
+	method := spec.Method
+	if method == "" && spec.Body != "" {
+		method = http.MethodPost
+	}
+	request, err := http.NewRequestWithContext(ctx, method, spec.URL, strings.NewReader(spec.Body))
 	if err != nil {
 		return nil, err
 	}
