@@ -55,7 +55,7 @@ type Session struct {
 }
 
 // NewSession grants a lease, reads back the TTL that was granted and starts to keep the lease alive. The context bounds
-// the start only; without a deadline the start takes no longer than the TTL. The session goes on until it is lost or
+// the start only, which takes no longer than the TTL. The session goes on until it is lost or
 // closed. The caller closes it, a lost one too.
 //
 // When the grant's outcome is unknown the error says so and a lease may be left behind, with no key under it, until it

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -265,6 +266,37 @@ func TestWritesOfOneRun(t *testing.T) {
 	} {
 		if n := writes(row.do); n > row.most {
 			t.Errorf("%s: %d transactions, want at most %d", row.name, n, row.most)
+		}
+	}
+}
+
+// Of a freeze that went while the watch was behind a list says that it is not there any more. When the one before it ended by
+// itself says nothing of what was due under this one.
+func TestFreezeThatWentBeforeAList(t *testing.T) {
+	for _, row := range []struct{ until, want string }{
+		{``, "10:05:00-10:20:00 4 Skipped Frozen"},
+		{`"until":"2026-11-20T10:12:00Z"`, "10:05:00-10:10:00 2 Skipped Frozen"},
+	} {
+		b := newBoard(t, "10:00:30")
+		b.node("n1")
+		freeze := b.keys.Of(store.Freezes) + demo
+		b.put(with(`"catchUp":{"mode":"all"},"overlap":"allow"`))
+		b.settle(demo)
+		b.goTo("10:04")
+		b.set(freeze, `{"until":"2026-11-20T10:06:00Z"}`)
+		b.goTo("10:07")
+		b.del(freeze)
+		b.settle(demo)
+		b.goTo("10:08")
+		b.set(freeze, `{`+row.until+`}`)
+		b.settle(demo)
+		b.moveTo("10:21")
+		delete(b.entries, freeze)
+		b.rev++
+		b.relist()
+		b.settle(demo)
+		if got := b.spans(); !slices.Contains(got, row.want) {
+			t.Errorf("a freeze %s: %q, want %q", row.until, got, row.want)
 		}
 	}
 }

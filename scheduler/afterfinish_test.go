@@ -131,3 +131,22 @@ func TestAfterFinishWithAClockBehind(t *testing.T) {
 		t.Errorf("%q", b.runs())
 	}
 }
+
+// A node whose clock is ahead says that a run ended in the future: the next one does not wait until then.
+func TestAfterFinishWithAClockAhead(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.node("n1")
+	b.put(tenAfter)
+	b.goTo("10:00:31")
+	id := idAt("10:00:30.001")
+	b.claim(id)
+	b.now = at("12:00") // the node's
+	b.finish(id, nightwatch.PhaseSucceeded)
+	b.goTo("10:05")
+	b.goTo("10:14:59")
+	b.wantRuns(id + " Succeeded")
+	b.goTo("10:15:01")
+	if n := len(b.runs()); n != 2 {
+		t.Errorf("%q", b.runs())
+	}
+}

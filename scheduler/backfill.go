@@ -114,7 +114,7 @@ func (p *plan) standing(at time.Time, times *schedule.Schedule) standing {
 		r = p.t.runs[id]
 	}
 	if r != nil {
-		if r.run.TaskUID == p.uid && (r.run.Phase == nightwatch.PhaseSkipped || r.run.Phase == nightwatch.PhaseMissed) {
+		if r.run.TaskUID == p.uid && r.run.ResolvedBy == "" && (r.run.Phase == nightwatch.PhaseSkipped || r.run.Phase == nightwatch.PhaseMissed) {
 			return recorded
 		}
 		return taken
@@ -206,12 +206,15 @@ func (p *plan) advance(b *nightwatch.Backfill, times *schedule.Schedule) (more b
 			break
 		}
 		if state == recorded {
-			// The record goes first, in a transaction of its own, as only what has been counted may go. If we die here
-			// the time is one that was skipped or missed, in a range.
+			// The record goes first, in a transaction of its own, as only what has been counted may go, and its shards' before
+			// that. If we die here the time is one that was skipped or missed, in a range.
 			r := p.t.runs[nightwatch.ScheduledRunID(at)]
 			if r != nil && p.counts(r) && !p.writes(p.keys.Run(p.t.name, r.run.ID)) {
 				p.txn.Seen(p.keys.Status(p.t.name), p.t.statusAt.mod)
-				p.fold(r)
+				if p.shedShards(r.run.ID) {
+					p.fold(r)
+				}
+				p.changes++ // the history is for the next one: it may want the same record
 			}
 			break
 		}

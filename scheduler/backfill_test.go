@@ -306,3 +306,63 @@ func TestBackfillOfVeryManyTimes(t *testing.T) {
 		}
 	}
 }
+
+// The run of a backfill fails and takes a place in a history that is full, while the next time wants the record that is to
+// leave it for that.
+func TestBackfillThatFailsInAFullHistory(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.put(with(`"startWithin":"2m","history":{"failed":1}`))
+	b.settle(demo)
+	b.goTo("10:05")
+	b.goTo("10:08")
+	b.node("n1")
+	if v := b.askBackfill("x", "10:00", "10:06", ""); !v.Accepted || v.Count != 2 {
+		t.Fatalf("%+v", v)
+	}
+	b.complete(nightwatch.PhaseFailed)
+	b.complete(nightwatch.PhaseFailed)
+	b.wantRuns(idAt("10:05") + " Failed")
+	b.wantSpans("10:00:00-10:00:00 1 Failed")
+	if s := b.status(); len(s.Backfills) > 0 || s.Counts.Failed != 2 || s.Counts.Missed != 0 {
+		t.Errorf("%+v %+v", s.Backfills, s.Counts)
+	}
+}
+
+// A time that was missed and made good by a retry has run.
+func TestBackfillOfWhatARetryMadeGood(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.put(with(`"startWithin":"2m"`))
+	b.settle(demo)
+	b.goTo("10:05")
+	b.goTo("10:08")
+	b.node("n1")
+	b.wantRuns(idAt("10:05") + " Missed StartWithin")
+	b.set(b.keys.Request(demo, "again"), `{"action":"retry","run":"`+idAt("10:05")+`"}`)
+	b.settle(demo)
+	b.complete(nightwatch.PhaseSucceeded)
+	b.mirror()
+	if v := b.askBackfill("x", "10:05", "10:06", ""); !v.Accepted || v.Count != 0 {
+		t.Errorf("%+v", v)
+	}
+}
+
+// Of a run that was missed as a whole all shards go, however many, before there are others of the same names.
+func TestBackfillOfManyMissedShards(t *testing.T) {
+	const shards = 2*maxRemovals + 10
+	b := newBoard(t, "10:00:30")
+	b.put(with(fmt.Sprintf(`"startWithin":"2m","shards":%d`, shards)))
+	b.settle(demo)
+	b.goTo("10:05")
+	b.goTo("10:08")
+	if r := b.run(idAt("10:05")); r.Phase != nightwatch.PhaseMissed || len(b.runs()) != 1+shards {
+		t.Fatalf("%+v, %d records", r, len(b.runs()))
+	}
+	b.node("n1", func(n *nightwatch.Node) { n.Capacity = 1000 })
+	if v := b.askBackfill("x", "10:05", "10:06", ""); !v.Accepted {
+		t.Fatalf("%+v", v)
+	}
+	b.complete(nightwatch.PhaseSucceeded)
+	if r := b.run(idAt("10:05")); r.Phase != nightwatch.PhaseSucceeded {
+		t.Errorf("%s %s: %s", r.Phase, r.Reason, r.Message)
+	}
+}

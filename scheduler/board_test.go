@@ -247,7 +247,7 @@ func (b *board) settle(task string) {
 	b.t.Fatalf("%s: no end to the transactions", task)
 }
 
-// settleAll is settle after whatever changed: the clock has moved, say.
+// goTo is settle at a later time.
 func (b *board) goTo(clock string) {
 	b.t.Helper()
 	b.moveTo(clock)

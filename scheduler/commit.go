@@ -27,6 +27,7 @@ type result struct {
 	revision int64 // etcd's when it answered; 0: it did not
 	err      error
 	drawn    bool
+	clock    time.Time // that was written, if it was
 }
 
 // release gives back reservations once the view shows what they stood for.
@@ -63,6 +64,9 @@ func (s *Scheduler) settle(r result) {
 	s.metrics.transaction(r.err)
 	if r.err == nil {
 		s.rest, s.restUntil, s.refused = 0, time.Time{}, 0 // etcd takes writes
+	}
+	if r.err == nil && !r.clock.IsZero() {
+		s.view.ticked(clockTick{r.revision, r.clock})
 	}
 	if r.drawn {
 		s.drawing, s.drawn = false, max(s.drawn, r.revision)

@@ -34,7 +34,8 @@
 // writes meta/clock under its guard, as it does once a second, so that there is something to come. It begins with the tasks of
 // which something is wanted, be it that their time has come; the others are looked at when there is nothing else to do, or
 // when their time comes. It goes on from the cursor in each status, not from now. A task put while nobody led counts from when
-// it was put: the moment the watch told of it, else the last meta/clock before it.
+// it was put: the moment the watch told of it, else the last meta/clock before it. Who leads reads that before its own
+// first one, where it has no view yet.
 //
 // # What is one transaction
 //

@@ -196,20 +196,26 @@ func (p *plan) follow(times *schedule.Schedule, horizon time.Time, still string)
 	}
 }
 
-// lastEnd is when the newest finished run of the task ended.
+// lastEnd is when the newest finished run of the task ended. Those that have been counted are in the status.
 func (p *plan) lastEnd() time.Time {
 	end := p.status.LastEndTime
 	for _, r := range p.all() {
-		if !r.run.Live() {
-			end = later(end, ended(&r.run))
+		if !r.run.Live() && !p.counts(r) {
+			end = later(end, p.ended(&r.run))
 		}
 	}
 	return end
 }
 
-// ended is when a run ended, by its node's clock, and not before it was made, by the scheduler's: however far the two
-// are apart, runs do not follow each other without a pause.
-func ended(r *nightwatch.Run) time.Time { return later(r.CreateTime, r.EndTime) }
+// ended is when a run ended, by its node's clock, but not before it was made, nor after it is seen to have ended, by the
+// scheduler's: however far the two are apart, runs follow each other, and not without a pause.
+func (p *plan) ended(r *nightwatch.Run) time.Time {
+	end := r.EndTime
+	if end.After(p.now) {
+		end = p.now
+	}
+	return later(r.CreateTime, end)
+}
 
 // tooLate tells whether a run that was to start then must not start any more.
 func (p *plan) tooLate(start time.Time) bool {
@@ -217,9 +223,9 @@ func (p *plan) tooLate(start time.Time) bool {
 	return within > 0 && p.now.Sub(start) > within
 }
 
-func (p *plan) tooLateMessage() string {
-	return "could not start within " + p.def.Task.StartWithin.String()
-}
+func (p *plan) tooLateMessage() string { return tooLate(p.def.Task.StartWithin) }
+
+func tooLate(within nightwatch.Duration) string { return "could not start within " + within.String() }
 
 // submit makes the run of a put of a task without a schedule.
 func submit(p *plan) {

@@ -216,13 +216,18 @@ func (v *view) carryOver(old *tables, now time.Time) {
 		switch {
 		case before != nil && sameMods(before, t):
 			put = before.putAt()
-		case v.clockAt.present() && v.clockAt.mod < mostOf(t.mods()):
-			// Nobody led since: the put came after the last tick.
-			put = v.clock.Time
+		default:
+			if last := v.tickBefore(mostOf(t.mods())); last.revision > 0 {
+				put = last.time
+			}
 		}
 		v.setPut(t, put)
 		if before != nil {
-			v.setThawed(t, before.thawedAt())
+			thawed := before.thawedAt()
+			if !same {
+				thawed = v.thawedMeanwhile(old, name, thawed, now)
+			}
+			v.setThawed(t, thawed)
 			v.remember(t, before, same && len(old.downstreams[name])+len(v.downstreams[name]) == 0)
 		}
 		v.touched(t)
@@ -233,6 +238,21 @@ func (v *view) carryOver(old *tables, now time.Time) {
 			t.busy, t.heldUntil = true, before.heldUntil
 		}
 	}
+}
+
+// thawedMeanwhile is when the freezes of a task ended by themselves that went before a list, and nothing if one was taken away.
+func (v *view) thawedMeanwhile(old *tables, task string, thawed, now time.Time) time.Time {
+	for _, tail := range freezesOf(task) {
+		before, was := old.freezes[tail]
+		if _, is := v.freezes[tail]; !was || is {
+			continue
+		}
+		if before.until.IsZero() || before.until.After(now) {
+			return nothing
+		}
+		thawed = later(thawed, before.until)
+	}
+	return thawed
 }
 
 // remember has t know what the loop did with the task as it was before a list. alone says that nothing else has become of it

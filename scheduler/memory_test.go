@@ -11,6 +11,7 @@ import (
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/nightwatch-go/nightwatch"
@@ -157,8 +158,9 @@ func (m *memory) commit(txn *store.Txn) (*clientv3.TxnResponse, error) {
 	if txn.Operations() > 128 {
 		m.t.Errorf("a transaction of %d operations", txn.Operations())
 	}
+	var got []*pb.ResponseOp
 	answer := func(done bool) *clientv3.TxnResponse {
-		return &clientv3.TxnResponse{Header: &pb.ResponseHeader{Revision: m.revision}, Succeeded: done}
+		return &clientv3.TxnResponse{Header: &pb.ResponseHeader{Revision: m.revision}, Succeeded: done, Responses: got}
 	}
 	for _, cmp := range ifs {
 		if !m.holds(cmp.GetCompare()) {
@@ -175,7 +177,13 @@ func (m *memory) commit(txn *store.Txn) (*clientv3.TxnResponse, error) {
 		}
 		written[key] = !op.IsGet()
 		size += len(op.ValueBytes())
-		switch _, there := m.entries[key]; {
+		e, there := m.entries[key]
+		found := &pb.RangeResponse{}
+		if op.IsGet() && there {
+			found.Kvs = []*mvccpb.KeyValue{{Key: []byte(key), Value: e.Value, CreateRevision: e.CreateRevision, ModRevision: e.ModRevision}}
+		}
+		got = append(got, &pb.ResponseOp{Response: &pb.ResponseOp_ResponseRange{ResponseRange: found}}) // of the others nobody asks
+		switch {
 		case op.IsPut():
 			events = append(events, m.set(key, op.ValueBytes()))
 		case op.IsDelete() && there:
@@ -265,6 +273,8 @@ type link struct {
 	lose func(*store.Txn) loss
 	// relist has a watch break off, to begin with a list again.
 	relist func() bool
+	// listing is how long it takes until a list is of now.
+	listing time.Duration
 }
 
 // Commit is store.Store's.
@@ -286,6 +296,7 @@ func (l *link) Commit(ctx context.Context, txn *store.Txn) (*clientv3.TxnRespons
 
 func (l *link) follow(ctx context.Context, prefix string, problem func(error), apply func(store.Batch)) {
 	for ctx.Err() == nil {
+		wait(ctx, l.listing)
 		w, all := l.watch(prefix)
 		l.late(ctx)
 		apply(all)

@@ -26,6 +26,7 @@ func (p *plan) collide(r *runView, policy string) (reason, message string) {
 	case len(live) == 0 || live[0] == r || policy == nightwatch.OverlapReplace:
 		return "", ""
 	case policy == nightwatch.OverlapSkip:
+		p.seenLive(live[0])
 		return nightwatch.ReasonOverlap, "run " + live[0].run.ID + " is live"
 	}
 	limit := maxQueued
@@ -39,13 +40,21 @@ func (p *plan) collide(r *runView, policy string) (reason, message string) {
 			waiting++
 		}
 	}
-	switch {
-	case waiting < limit:
+	if waiting < limit {
 		return "", ""
-	case limit == 1:
+	}
+	p.seenLive(live[0])
+	if limit == 1 {
 		return nightwatch.ReasonQueueFull, "a run waits already"
 	}
 	return nightwatch.ReasonQueueFull, fmt.Sprintf("%d runs wait already", waiting)
+}
+
+// seenLive adds that a run is as it was seen: an occurrence that is refused because of it must not be if it has ended.
+func (p *plan) seenLive(r *runView) {
+	if r.present() && !p.writes(p.keys.Run(p.t.name, r.run.ID)) {
+		p.seenRun(r.run.ID)
+	}
 }
 
 // startOrWait starts a new run, or writes down that it waits for an earlier one.

@@ -385,3 +385,30 @@ func TestWaitingRunSaysWhatItWaitsFor(t *testing.T) {
 	b.complete(nightwatch.PhaseSucceeded)
 	b.wantRuns(idAt("10:05")+" Succeeded", idAt("10:10")+" Succeeded", idAt("10:15")+" Assigned")
 }
+
+// Nothing is skipped because of a run that has ended, however late the scheduler hears of it.
+func TestWhatRefusesARunIsStillThere(t *testing.T) {
+	for _, policy := range []string{nightwatch.OverlapSkip, nightwatch.OverlapQueueOne} {
+		t.Run(policy, func(t *testing.T) {
+			b := newBoard(t, "10:00:30")
+			b.node("n1")
+			b.put(with(`"overlap":"` + policy + `"`))
+			b.settle(demo)
+			b.goTo("10:05")
+			b.claim(idAt("10:05"))
+			if policy == nightwatch.OverlapQueueOne {
+				b.goTo("10:10")
+			}
+			b.moveTo("10:15")
+			skips := b.decide(demo)
+			b.finish(idAt("10:05"), nightwatch.PhaseSucceeded)
+			if b.commit(skips) {
+				t.Errorf("%q", b.runs())
+			}
+			b.settle(demo)
+			if r := b.run(idAt("10:15")); r == nil || r.Phase == nightwatch.PhaseSkipped {
+				t.Errorf("%q", b.runs())
+			}
+		})
+	}
+}

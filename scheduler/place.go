@@ -10,8 +10,8 @@ import (
 
 // place is what a run waits for: a node of some kind, or room on one.
 type place struct {
-	reason, runner, handler, runsOn, cluster, pool string
-	places                                         int
+	reason, runner, handler, runsOn, cluster, pool, node string
+	places                                               int
 }
 
 // loads tells how many places are taken on a session by runs of a kind, of all kinds when that is empty.
@@ -166,6 +166,12 @@ func lacks(reason string, def *nightwatch.Task, run *nightwatch.Run) place {
 	p := place{reason: reason, runner: run.Runner, runsOn: def.RunsOn, cluster: clusterWish(def, run), places: def.Places(), pool: def.Pool}
 	if def.Handler != nil {
 		p.handler = def.Handler.Name
+	}
+	if run.Shard != nil {
+		p.node = run.Shard.Node
+	}
+	if run.Job != nil && run.Job.Cluster != "" {
+		p.cluster = run.Job.Cluster
 	}
 	return p
 }

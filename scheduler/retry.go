@@ -104,7 +104,7 @@ func resolveRetried(p *plan) {
 		if some && (dead.run.Shards == nil || !p.madeGood(&dead.run)) {
 			continue
 		}
-		if !p.counts(dead) {
+		if !p.counts(dead) || p.writes(p.keys.Run(p.t.name, dead.run.ID)) {
 			p.wakeBy(p.now)
 			continue
 		}

@@ -133,26 +133,37 @@ func (p *plan) saysSo(r *runView, waits string) bool {
 // missStart ends a run as Missed that has not been claimed within the task's startWithin. Its node may be about to
 // claim it: of the two transactions, which compare the run, one is refused.
 func (p *plan) missStart(r *runView, before nightwatch.Run) bool {
-	if !p.startsWithin(&r.run) || r.run.Phase == nightwatch.PhaseRunning || r.run.Attempt > 1 || !r.run.StartTime.IsZero() || r.run.Job != nil {
+	within := p.startWithin(&r.run)
+	if within == 0 || r.run.Phase == nightwatch.PhaseRunning || r.run.Attempt > 1 || !r.run.StartTime.IsZero() || r.run.Job != nil {
 		return false
 	}
 	if shard := r.run.Shard; shard != nil && shard.Node == "" {
 		return false // it may wait for the others, once one of them has started
 	}
-	start := later(r.run.NominalTime, r.run.NotBefore)
-	if !p.tooLate(start) {
-		p.wakeBy(start.Add(time.Duration(p.def.Task.StartWithin) + time.Millisecond))
+	if last := later(r.run.NominalTime, r.run.NotBefore).Add(time.Duration(within)); !p.now.After(last) {
+		p.wakeBy(last.Add(time.Millisecond))
 		return false
 	}
-	r.run.Phase, r.run.Reason, r.run.Message, r.run.EndTime = nightwatch.PhaseMissed, nightwatch.ReasonStartWithin, p.tooLateMessage(), p.now
+	r.run.Phase, r.run.Reason, r.run.Message, r.run.EndTime = nightwatch.PhaseMissed, nightwatch.ReasonStartWithin, tooLate(within), p.now
 	p.saveRun(r, before)
 	return true
 }
 
-// startsWithin tells whether startWithin bounds the start of a run.
-func (p *plan) startsWithin(r *nightwatch.Run) bool {
-	whole := p.whole(r)
-	return p.def != nil && p.def.Task.StartWithin > 0 && whole.Backfill == "" && whole.RetryOf == ""
+// startWithin bounds the start of a run; 0: nothing does.
+func (p *plan) startWithin(r *nightwatch.Run) nightwatch.Duration {
+	if whole := p.whole(r); p.def == nil || whole.Backfill != "" || whole.RetryOf != "" {
+		return 0
+	}
+	return p.taskOf(r).StartWithin
+}
+
+// atMostOnce tells whether a run must not be tried again when its node is lost: as the version says that was submitted, or
+// the one in force.
+func (p *plan) atMostOnce(r *nightwatch.Run) bool {
+	if p.def == nil && p.whole(r).Submitted == nil {
+		return false
+	}
+	return p.taskOf(r).Delivery == nightwatch.AtMostOnce
 }
 
 // lose takes a run from a session that is gone. It tells whether that ended the run.
@@ -169,7 +180,8 @@ func lose(p *plan, r *runView) (done bool) {
 	if r.run.Runner == nightwatch.RunnerKubernetes {
 		return false // the Job lives on: whoever gets the run next adopts it
 	}
-	// Processes, requests and handlers ended at the node's own deadline, which lies before the end of its lease.
+	// Processes, requests and handlers ended at the node's own deadline, which lies before the end of its lease. (Where somebody
+	// deleted the node's key they are being ended now.)
 	message := fmt.Sprintf("node %q was lost in mid-run", node)
 	end := func(phase nightwatch.Phase, reason, message string) bool {
 		r.run.Phase, r.run.Reason, r.run.Message, r.run.EndTime = phase, reason, message, p.now
@@ -184,7 +196,7 @@ func lose(p *plan, r *runView) (done bool) {
 			message = why + "; " + message
 		}
 		return end(phase, reason, message)
-	case p.def != nil && p.def.Task.Delivery == nightwatch.AtMostOnce:
+	case p.atMostOnce(&r.run):
 		return end(nightwatch.PhaseFailed, nightwatch.ReasonNodeLost, message)
 	case r.run.LostSessions >= maxLostSessions:
 		return end(nightwatch.PhaseFailed, nightwatch.ReasonNodeLost, fmt.Sprintf("%s, the %dth time", message, r.run.LostSessions))
@@ -221,7 +233,7 @@ func (p *plan) settleCancel(r *runView, before nightwatch.Run) bool {
 	return true
 }
 
-// startAgain is start for a run that is in the store.
+// startAgain gives a run that is in the store to a node, if there is one.
 func (p *plan) startAgain(r *runView, before nightwatch.Run) {
 	def := p.def
 	if def == nil {

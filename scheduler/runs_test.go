@@ -328,3 +328,46 @@ func TestLongQueueIsDecidedQuickly(t *testing.T) {
 		t.Errorf("took %s", took)
 	}
 }
+
+// Each submission is of its own version, in what becomes of it when its node is lost, or when no node comes, too.
+func TestSubmissionsAreJudgedByTheirOwnVersion(t *testing.T) {
+	for _, row := range []struct{ first, second, want string }{
+		{`"delivery":"at-most-once"`, `"delivery":"at-least-once"`, "Failed NodeLost"},
+		{`"delivery":"at-least-once"`, `"delivery":"at-most-once"`, "Assigned"},
+	} {
+		t.Run(row.first, func(t *testing.T) {
+			b := newBoard(t, "10:00")
+			session := b.node("n1")
+			first := nightwatch.SubmittedRunID(b.put(`{"process":{"command":["true"]},` + row.first + `}`))
+			b.settle(demo)
+			b.claim(first)
+			second := nightwatch.SubmittedRunID(b.put(`{"process":{"command":["true"]},` + row.second + `}`))
+			b.settle(demo)
+			if b.run(second) == nil || session == "" {
+				t.Fatalf("%q", b.runs())
+			}
+			b.node("n2")
+			b.del(b.keys.Node("n1"))
+			b.settle(demo)
+			if got := b.runs()[0]; got != first+" "+row.want {
+				t.Errorf("%s, want %s", got, row.want)
+			}
+		})
+	}
+	for _, row := range []struct{ first, second, want string }{
+		{`"startWithin":"2m"`, `"startWithin":"1h"`, "Missed StartWithin"},
+		{`"startWithin":"1h"`, `"startWithin":"2m"`, "Pending NoFittingNode"},
+	} {
+		t.Run(row.first, func(t *testing.T) {
+			b := newBoard(t, "10:00")
+			first := nightwatch.SubmittedRunID(b.put(`{"process":{"command":["true"]},` + row.first + `}`))
+			b.settle(demo)
+			b.put(`{"process":{"command":["true"]},` + row.second + `}`)
+			b.settle(demo)
+			b.goTo("10:03")
+			if got := b.runs()[0]; got != first+" "+row.want {
+				t.Errorf("%s, want %s", got, row.want)
+			}
+		})
+	}
+}

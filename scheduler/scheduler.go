@@ -162,7 +162,7 @@ func (s *Scheduler) chill(ctx context.Context) {
 	if s.cfg.Cold {
 		s.unfollow()
 		spare := s.view.spare
-		s.view, s.releases, s.reserved = newView(s.keys, s.touched), nil, newUsage()
+		s.view, s.releases, s.reserved, s.drawn = newView(s.keys, s.touched), nil, newUsage(), 0
 		s.view.spare = spare
 		s.metrics.tasks.Set(0)
 		s.follow(ctx, false)
@@ -404,7 +404,7 @@ func (s *Scheduler) writeClock(ctx context.Context, now time.Time) {
 	var txn store.Txn
 	txn.If(s.lease.term.Guard())
 	txn.Put(s.keys.MetaClock(), value)
-	s.commit(ctx, &txn, result{})
+	s.commit(ctx, &txn, result{clock: now})
 }
 
 // endFreezes removes freezes whose end has come.

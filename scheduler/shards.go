@@ -169,13 +169,14 @@ func (p *plan) seenRun(id string) {
 // missDivided ends a run none of whose shards has been claimed within the task's startWithin. That is a wish first, as
 // its shards may be too many for one transaction; one that is claimed before it hears of it is canceled.
 func (p *plan) missDivided(r *runView) {
-	if r.run.Phase != nightwatch.PhasePending || r.run.Cancel != nil || !p.startsWithin(&r.run) {
+	within := p.startWithin(&r.run)
+	if r.run.Phase != nightwatch.PhasePending || r.run.Cancel != nil || within == 0 {
 		return
 	}
-	if start := later(r.run.NominalTime, r.run.NotBefore); p.tooLate(start) {
-		r.run.Cancel = &nightwatch.Cancel{Reason: nightwatch.ReasonStartWithin, Why: p.tooLateMessage(), Time: p.now}
+	if last := later(r.run.NominalTime, r.run.NotBefore).Add(time.Duration(within)); p.now.After(last) {
+		r.run.Cancel = &nightwatch.Cancel{Reason: nightwatch.ReasonStartWithin, Why: tooLate(within), Time: p.now}
 	} else {
-		p.wakeBy(start.Add(time.Duration(p.def.Task.StartWithin) + time.Millisecond))
+		p.wakeBy(last.Add(time.Millisecond))
 	}
 }
 
@@ -304,7 +305,7 @@ func (p *plan) tendShards(r *runView) {
 // lacks tells that a shard waits for what another of its run has just been found to lack, as its record says.
 func (p *plan) lacks(shard *runView, lack string) bool {
 	r := &shard.run
-	if lack == "" || r.Phase != nightwatch.PhasePending || r.Reason != lack || r.Shard.Node != "" || r.Job != nil || r.Cancel != nil || r.NotBefore.After(p.now) {
+	if lack == "" || p.def == nil || r.Phase != nightwatch.PhasePending || r.Reason != lack || r.Shard.Node != "" || r.Job != nil || r.Cancel != nil || r.NotBefore.After(p.now) {
 		return false
 	}
 	limit := time.Duration(p.taskOf(r).RunTimeout)
@@ -318,21 +319,27 @@ func (p *plan) endDivided(r *runView) bool {
 		return false
 	}
 	s.Failed = s.Unsuccessful() // those that never came to be, too
-	end, missed := r.run.CreateTime, true
+	end, missed, why := r.run.CreateTime, true, ""
 	for _, k := range s.All().Numbers() {
 		shard := p.shard(r.run.ID, k)
 		if shard != nil {
 			end = later(end, shard.run.EndTime)
 		}
-		missed = missed && shard != nil && shard.run.Phase == nightwatch.PhaseMissed
+		if missed = missed && shard != nil && shard.run.Phase == nightwatch.PhaseMissed; missed {
+			why = shard.run.Message
+		}
 	}
 	cancel := r.run.Cancel
 	r.run.EndTime = end
-	switch late := cancel != nil && cancel.Reason == nightwatch.ReasonStartWithin; {
+	late := cancel != nil && cancel.Reason == nightwatch.ReasonStartWithin
+	if late {
+		why = cancel.Why
+	}
+	switch {
 	case s.Failed == "":
 		r.run.Phase, r.run.Reason, r.run.Message = nightwatch.PhaseSucceeded, "", ""
 	case r.run.StartTime.IsZero() && (late || missed):
-		r.run.Phase, r.run.Reason, r.run.Message = nightwatch.PhaseMissed, nightwatch.ReasonStartWithin, p.tooLateMessage()
+		r.run.Phase, r.run.Reason, r.run.Message = nightwatch.PhaseMissed, nightwatch.ReasonStartWithin, why
 		r.run.EndTime = later(end, p.now)
 	case cancel != nil:
 		r.run.Phase, r.run.Reason, r.run.Message = cancel.End()

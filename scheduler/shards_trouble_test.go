@@ -158,3 +158,44 @@ func TestLockedShardWaitsForNoSibling(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// Shards wait for a node, and what is to be run is not known any more: nothing can become of them, nor of the whole.
+func TestShardsOfATaskWithoutADefinition(t *testing.T) {
+	for name, steps := range map[string]func(b *board){
+		"waiting":  func(*board) {},
+		"canceled": func(b *board) { b.set(b.keys.Request(demo, "stop"), `{"action":"cancel"}`) },
+		"too late": func(b *board) { b.goTo("10:08") },
+		"a node":   func(b *board) { b.node("n1") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBoard(t, "10:00:30")
+			b.put(with(`"shards":3,"startWithin":"2m"`))
+			b.settle(demo)
+			b.goTo("10:05")
+			b.set(b.keys.Accepted(demo), "garbage")
+			b.settle(demo)
+			steps(b)
+			b.settle(demo)
+			if len(b.runs()) != 4 {
+				t.Errorf("%q", b.runs())
+			}
+		})
+	}
+}
+
+// A run that was missed as a whole is ended though its task's definition has become unreadable meanwhile.
+func TestMissedShardsWithoutADefinition(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.put(with(`"shards":20,"startWithin":"2m"`))
+	b.settle(demo)
+	b.goTo("10:05")
+	b.moveTo("10:08")
+	if p := b.decide(demo); p.txn.Empty() || !b.commit(p) { // the wish; its shards hear of it one after the other
+		t.Fatal("nothing is done")
+	}
+	b.set(b.keys.Accepted(demo), "garbage")
+	b.settle(demo)
+	if r := b.run(idAt("10:05")); r.Phase != nightwatch.PhaseMissed || r.Message != "could not start within 2m" {
+		t.Errorf("%s %s: %s", r.Phase, r.Reason, r.Message)
+	}
+}

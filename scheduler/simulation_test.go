@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -193,6 +194,64 @@ func TestColdStandby(t *testing.T) {
 			t.Errorf("ran %q\nwant %q", ran, want)
 		}
 		r.log.auditAll()
+	})
+}
+
+// What was put while nobody led was put before this term began, though the list that tells of it comes after its first ticks.
+func TestPutWhileNobodyLed(t *testing.T) {
+	for name, change := range map[string]func(*rig){"a cold standby": func(r *rig) { r.cold = true }, "a new process": func(*rig) {}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, at("10:01"), 5)
+				change(r)
+				slow := func(l *link) { l.listing = 3 * r.tick }
+				r.node("n1", nil)
+				leave := r.lead(r.scheduler())
+				r.task(demo, every10(`,"catchUp":{"mode":"all"}`))
+				r.pass(2 * time.Minute) // 10:03
+				leave()
+				r.pass(2 * time.Minute) // 10:05
+				r.task(demo, every10(`,"catchUp":{"mode":"all"},"suspend":true`))
+				r.pass(15 * time.Minute) // 10:20
+				r.lead(r.scheduler(slow))
+				r.pass(5 * time.Minute)
+				if ran := r.runs(demo, ""); len(ran) > 0 {
+					t.Errorf("ran though it was suspended: %q", ran)
+				}
+				if a := r.account(demo); a.Accepted == nil || !a.Accepted.Task.Suspend || a.Accepted.Since.After(at("10:05")) {
+					t.Errorf("in force: %+v", a.Accepted)
+				}
+			})
+		})
+	}
+}
+
+// A cold standby leads over an etcd that was restored from a backup: of what it had written before nothing is to be waited for.
+func TestColdStandbyAfterABackup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, at("10:01"), 6)
+		r.cold = true
+		s := r.scheduler()
+		leave := r.lead(s)
+		r.task("default/a", every10(""))
+		r.pass(time.Minute)
+		backup, revision := maps.Clone(r.etcd.entries), r.etcd.at()
+		follower := `{"process":{"command":["true"]},"after":{"tasks":["a"]}}`
+		r.pass(time.Minute)
+		r.task("default/b", follower)
+		r.pass(time.Minute)
+		leave()
+		r.pass(time.Minute)
+		r.etcd.mu.Lock()
+		r.etcd.entries, r.etcd.revision = backup, revision
+		r.etcd.mu.Unlock()
+		r.etcd.del(r.etcd.keys.Election() + "/s")
+		r.lead(s)
+		r.task("default/c", follower)
+		r.pass(10 * time.Second)
+		if a := r.account("default/c"); a.Accepted == nil {
+			t.Errorf("it is not judged: %+v", a.Status)
+		}
 	})
 }
 

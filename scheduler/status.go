@@ -22,7 +22,7 @@ func countFinished(p *plan) {
 	for _, r := range p.all() {
 		if p.runs[r.run.ID] == nil && !r.run.Live() && r.run.ResolvedBy == "" && r.mod > p.status.CountedRevision {
 			p.status.Counts.Add(r.run.Phase, 1)
-			p.status.LastEndTime = later(p.status.LastEndTime, ended(&r.run))
+			p.status.LastEndTime = later(p.status.LastEndTime, p.ended(&r.run))
 			counted = max(counted, r.mod)
 		}
 	}

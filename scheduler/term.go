@@ -2,9 +2,12 @@ package scheduler
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/nightwatch-go/nightwatch/store"
 )
 
 // Term is one holding of the scheduler role, as election.Term is.
@@ -23,12 +26,17 @@ type Term interface {
 type lease struct {
 	term  Term
 	ended chan struct{}
+	last  clockTick // of the terms before, where the view may not know of it
 }
 
 // Lead acts as the scheduler for the length of the term, and returns when the term or ctx has ended and every write
 // under way has been answered: then, and not before, may the role be resigned.
 func (s *Scheduler) Lead(ctx context.Context, term Term) error {
 	l := lease{term: term, ended: make(chan struct{})}
+	if s.cfg.Cold || s.health.age() == 0 {
+		// What was put since then was put after it. A list will not tell, once this term has had a tick.
+		l.last = s.readClock(term.Context())
+	}
 	select {
 	case s.terms <- l:
 	case <-ctx.Done():
@@ -40,11 +48,39 @@ func (s *Scheduler) Lead(ctx context.Context, term Term) error {
 	return nil
 }
 
+// readClock is the last tick, if there was one. It asks again and again until ctx ends.
+func (s *Scheduler) readClock(ctx context.Context) (last clockTick) {
+	var txn store.Txn
+	txn.Get(s.keys.MetaClock())
+	response, err := s.cluster.Commit(ctx, &txn)
+	for err != nil {
+		pause := time.NewTimer(minRest)
+		select {
+		case <-pause.C:
+			response, err = s.cluster.Commit(ctx, &txn)
+		case <-ctx.Done():
+			pause.Stop()
+			return clockTick{}
+		}
+	}
+	for _, kv := range response.Responses[0].GetResponseRange().Kvs {
+		var clock clockValue
+		if json.Unmarshal(kv.Value, &clock) == nil {
+			last = clockTick{kv.ModRevision, clock.Time}
+		}
+	}
+	return last
+}
+
 func (s *Scheduler) startLeading(l lease) {
 	s.backlog.take(s.keys, s.takeIn)
+	s.view.ticks = nil
+	if l.last.revision > 0 {
+		s.view.ticked(l.last)
+	}
 	s.lease = &l
 	s.caughtUp, s.lastTick, s.restUntil, s.rest, s.refused = l.term.ConfirmedAt(), time.Time{}, time.Time{}, 0, 0
-	s.reserved.since, s.reserved.started = s.cfg.Now(), map[string]time.Time{}
+	s.reserved.since, s.reserved.started = s.cfg.Now().Truncate(time.Millisecond), map[string]time.Time{} // as decisions have it
 	s.lookAtAll(true)
 	s.metrics.leading.Set(1)
 	s.log.Info("leading", "term", l.term.Revision(), "tasks", len(s.view.tasks))

@@ -72,7 +72,7 @@ func (p *plan) arrive(a arrival) {
 	if u.Waiting != nil {
 		u.Passed++
 	}
-	u.Waiting = upstreamRun(a.run)
+	u.Waiting = p.upstreamRun(a.run)
 	p.combine(a.revision)
 }
 
@@ -138,9 +138,9 @@ func (p *plan) meetSet(id string, completed time.Time) {
 }
 
 // upstreamRun is what those that come after a run are told of it.
-func upstreamRun(r *nightwatch.Run) *nightwatch.UpstreamRun {
+func (p *plan) upstreamRun(r *nightwatch.Run) *nightwatch.UpstreamRun {
 	u := &nightwatch.UpstreamRun{
-		Task: r.Task, Run: r.ID, Phase: r.Phase, ExitCode: r.ExitCode, Result: r.Result, NominalTime: r.NominalTime, EndTime: ended(r),
+		Task: r.Task, Run: r.ID, Phase: r.Phase, ExitCode: r.ExitCode, Result: r.Result, NominalTime: r.NominalTime, EndTime: p.ended(r),
 	}
 	if len(u.Result) > nightwatch.MaxResult || !json.Valid(u.Result) {
 		u.Result = nil // nobody but a person with etcdctl writes such a record

@@ -111,7 +111,8 @@ type view struct {
 	keys     store.Keys
 	revision int64
 	tables
-	coming *view // what has come of a list that is being taken in
+	coming *view       // what has come of a list that is being taken in
+	ticks  []clockTick // of the scheduler's clock, that a list would not tell of
 
 	touched      func(*taskView) // called for every task that changed
 	nodesChanged bool
@@ -147,6 +148,12 @@ type tables struct {
 // clockValue is the value of meta/clock.
 type clockValue struct {
 	Time time.Time `json:"time"`
+}
+
+// clockTick is what the scheduler's clock said from a revision on.
+type clockTick struct {
+	revision int64
+	time     time.Time
 }
 
 func newView(keys store.Keys, touched func(*taskView)) *view {
@@ -301,6 +308,28 @@ func (v *view) applyEvent(e store.Event, now time.Time, live bool) {
 			v.clockAt = at
 		}
 	}
+}
+
+// ticked has the view know of a tick. Those from before the one that was there at the view's revision say nothing any more:
+// what was put until then has been seen.
+func (v *view) ticked(t clockTick) {
+	v.ticks = append(v.ticks, t)
+	for len(v.ticks) > 1 && v.ticks[1].revision <= v.revision {
+		v.ticks = v.ticks[1:]
+	}
+}
+
+// tickBefore is the last tick of a lower revision that is known.
+func (v *view) tickBefore(revision int64) (last clockTick) {
+	if v.clockAt.mod < revision {
+		last = clockTick{v.clockAt.mod, v.clock.Time}
+	}
+	for _, t := range v.ticks {
+		if t.revision < revision && t.revision > last.revision {
+			last = t
+		}
+	}
+	return last
 }
 
 // changed tells the loop about t, and forgets a task of which nothing is left.
@@ -504,13 +533,18 @@ func (v *view) touchUsers(name string) {
 
 // frozen is the freeze key that keeps a task from starting, if there is one.
 func (v *view) frozen(task string) (what string, frozen bool) {
-	namespace, _, _ := strings.Cut(task, "/")
-	for _, tail := range []string{task, namespace, store.FrozenCluster} {
+	for _, tail := range freezesOf(task) {
 		if _, there := v.freezes[tail]; there {
 			return tail, true
 		}
 	}
 	return "", false
+}
+
+// freezesOf are the freezes that cover a task.
+func freezesOf(task string) [3]string {
+	namespace, _, _ := strings.Cut(task, "/")
+	return [...]string{task, namespace, store.FrozenCluster}
 }
 
 // freezeMessage says what a freeze key says: who, why and until when, as far as it can be read.

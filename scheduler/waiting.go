@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/nightwatch-go/nightwatch"
 )
 
 // Tasks that wait for a node stand in lines, one for each namespace and each kind of place, in the order of priority, then
@@ -50,7 +52,8 @@ func (l *line) Pop() any {
 // wait has t stand in the line for what it waits for; for nothing when that is the zero value.
 func (a *agenda) wait(t *taskView, waits place) {
 	namespace, _, _ := strings.Cut(t.name, "/")
-	if before := a.waiting[t.name]; before != nil {
+	// One that has nothing to wait for any more may be of the past, and its successor stand in line.
+	if before := a.waiting[t.name]; before != nil && (before == t || waits != (place{})) {
 		key := lineKey{namespace, before.waits}
 		old := a.lines[key]
 		heap.Remove(old, before.lineIndex)
@@ -73,23 +76,27 @@ func (a *agenda) wait(t *taskView, waits place) {
 
 // room puts tasks that wait for a node on the list, before all others, in the order in which they are to be served. With
 // fitting set, nodes have come or changed and all are looked at; else nodes have free places, and of the tasks that wait
-// for the same kind of place as many are looked at as there are places. has tells how many places a
-// namespace has, weight what it counts.
+// for the same kind of place (with NamespaceFull: of the same namespace) as many are looked at as there are places. has
+// tells how many places a namespace has, weight what it counts.
 func (a *agenda) room(fitting bool, free int, has, weight func(namespace string) int) {
 	if len(a.lines) == 0 {
 		return
 	}
 	before := a.first
 	a.first = fifo{}
-	byPlace := map[place][]lineKey{}
+	byPlace := map[lineKey][]lineKey{}
 	for key := range a.lines {
 		if fitting || crowded(key.place.reason) {
-			byPlace[key.place] = append(byPlace[key.place], key)
+			at := lineKey{place: key.place}
+			if key.place.reason == nightwatch.ReasonNamespaceFull {
+				at.namespace = key.namespace // it is its own limit: what another lacks says nothing of it
+			}
+			byPlace[at] = append(byPlace[at], key)
 		}
 	}
 	given := map[string]int{}
 	again := map[*taskView]bool{}
-	for _, at := range slices.SortedFunc(maps.Keys(byPlace), comparePlaces) {
+	for _, at := range slices.SortedFunc(maps.Keys(byPlace), compareLines) {
 		quota := free
 		if fitting {
 			quota = len(a.waiting)
@@ -101,12 +108,12 @@ func (a *agenda) room(fitting bool, free int, has, weight func(namespace string)
 				break
 			}
 			t := heap.Pop(a.lines[key]).(*taskView)
-			given[key.namespace] += max(at.places, 1)
+			given[key.namespace] += max(at.place.places, 1)
 			called = append(called, t)
 		}
 		for _, t := range called { // they stand in line until it is known that they need not
 			namespace, _, _ := strings.Cut(t.name, "/")
-			heap.Push(a.lines[lineKey{namespace, at}], t)
+			heap.Push(a.lines[lineKey{namespace, at.place}], t)
 		}
 		for _, t := range called {
 			t.hopeful, t.dirty = true, true
@@ -137,9 +144,14 @@ func (a *agenda) neediest(keys []lineKey, has, weight func(namespace string) int
 	return best, ok
 }
 
+func compareLines(a, b lineKey) int {
+	return cmp.Or(comparePlaces(a.place, b.place), cmp.Compare(a.namespace, b.namespace))
+}
+
 func comparePlaces(a, b place) int {
 	return cmp.Or(cmp.Compare(b.places, a.places), cmp.Compare(a.reason, b.reason), cmp.Compare(a.runner, b.runner),
-		cmp.Compare(a.handler, b.handler), cmp.Compare(a.runsOn, b.runsOn), cmp.Compare(a.cluster, b.cluster), cmp.Compare(a.pool, b.pool))
+		cmp.Compare(a.handler, b.handler), cmp.Compare(a.runsOn, b.runsOn), cmp.Compare(a.cluster, b.cluster), cmp.Compare(a.pool, b.pool),
+		cmp.Compare(a.node, b.node))
 }
 
 func (t *taskView) priority() int {

@@ -173,3 +173,52 @@ func TestNoNamespaceStarvesAnother(t *testing.T) {
 		}
 	})
 }
+
+// What is left of a task that was deleted, and comes up once more, does not take the task of that name out of its line that
+// was put since.
+func TestASuccessorStaysInLine(t *testing.T) {
+	a := newAgenda()
+	ghost, successor := waitingTask("n/t", 0, 0), waitingTask("n/t", 0, 1)
+	a.wait(successor, full)
+	a.wait(ghost, place{})
+	a.room(false, 1, func(string) int { return 0 }, alike)
+	if got := take(a); len(got) != 1 || got[0] != successor {
+		t.Errorf("%q is called", names(got))
+	}
+	a = newAgenda()
+	a.wait(ghost, full)
+	a.wait(successor, full)
+	a.wait(ghost, place{})
+	a.room(false, 2, func(string) int { return 0 }, alike)
+	if got := take(a); len(got) != 1 || got[0] != successor {
+		t.Errorf("%q is called", names(got))
+	}
+}
+
+// Room is offered to as many as there is room for, of each that could not use what another cannot.
+func TestRoomIsOfferedToThoseWhoCanUseIt(t *testing.T) {
+	limit := place{reason: nightwatch.ReasonNamespaceFull, runner: nightwatch.RunnerProcess, places: 1}
+	on := func(node string) place { p := full; p.node = node; return p }
+	job := func(cluster string) place { p := full; p.cluster = cluster; return p }
+	for _, row := range []struct {
+		name          string
+		first, second place
+	}{
+		{"another namespace's limit", limit, limit},
+		{"shards for another node", on("busy"), full},
+		{"Jobs of another cluster", job("c1"), job("c2")},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			a := newAgenda()
+			for i := range 5 {
+				a.wait(waitingTask(fmt.Sprint("first/t", i), 9, i), row.first)
+			}
+			a.wait(waitingTask("second/t", 0, 9), row.second)
+			has := map[string]int{"second": 9}
+			a.room(false, 1, func(namespace string) int { return has[namespace] }, alike)
+			if got := names(take(a)); !slices.Contains(got, "second/t") || len(got) != 2 {
+				t.Errorf("%q are called", got)
+			}
+		})
+	}
+}
