@@ -3,8 +3,8 @@
 // # Parties and states
 //
 // The scheduler assigns a run to a session and puts a key into that node's queue in the same transaction; from then
-// on the run's record is the session's to write, until it is terminal or given back to wait (Pending). The scheduler
-// writes into such a record for two reasons only: a wish to cancel, and because the session is gone. A Worker serves
+// on the run's record is the session's to write, until it is terminal or given back to wait (Pending). Once it is
+// claimed the scheduler writes into it for two reasons only: a wish to cancel, and because the session is gone. A Worker serves
 // one session; a Runner is one way to run things, and knows nothing of etcd.
 //
 // # Dispatch

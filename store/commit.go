@@ -2,11 +2,13 @@ package store
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/nightwatch-go/nightwatch"
@@ -28,8 +30,13 @@ const (
 	maxScan = 4 * maxOps
 )
 
-// maxLinger is changed by tests.
-var maxLinger = 20 * time.Millisecond
+// These are changed by tests.
+var (
+	maxLinger = 20 * time.Millisecond
+	// overdue is how long a request may be without an answer before it takes up no room among those under way: with their
+	// leader members of etcd lose what they had handed on to it, and say nothing for as long as we wait.
+	overdue = time.Second
+)
 
 // committer sends transactions to etcd, several in one request: see Group commit in the package documentation. It has
 // no goroutine while nothing is under way.
@@ -40,7 +47,7 @@ type committer struct {
 	waiting []*pending    // in order of arrival
 	hurried int           // how many of them are not lazy
 	taken   *table        // footprints under way
-	flying  int           // requests under way
+	flying  int           // requests under way, but for those that are overdue
 	took    time.Duration // an answer, lately
 	lazily  time.Time     // when lazy ones were sent last
 	alarm   *time.Timer
@@ -64,8 +71,9 @@ type outcome struct {
 }
 
 // Commit does the transaction, and may send it in one request with those of other callers. The error is nil when it was
-// done, ErrRefused when a comparison failed, ErrOutcomeUnknown when no answer came; with any other error it was not
-// done. t must not be changed before Commit has returned; after ErrOutcomeUnknown it may be under way still.
+// done, ErrRefused when a comparison failed, ErrOutcomeUnknown when no answer came, or one that leaves it open (etcd may do
+// what it then has no space for); with any other error it was not done: among them is the context's, when the time was up
+// before it was sent. t must not be changed before Commit has returned; after ErrOutcomeUnknown it may be under way still.
 func (s *Store) Commit(ctx context.Context, t *Txn) (*clientv3.TxnResponse, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
@@ -79,7 +87,8 @@ func (c *committer) commit(ctx context.Context, t *Txn) (*clientv3.TxnResponse, 
 	if !p.lazy {
 		c.hurried++
 	}
-	if len(c.waiting) == 1 || !p.lazy && c.hurried == 1 || len(c.waiting) >= fullBatch {
+	// While some gather their time is set already. Who waits for one that is under way gathers nothing, and keeps nobody else.
+	if c.alarm == nil || !p.lazy && c.hurried == 1 || len(c.waiting) >= fullBatch {
 		c.send()
 	}
 	c.mu.Unlock()
@@ -102,6 +111,7 @@ func (c *committer) commit(ctx context.Context, t *Txn) (*clientv3.TxnResponse, 
 		if !p.lazy {
 			c.hurried--
 		}
+		c.send() // others may have waited for it
 		return nil, context.Cause(ctx)
 	}
 	return nil, errUnknown(context.Cause(ctx))
@@ -207,6 +217,12 @@ func (c *committer) next() (batch []*pending) {
 // carry sends one request and gives everybody his own answer.
 func (c *committer) carry(batch []*pending) {
 	began := time.Now()
+	late := time.AfterFunc(overdue, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.flying--
+		c.send()
+	})
 	outcomes := c.together(batch)
 	took := time.Since(began)
 	c.mu.Lock()
@@ -217,7 +233,9 @@ func (c *committer) carry(batch []*pending) {
 		p.outcome = outcomes[i]
 		close(p.done)
 	}
-	c.flying--
+	if late.Stop() {
+		c.flying--
+	}
 	c.send()
 }
 
@@ -242,11 +260,16 @@ func (c *committer) together(batch []*pending) []outcome {
 			own.Header = response.Header // that of a nested answer has no revision
 			outcomes[i] = answered(own)
 		}
-	case certain(err):
-		// Nothing of it was done because of one of them, and each is to hear of its own fault.
+	case certain(err), errors.Is(err, rpctypes.ErrNoSpace):
+		// Nothing of it was done because of one of them, and each is to hear of its own fault. For no space that is not sure.
 		var group sync.WaitGroup
 		for i, p := range batch {
-			group.Go(func() { outcomes[i] = c.alone(p) })
+			group.Go(func() {
+				outcomes[i] = c.alone(p)
+				if !certain(err) && errors.Is(outcomes[i].err, nightwatch.ErrRefused) {
+					outcomes[i] = outcome{err: errUnknown(err)} // it may be its own doing
+				}
+			})
 		}
 		group.Wait()
 	default:

@@ -27,11 +27,13 @@ type gate struct {
 	shut     bool
 	requests int
 	held     int
+	fills    int // the next one of so many operations is done, and answered with no space
 }
 
 // gated is a Store whose transactions go through a gate, which is open.
 func gated(t *testing.T) (*store.Store, *gate) {
 	t.Helper()
+	store.Overdue(t, time.Hour)
 	client := etcdtest.Start(t).Client(t)
 	g := &gate{KV: client.KV}
 	g.opened = sync.NewCond(&g.mu)
@@ -60,15 +62,20 @@ func (g *gate) counts() (requests, held int) {
 	return g.requests, g.held
 }
 
-func (g *gate) Txn(ctx context.Context) clientv3.Txn { return gatedTxn{g.KV.Txn(ctx), g} }
+func (g *gate) Txn(ctx context.Context) clientv3.Txn { return gatedTxn{g.KV.Txn(ctx), g, 0} }
 
 type gatedTxn struct {
 	clientv3.Txn
-	g *gate
+	g   *gate
+	ops int
 }
 
-func (t gatedTxn) If(cmps ...clientv3.Cmp) clientv3.Txn { return gatedTxn{t.Txn.If(cmps...), t.g} }
-func (t gatedTxn) Then(ops ...clientv3.Op) clientv3.Txn { return gatedTxn{t.Txn.Then(ops...), t.g} }
+func (t gatedTxn) If(cmps ...clientv3.Cmp) clientv3.Txn {
+	return gatedTxn{t.Txn.If(cmps...), t.g, t.ops}
+}
+func (t gatedTxn) Then(ops ...clientv3.Op) clientv3.Txn {
+	return gatedTxn{t.Txn.Then(ops...), t.g, len(ops)}
+}
 
 func (t gatedTxn) Commit() (*clientv3.TxnResponse, error) {
 	t.g.mu.Lock()
@@ -78,8 +85,16 @@ func (t gatedTxn) Commit() (*clientv3.TxnResponse, error) {
 		t.g.opened.Wait()
 	}
 	t.g.held--
+	fills := t.g.fills == t.ops
+	if fills {
+		t.g.fills = 0
+	}
 	t.g.mu.Unlock()
-	return t.Txn.Commit()
+	response, err := t.Txn.Commit()
+	if err == nil && fills {
+		return nil, rpctypes.ErrNoSpace
+	}
+	return response, err
 }
 
 // committed is what a Commit returned.
@@ -377,4 +392,119 @@ func TestLazyCommits(t *testing.T) {
 		many = append(many, commit(never))
 	}
 	done(4, "as many as a request takes", many...)
+}
+
+// A transaction that waits for one that is under way keeps no other from being sent, nor does it once it has given up.
+func TestCommitThatWaitsKeepsNobody(t *testing.T) {
+	s, g := gated(t)
+	put := func(key string) *store.Txn {
+		txn := new(store.Txn)
+		txn.Put(key, nil)
+		return txn
+	}
+	g.close()
+	held := func(n int) {
+		t.Helper()
+		etcdtest.Eventually(t, patience, func() bool { _, held := g.counts(); return held == n }, "%d are under way", n)
+	}
+	answers := []<-chan committed{start(within(t), s, put("k"))}
+	held(1)
+	impatient, giveUp := context.WithCancel(within(t))
+	gone := start(impatient, s, func() *store.Txn {
+		txn := put("k")
+		txn.Put("l", nil)
+		return txn
+	}())
+	queued(t, s, 1)
+	answers = append(answers, start(within(t), s, put("other")))
+	held(2)
+	answers = append(answers, start(within(t), s, put("l"))) // behind the second
+	queued(t, s, 2)
+	giveUp()
+	if a := <-gone; !errors.Is(a.err, context.Canceled) {
+		t.Errorf("given up: %v", a.err)
+	}
+	held(3)
+	g.open()
+	for _, c := range answers {
+		if a := <-c; a.err != nil {
+			t.Error(a.err)
+		}
+	}
+}
+
+// Requests whose answers are lost leave room for others.
+func TestCommitBesideThoseThatAreOverdue(t *testing.T) {
+	s, g := gated(t)
+	answers := occupy(t, s, g)
+	store.Overdue(t, 10*time.Millisecond)
+	txn := new(store.Txn)
+	txn.Put("busy/0", nil) // waits, as ever, for the one that it meets
+	answers = append(answers, start(within(t), s, txn))
+	queued(t, s, 1)
+	if _, held := g.counts(); held != store.MaxFlying {
+		t.Errorf("%d are under way", held)
+	}
+	g.open()
+	for _, c := range answers {
+		if a := <-c; a.err != nil {
+			t.Error(a.err)
+		}
+	}
+	answers = occupy(t, s, g)
+	for i := range store.MaxFlying {
+		txn := new(store.Txn)
+		txn.Put(fmt.Sprint("k/", i), nil)
+		answers = append(answers, start(within(t), s, txn))
+	}
+	etcdtest.Eventually(t, patience, func() bool {
+		_, held := g.counts()
+		return held > store.MaxFlying && s.Waiting() == 0
+	}, "all others are sent")
+	g.open()
+	for _, c := range answers {
+		if a := <-c; a.err != nil {
+			t.Error(a.err)
+		}
+	}
+	etcdtest.Eventually(t, patience, func() bool { return s.Flying() == 0 }, "none counts any more")
+}
+
+// The transaction that takes the database over its quota is done, though etcd answers that there is no space.
+func TestCommitThatTakesTheLastSpace(t *testing.T) {
+	s, g := gated(t)
+	create := func(key string) *store.Txn {
+		txn := new(store.Txn)
+		txn.Seen(key, 0)
+		txn.Put(key, nil)
+		return txn
+	}
+	full := func(ops int) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.fills = ops
+	}
+	done := func(key string, c <-chan committed) {
+		t.Helper()
+		if a := <-c; !errors.Is(a.err, nightwatch.ErrOutcomeUnknown) || !errors.Is(a.err, rpctypes.ErrNoSpace) {
+			t.Errorf("%s: %v", key, a.err)
+		}
+		if _, revision := get(t, s.Client(), key); revision == 0 {
+			t.Errorf("%s is not there", key)
+		}
+	}
+	full(1)
+	done("alone", start(within(t), s, create("alone")))
+	busy := occupy(t, s, g)
+	full(2)
+	a, b := start(within(t), s, create("a")), start(within(t), s, create("b"))
+	queued(t, s, 2)
+	g.open()
+	for _, c := range busy {
+		if a := <-c; a.err != nil {
+			t.Error(a.err)
+		}
+	}
+	done("a", a)
+	done("b", b)
 }

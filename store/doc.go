@@ -20,7 +20,7 @@
 //
 // A transaction that finds nothing under way is sent at once, and so is any while etcd answers promptly, within 2 ms. Else it
 // waits for company for as long as etcd takes longer than that, up to 20 ms, or until 32 are together; 8 requests are under
-// way at most. One that nobody waits for (Txn.Lazy) goes along with the next of the others, and by itself no sooner than 20 ms
+// way at most, not counting those that are without an answer for a second. One that nobody waits for (Txn.Lazy) goes along with the next of the others, and by itself no sooner than 20 ms
 // after the last such, unless it is told to hurry. When etcd refuses a request as a whole (a lease that is gone, no space),
 // each of its transactions is sent by itself and hears of its own fault. When no answer comes, the outcome of each is
 // unknown to its caller, who reads what became of it: nobody else could tell whether it may still be on its way. A caller

@@ -18,11 +18,25 @@ func Linger(t *testing.T, d time.Duration) {
 	t.Cleanup(func() { maxLinger = before })
 }
 
+// Overdue has requests take up room for so long.
+func Overdue(t *testing.T, d time.Duration) {
+	before := overdue
+	overdue = d
+	t.Cleanup(func() { overdue = before })
+}
+
 // Waiting is how many transactions wait to be sent.
 func (s *Store) Waiting() int {
 	s.group.mu.Lock()
 	defer s.group.mu.Unlock()
 	return len(s.group.waiting)
+}
+
+// Flying is how many requests take up room among those under way.
+func (s *Store) Flying() int {
+	s.group.mu.Lock()
+	defer s.group.mu.Unlock()
+	return s.group.flying
 }
 
 // ListOften has followers list again as soon as Resync says.

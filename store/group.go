@@ -209,7 +209,7 @@ func (s *Store) ask(ctx context.Context, g Group, suffix string, requests []nigh
 func persist(ctx context.Context, do func() error) error {
 	for {
 		err := do()
-		if err == nil || certain(err) && !errors.Is(err, rpctypes.ErrNoSpace) {
+		if err == nil || certain(err) {
 			return err
 		}
 		select {

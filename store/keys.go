@@ -211,7 +211,7 @@ func (k Keys) Parse(key string) (kind Kind, tail string, ok bool) {
 	return Kind(first), tail, ok
 }
 
-// SplitLast splits the tail of a run, request, verdict or lock into the task and the last part. It is false when
+// SplitLast splits the tail of a run, request or verdict into the task and the last part. It is false when
 // there is no "/".
 func SplitLast(tail string) (task, last string, ok bool) {
 	i := strings.LastIndexByte(tail, '/')

@@ -121,10 +121,11 @@ func (t *Txn) request() *pb.TxnRequest { return &pb.TxnRequest{Compare: t.ifs, S
 // Operations is how many comparisons or operations there are, whichever is more: etcd takes at most 128 of each.
 func (t *Txn) Operations() int { return max(len(t.ifs), len(t.then)) }
 
-// certain tells whether the server itself said no, before anything was written.
+// certain tells whether the server itself said no, before anything was written. ErrNoSpace is not among these: the transaction
+// that takes the database over its quota is done, and answered so.
 func certain(err error) bool {
 	for _, refusal := range []error{
-		rpctypes.ErrLeaseNotFound, rpctypes.ErrNoSpace, rpctypes.ErrPermissionDenied, rpctypes.ErrTooManyOps,
+		rpctypes.ErrLeaseNotFound, rpctypes.ErrPermissionDenied, rpctypes.ErrTooManyOps,
 		rpctypes.ErrDuplicateKey, rpctypes.ErrRequestTooLarge, rpctypes.ErrUserEmpty, rpctypes.ErrInvalidAuthToken,
 		rpctypes.ErrEmptyKey, rpctypes.ErrCompacted,
 	} {
