@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/concurrency"
 
 	"github.com/nightwatch-go/nightwatch"
@@ -67,6 +69,115 @@ func TestClaimWaitsForSpace(t *testing.T) {
 	etcdtest.NoSpace(t, r.client, false)
 	if run := r.wait("a", "succeeds", in(nightwatch.PhaseSucceeded)); run.Attempt != 1 || r.starts() != 1 {
 		t.Errorf("%d starts, %+v", r.starts(), run)
+	}
+	r.clean()
+}
+
+// spy is a KV that is told of each transaction before it is sent.
+type spy struct {
+	clientv3.KV
+	told func(ifs []clientv3.Cmp, then []clientv3.Op)
+}
+
+// spied has the worker's client be told.
+func spied(told func([]clientv3.Cmp, []clientv3.Op)) func(*Config) {
+	return func(c *Config) { c.Store.Client().KV = spy{c.Store.Client().KV, told} }
+}
+
+func (s spy) Txn(ctx context.Context) clientv3.Txn {
+	return &spiedTxn{Txn: s.KV.Txn(ctx), told: s.told}
+}
+
+type spiedTxn struct {
+	clientv3.Txn
+	told func(ifs []clientv3.Cmp, then []clientv3.Op)
+	ifs  []clientv3.Cmp
+	then []clientv3.Op
+}
+
+func (t *spiedTxn) If(ifs ...clientv3.Cmp) clientv3.Txn {
+	t.Txn, t.ifs = t.Txn.If(ifs...), ifs
+	return t
+}
+
+func (t *spiedTxn) Then(then ...clientv3.Op) clientv3.Txn {
+	t.Txn, t.then = t.Txn.Then(then...), then
+	return t
+}
+
+func (t *spiedTxn) Commit() (*clientv3.TxnResponse, error) {
+	t.told(t.ifs, t.then)
+	return t.Txn.Commit()
+}
+
+// A claim that could not be sent in the time that a transaction has, because of another that it meets, is made again.
+func TestClaimThatIsNotSentInTime(t *testing.T) {
+	nobody := store.NewKeys("").LocksOf(demo) + "nobody"
+	held, release := make(chan struct{}), make(chan struct{})
+	r := newRig(t, spied(func(_ []clientv3.Cmp, then []clientv3.Op) {
+		if string(then[0].KeyBytes()) == nobody {
+			close(held)
+			<-release
+		}
+	})).start()
+	answered := make(chan error, 1)
+	go func() {
+		patient, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		var meets store.Txn
+		meets.Delete(nobody)
+		_, err := r.cfg.Store.Commit(patient, &meets)
+		answered <- err
+	}()
+	<-held
+	queue := r.give("a")
+	r.told(queue)
+	etcdtest.Eventually(t, soon, func() bool {
+		r.mu.Lock()
+		j := r.jobs[queue]
+		r.mu.Unlock()
+		if j == nil {
+			return true
+		}
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		return j.failures > 0
+	}, "its time is up")
+	close(release)
+	began := time.Now()
+	run := r.wait("a", "succeeds", in(nightwatch.PhaseSucceeded))
+	if took := time.Since(began); run.Attempt != 1 || r.starts() != 1 || took > sweepEvery/2 {
+		t.Errorf("%d starts after %s, %+v", r.starts(), took, run)
+	}
+	if err := <-answered; err != nil {
+		t.Error(err)
+	}
+	r.clean()
+}
+
+// The lock of a claim that was done though its answer was lost is removed by its revision: a delete that comes late would
+// else take the lock of the claim that follows.
+func TestLockOfALostClaimIsRemovedByItsRevision(t *testing.T) {
+	locks := store.NewKeys("").LocksOf(demo)
+	var deleted, whoever atomic.Int64
+	r := newRig(t, spied(func(ifs []clientv3.Cmp, then []clientv3.Op) {
+		for _, op := range then {
+			if op.IsDelete() && strings.HasPrefix(string(op.KeyBytes()), locks) {
+				deleted.Add(1)
+				if len(ifs) == 0 {
+					whoever.Add(1)
+				}
+			}
+		}
+	})).start()
+	r.told(r.give("a", later))
+	r.proxy.HoldResponses()
+	r.wait("a", "is claimed", in(nightwatch.PhaseRunning))
+	r.proxy.Resume()
+	r.proxy.Cut()
+	r.wait("a", "succeeds", in(nightwatch.PhaseSucceeded))
+	if deleted.Load() < 2 || whoever.Load() > 0 || r.starts() != 1 {
+		t.Errorf("%d deletes, %d of whoever's lock, %d starts", deleted.Load(), whoever.Load(), r.starts())
 	}
 	r.clean()
 }

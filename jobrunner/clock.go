@@ -9,3 +9,7 @@ func wallClock() time.Time {
 	// now = now.Round(0).Add(time.Duration(jobrunnerClock) * time.Millisecond)
 	return now
 }
+
+// now is the time by the scheduler's clock, as well as the node knows it. What the scheduler wrote, and what it will read, is
+// measured by that; when things happened here is by the node's own.
+func (w *Worker) now() time.Time { return wallClock().Add(w.cfg.ClockOffset()) }

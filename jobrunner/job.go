@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/store"
@@ -149,11 +149,11 @@ func (j *job) early() time.Duration {
 	switch {
 	case j.run.Announced:
 		longest := j.run.NotBefore.Sub(j.run.CreateTime) - time.Since(j.heard)
-		if j.w.cfg.ClockOff() {
+		if j.w.cfg.ClockOffset() != 0 {
 			return longest
 		}
 		return min(max(early, longest-hearing), longest)
-	case j.w.cfg.ClockOff():
+	case j.w.cfg.ClockOffset() != 0:
 		return 0
 	}
 	return early
@@ -200,8 +200,8 @@ func (j *job) claim() (*nightwatch.Accepted, error) {
 			if unknown, err = j.whyRefused(ctx, record, unknown); err != nil {
 				return nil, err
 			}
-		case errors.Is(err, nightwatch.ErrOutcomeUnknown), errors.Is(err, rpctypes.ErrNoSpace):
-			// The same comparisons again: if the first was done they fail, and reading tells.
+		case errors.Is(err, nightwatch.ErrOutcomeUnknown), errors.Is(err, context.DeadlineExceeded):
+			// The same comparisons again, as when it was not sent in time: if the first was done they fail, and reading tells.
 			j.pause(ctx)
 		default:
 			return nil, fmt.Errorf("claim: %w", err)
@@ -342,13 +342,25 @@ func (j *job) catchUp(ctx context.Context, record nightwatch.Run, now store.Stan
 }
 
 // dropOwnLock removes the lock of an earlier try of this very dispatch. Dispatches of one task take turns here, so it is
-// nobody else's.
+// nobody else's. It goes by its CreateRevision: a delete that comes late must not meet the lock of the next claim.
 func (j *job) dropOwnLock(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, dropTimeout)
+	defer cancel()
+	found, err := j.w.cfg.Store.Client().Get(ctx, j.lockKey(), clientv3.WithKeysOnly())
+	if err != nil || len(found.Kvs) == 0 {
+		return err
+	}
 	var txn store.Txn
+	txn.Alive(j.lockKey(), found.Kvs[0].CreateRevision)
 	txn.Delete(j.lockKey())
-	_, err := j.w.cfg.Store.Commit(ctx, &txn)
+	if _, err = j.w.cfg.Store.Commit(ctx, &txn); errors.Is(err, nightwatch.ErrRefused) {
+		return nil // an earlier try of this has removed it
+	}
 	return err
 }
+
+// dropTimeout bounds one try of that.
+const dropTimeout = 5 * time.Second
 
 // pause rests between two tries, the longer the more have failed in a row: a node with many results to write must not
 // storm an etcd that is away.
@@ -403,7 +415,7 @@ func (j *job) attempt(accepted *nightwatch.Accepted) {
 	j.w.cfg.Metrics.started(record.Runner)
 	a := j.describe(&record, accepted)
 	// gofail: var afterClaim struct{}
-	ctx, release := untilRunTimeout(j.ctx, &record, a.Task)
+	ctx, release := j.untilRunTimeout(&record, a.Task)
 	defer release()
 	written := newOutput(j.w.openLog(LogOf(&record, record.Attempt)))
 	a.Log = written
@@ -458,7 +470,15 @@ func (j *job) describe(record *nightwatch.Run, accepted *nightwatch.Accepted) *A
 		j.run.TaskRevision = accepted.Revision
 		j.mu.Unlock()
 	}
-	a.Run = userView(record, j.common(record), a.Task, j.w.cfg.ClusterID)
+	whole := j.common(record)
+	a.Run = userView(record, whole, a.Task, j.w.cfg.ClusterID)
+	if a.Task != nil && a.Task.StartWithin > 0 && record.Attempt == 1 && whole.Backfill == "" && whole.RetryOf == "" {
+		due := record.NominalTime
+		if record.NotBefore.After(due) {
+			due = record.NotBefore
+		}
+		a.StartBy = time.Now().Add(due.Add(time.Duration(a.Task.StartWithin)).Sub(j.w.now()))
+	}
 	return a
 }
 

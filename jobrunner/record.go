@@ -71,15 +71,28 @@ func lastOutput(outcome Outcome) string {
 	return tail.String()
 }
 
-// handBack gives an unclaimed run back to wait for another node, or for what the reason says.
+// handBack gives a run of which nothing was started back to wait for another node, or for what the reason says.
 func (j *job) handBack(reason string) {
 	if errors.Is(context.Cause(j.ctx), ErrSessionLost) {
 		return
 	}
 	ctx, cancel := j.lastWrites()
 	defer cancel()
-	err := j.write(ctx, func(r *nightwatch.Run) { pending(r, reason) }, true)
+	err := j.write(ctx, func(r *nightwatch.Run) {
+		pending(r, reason)
+		j.unclaim(r)
+	}, true)
 	j.report(err, "hand back", "reason", reason)
+}
+
+// unclaim takes out of a record what a claim wrote on the strength of which nothing was started.
+func (j *job) unclaim(r *nightwatch.Run) {
+	if j.fresh {
+		r.StartTime, r.AttemptTime = time.Time{}, time.Time{}
+	}
+	if j.claimed && !j.again || j.fresh {
+		r.Job = nil
+	}
 }
 
 // interrupt gives back a claimed run of a node that stops. A Job goes on and is followed by the next node; of
@@ -108,10 +121,8 @@ func (j *job) reassign(runner string) {
 	defer cancel()
 	err := j.write(ctx, func(r *nightwatch.Run) {
 		pending(r, "")
-		r.Runner, r.Cluster, r.Job = runner, "", nil
-		if j.fresh {
-			r.StartTime = time.Time{}
-		}
+		r.Runner, r.Cluster = runner, ""
+		j.unclaim(r)
 	}, true)
 	j.report(err, "reassign", "runner", runner)
 }
@@ -218,8 +229,9 @@ func (j *job) write(ctx context.Context, change func(*nightwatch.Run), off bool)
 func (j *job) wrote(record nightwatch.Run, revision int64, freed bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	cancel := j.run.Cancel
+	cancel, term := j.run.Cancel, j.run.Term
 	j.run = record
+	j.run.Term = max(term, record.Term) // the watch may have told of a later one
 	if freed {
 		j.locked = 0
 	}

@@ -23,7 +23,7 @@ func (j *job) retryWait(task *nightwatch.Task, outcome *Outcome) (wait time.Dura
 		return 0, false
 	}
 	wait = task.Retry.Wait(failures, rand.Float64()) //nolint:gosec // spreads load, keeps no secret
-	if limit := time.Duration(task.RunTimeout); limit > 0 && wallClock().Sub(j.run.CreateTime)+wait >= limit {
+	if limit := time.Duration(task.RunTimeout); limit > 0 && j.w.now().Sub(j.run.CreateTime)+wait >= limit {
 		return 0, false // it would be over before it began
 	}
 	return wait, true
@@ -33,7 +33,7 @@ func (j *job) retryWait(task *nightwatch.Task, outcome *Outcome) (wait time.Dura
 func (j *job) retry(outcome Outcome, wait time.Duration) {
 	ctx, cancel := j.lastWrites()
 	defer cancel()
-	ended := wallClock().UTC().Truncate(time.Millisecond)
+	ended := j.w.now().UTC().Truncate(time.Millisecond) // the scheduler is to wait from there
 	err := j.write(ctx, func(r *nightwatch.Run) {
 		if r.Cancel != nil {
 			// The wish came as the attempt failed: nothing runs, and nothing is to run.
@@ -52,11 +52,11 @@ func (j *job) retry(outcome Outcome, wait time.Duration) {
 // errRunTimeout is the ErrTimeout of the run as a whole.
 var errRunTimeout = fmt.Errorf("%w, of the run as a whole", ErrTimeout)
 
-// untilRunTimeout bounds ctx by the run's own timeout, over all its attempts.
-func untilRunTimeout(ctx context.Context, record *nightwatch.Run, task *nightwatch.Task) (context.Context, context.CancelFunc) {
+// untilRunTimeout bounds the job's context by the run's own timeout, over all its attempts.
+func (j *job) untilRunTimeout(record *nightwatch.Run, task *nightwatch.Task) (context.Context, context.CancelFunc) {
 	if task == nil || task.RunTimeout <= 0 {
-		return ctx, func() {}
+		return j.ctx, func() {}
 	}
-	end := record.CreateTime.Add(time.Duration(task.RunTimeout))
-	return context.WithDeadlineCause(ctx, end, errRunTimeout)
+	left := record.CreateTime.Add(time.Duration(task.RunTimeout)).Sub(j.w.now())
+	return context.WithTimeoutCause(j.ctx, left, errRunTimeout)
 }

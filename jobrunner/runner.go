@@ -107,6 +107,9 @@ type Attempt struct {
 	// Deadline is until when this node may act for the run, asked anew before every effect. It moves while the
 	// session is renewed.
 	Deadline func() time.Time
+	// StartBy is the last moment at which an effect may be made where none has been, by the clock of this process: after it
+	// the run is Missed. Zero: there is none.
+	StartBy time.Time
 	// Save changes the record in etcd under its revision. The first call after the effect frees the task's mutex; a
 	// Preparer's effect is there when the record has Job.UID. An error while the ctx it was given lives means that the
 	// run is no longer this session's (the attempt's ctx is about to end): touch nothing. When that ctx ended first,

@@ -101,20 +101,31 @@ func TestDrainTimeIsUpForACanceledJob(t *testing.T) {
 	r.clean()
 }
 
-// A stop between the claim and its answer starts nothing, and costs neither an attempt nor, with at-most-once, the run.
+// A stop between the claim and its answer starts nothing, and costs neither an attempt nor, with at-most-once, the run. The record
+// does not say that it has begun.
 func TestStopWhileTheClaimIsUnanswered(t *testing.T) {
-	for name, breaks := range map[string]func(*etcdtest.Proxy){"dropped": (*etcdtest.Proxy).DropResponses, "late": (*etcdtest.Proxy).HoldResponses} {
-		t.Run(name, func(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		breaks func(*etcdtest.Proxy)
+		runner string
+		value  string
+	}{
+		{"dropped", (*etcdtest.Proxy).DropResponses, nightwatch.RunnerProcess, `{"process":{"command":["true"]},"delivery":"at-most-once"}`},
+		{"late", (*etcdtest.Proxy).HoldResponses, nightwatch.RunnerProcess, `{"process":{"command":["true"]},"delivery":"at-most-once"}`},
+		{"late, of a Job", (*etcdtest.Proxy).HoldResponses, nightwatch.RunnerKubernetes, `{"image":"alpine"}`},
+	} {
+		t.Run(row.name, func(t *testing.T) {
 			r := newRig(t, func(c *Config) { c.DrainTimeout = time.Minute })
-			r.accept(`{"process":{"command":["true"]},"delivery":"at-most-once"}`)
+			r.accept(row.value)
 			r.start()
-			r.told(r.give("a", later))
-			breaks(r.proxy)
+			r.told(r.give("a", later, func(run *nightwatch.Run) { run.Runner = row.runner }))
+			row.breaks(r.proxy)
 			r.wait("a", "is claimed", in(nightwatch.PhaseRunning))
 			r.stop()
 			r.proxy.Resume()
 			<-r.stopped
-			if run := r.record("a"); run.Phase != nightwatch.PhasePending || run.Attempt != 1 || r.starts() != 0 {
+			run := r.record("a")
+			if run.Phase != nightwatch.PhasePending || run.Attempt != 1 || r.starts()+len(r.kube.attempts) != 0 || !run.StartTime.IsZero() || run.Job != nil {
 				t.Errorf("%d starts, %+v", r.starts(), run)
 			}
 			r.clean()

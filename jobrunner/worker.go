@@ -23,8 +23,9 @@ type Config struct {
 	Lease    clientv3.LeaseID
 	Life     context.Context
 	Deadline func() time.Time
-	// ClockOff tells that the node's clock is known to be off the scheduler's. Nil: nobody knows.
-	ClockOff func() bool
+	// ClockOffset is by how much the scheduler's clock is ahead of the node's, where that is known to be off by seconds; 0
+	// where it is not. Nil: nobody knows.
+	ClockOffset func() time.Duration
 	// Runners by name.
 	Runners map[string]Runner
 	// DrainTimeout is how long a stopping worker waits for attempts that cannot be handed over.
@@ -71,8 +72,8 @@ type queued struct {
 
 // NewWorker is a Worker for the session in cfg. It does no I/O.
 func NewWorker(cfg Config) *Worker {
-	if cfg.ClockOff == nil {
-		cfg.ClockOff = func() bool { return false }
+	if cfg.ClockOffset == nil {
+		cfg.ClockOffset = func() time.Duration { return 0 }
 	}
 	w := &Worker{
 		cfg: cfg, keys: cfg.Store.Keys(), ended: make(chan struct{}, 1),

@@ -73,7 +73,12 @@ func (n *Node) live(ctx context.Context, clusterID string) error {
 		Store: n.store, ClusterID: clusterID, Node: n.cfg.Name, Session: session.ID(), Lease: session.Lease(), Life: life,
 		Deadline: session.Deadline, Runners: n.runners, DrainTimeout: n.cfg.DrainTimeout, Logger: n.log.Named("jobrunner"), Metrics: n.metrics,
 		Secrets: n.cfg.Secrets, Callbacks: n.callbacks, Logs: n.cfg.Logs,
-		ClockOff: func() bool { return n.scheduler != nil && n.scheduler.Clock() != nil },
+		ClockOffset: func() time.Duration {
+			if n.scheduler == nil {
+				return 0 // nobody knows
+			}
+			return n.scheduler.ClockOffset()
+		},
 	})
 	var worked sync.WaitGroup
 	worked.Go(func() { worker.Run(working) })

@@ -95,12 +95,21 @@ func (s *Scheduler) Overdue() error {
 	return nil
 }
 
-// Clock is nil unless this node's clock is off the scheduler's by more than MaxClockOffset. Safe for concurrent use.
-func (s *Scheduler) Clock() error {
+// ClockOffset is by how much the scheduler's clock is ahead of this node's, if that is known to be more than MaxClockOffset either
+// way, and else 0. Safe for concurrent use.
+func (s *Scheduler) ClockOffset() time.Duration {
 	s.health.mu.Lock()
 	defer s.health.mu.Unlock()
 	if s.health.offset.Abs() > MaxClockOffset && time.Since(s.health.offsetAt) < offsetHolds {
-		return fmt.Errorf("the scheduler's clock is %s off this one", s.health.offset.Round(time.Millisecond))
+		return s.health.offset
+	}
+	return 0
+}
+
+// Clock is nil unless this node's clock is off the scheduler's by more than MaxClockOffset. Safe for concurrent use.
+func (s *Scheduler) Clock() error {
+	if offset := s.ClockOffset(); offset != 0 {
+		return fmt.Errorf("the scheduler's clock is %s off this one", offset.Round(time.Millisecond))
 	}
 	return nil
 }

@@ -55,7 +55,7 @@ type attempt struct {
 const noImage = "nightwatch.invalid/tombstone"
 
 func (r *Runner) newAttempt(ctx context.Context, a *jobrunner.Attempt) (at *attempt, release func()) {
-	at = &attempt{Attempt: a, runner: r, log: a.Logger, id: identityOf(&a.Record, a.ClusterID), ctx: ctx}
+	at = &attempt{Attempt: a, runner: r, log: a.Logger, id: identityOf(&a.Record, a.ClusterID), startBy: a.StartBy, ctx: ctx}
 	if at.log == nil {
 		at.log = hclog.NewNullLogger()
 	}
@@ -68,9 +68,6 @@ func (r *Runner) newAttempt(ctx context.Context, a *jobrunner.Attempt) (at *atte
 		copied := *a
 		copied.Task = &nightwatch.Task{Image: noImage}
 		at.Attempt = &copied
-	}
-	if a.Task != nil && a.Task.StartWithin > 0 && record.Attempt == 1 && record.Backfill == "" && record.RetryOf == "" {
-		at.startBy = latest(record.NominalTime, record.NotBefore).Add(time.Duration(a.Task.StartWithin))
 	}
 	work, endWork := context.WithCancel(silent(context.WithoutCancel(ctx)))
 	firm, endFirm := context.WithCancel(silent(context.WithoutCancel(ctx)))
@@ -142,13 +139,6 @@ func (at *attempt) stopped() jobrunner.Outcome {
 		message += ": " + at.lastErr.Error()
 	}
 	return jobrunner.Outcome{Phase: nightwatch.PhaseMissed, Reason: nightwatch.ReasonStartWithin, Message: message}
-}
-
-func latest(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
 }
 
 // over is errStop or errInterrupted once ctx has ended.

@@ -39,7 +39,7 @@ func TestStartWithin(t *testing.T) {
 				return next.RoundTrip(request)
 			}))
 			r := p.attempt("hello", map[string]string{"run": "100ms"})
-			r.Task.StartWithin = nightwatch.Duration(2 * time.Second)
+			r.Task.StartWithin, r.StartBy = nightwatch.Duration(2*time.Second), time.Now().Add(2*time.Second)
 			if row.tombstone {
 				timer := time.AfterFunc(4*time.Second, func() { here.Store(true) })
 				defer timer.Stop()

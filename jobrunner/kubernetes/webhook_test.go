@@ -109,7 +109,7 @@ func TestWebhookAway(t *testing.T) {
 	p := newPlace(t)
 	listen := p.webhook("nobody")
 	late := p.attempt("late", nil)
-	late.Task.StartWithin = nightwatch.Duration(2 * time.Second)
+	late.Task.StartWithin, late.StartBy = nightwatch.Duration(2*time.Second), time.Now().Add(2*time.Second)
 	out := late.start().outcome()
 	expect(t, out, nightwatch.PhaseMissed, nightwatch.ReasonStartWithin)
 	for _, want := range []string{"could not be started within 2s: ", `failed calling webhook "jobs.example.com"`, "connection refused"} {
