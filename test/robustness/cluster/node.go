@@ -32,7 +32,8 @@ type Node struct {
 	c       *Cluster
 	cmd     *exec.Cmd
 	began   time.Time
-	console string // address; empty for none
+	ended   time.Time // once done is closed
+	console string    // address; empty for none
 	log     tail
 	done    chan struct{} // closed when the process has ended
 }
@@ -104,6 +105,7 @@ func (c *Cluster) spawn(name, binary string, args []string) *Node {
 	n.began = time.Now()
 	go func() {
 		_ = n.cmd.Wait()
+		n.ended = time.Now()
 		close(n.done)
 	}()
 	c.t.Cleanup(func() {
@@ -224,6 +226,9 @@ func (n *Node) Ended() bool {
 		return false
 	}
 }
+
+// Lasted tells whether the process has not ended before so much time had passed since its start.
+func (n *Node) Lasted(long time.Duration) bool { return !n.Ended() || n.ended.Sub(n.began) >= long }
 
 func (n *Node) end(signal syscall.Signal) {
 	_ = n.cmd.Process.Signal(signal)
