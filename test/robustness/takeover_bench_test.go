@@ -27,7 +27,7 @@ func BenchmarkHandOver(b *testing.B) {
 	}
 	probe := func(i int) string { return fmt.Sprintf("default/probe-%d", i) }
 	for i := range 4 {
-		c.Put(probe(i), fmt.Sprintf(`{%s,"every":"100ms","offset":"%dms"}`, c.Work(nightwatch.RunnerHTTP, cluster.Work{}), 25*i))
+		c.Put(probe(i), fmt.Sprintf(`{%s,"every":"100ms","offset":"%dms"}`, c.Work(nightwatch.RunnerHTTP, cluster.Work{}), 10+25*i))
 	}
 	goesOn := func() {
 		from := time.Now()
