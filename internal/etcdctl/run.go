@@ -60,6 +60,7 @@ func Run(t testing.TB, endpoint string, args ...string) string {
 // Try is Run for a call that may be refused: the error of a call that failed has what etcdctl printed on standard error.
 func Try(t testing.TB, endpoint string, args ...string) (stdout string, err error) {
 	t.Helper()
+	Path(t) // to build it takes longer than any call of it
 	ctx, cancel := context.WithTimeout(t.Context(), runTimeout)
 	defer cancel()
 	cmd := Command(ctx, t, endpoint, args...)
