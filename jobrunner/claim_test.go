@@ -56,15 +56,8 @@ func TestClaimWaitsForSpace(t *testing.T) {
 	etcdtest.NoSpace(t, r.client, true)
 	leave()
 	etcdtest.Eventually(t, soon, func() bool {
-		r.mu.Lock()
-		j := r.jobs[queue]
-		r.mu.Unlock()
-		if j == nil {
-			return false
-		}
-		j.mu.Lock()
-		defer j.mu.Unlock()
-		return j.failures > 1
+		failures, there := r.failures(queue)
+		return there && failures > 1
 	}, "the claim is refused, twice")
 	etcdtest.NoSpace(t, r.client, false)
 	if run := r.wait("a", "succeeds", in(nightwatch.PhaseSucceeded)); run.Attempt != 1 || r.starts() != 1 {
@@ -133,15 +126,8 @@ func TestClaimThatIsNotSentInTime(t *testing.T) {
 	queue := r.give("a")
 	r.told(queue)
 	etcdtest.Eventually(t, soon, func() bool {
-		r.mu.Lock()
-		j := r.jobs[queue]
-		r.mu.Unlock()
-		if j == nil {
-			return true
-		}
-		j.mu.Lock()
-		defer j.mu.Unlock()
-		return j.failures > 0
+		failures, there := r.failures(queue)
+		return !there || failures > 0
 	}, "its time is up")
 	close(release)
 	began := time.Now()

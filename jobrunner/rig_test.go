@@ -231,6 +231,19 @@ func (r *rig) told(queueKey string) {
 	}, "the worker hears of %s", queueKey)
 }
 
+// failures is how many tries in a row the job of a run had that etcd did not do, if there is one.
+func (r *rig) failures(queueKey string) (n int, there bool) {
+	r.mu.Lock()
+	j := r.jobs[queueKey]
+	r.mu.Unlock()
+	if j == nil {
+		return 0, false
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.failures, true
+}
+
 // clean checks that nothing of a finished or given back run is left with the worker.
 func (r *rig) clean() {
 	r.t.Helper()

@@ -113,19 +113,25 @@ func TestAfterFinishGoesOnAfterAMissedStart(t *testing.T) {
 	}
 }
 
-// A node whose clock is hours behind does not make runs follow each other without a pause.
-func TestAfterFinishWithAClockBehind(t *testing.T) {
-	b := newBoard(t, "10:00:30")
+// finishedBy is a board at 10:05:01 on which the first run was finished at 10:05, by a node whose clock said otherwise.
+func finishedBy(t *testing.T, clock string) (b *board, id string) {
+	b = newBoard(t, "10:00:30")
 	b.node("n1")
 	b.put(tenAfter)
 	b.goTo("10:00:31")
-	id := idAt("10:00:30.001")
+	id = idAt("10:00:30.001")
 	b.claim(id)
 	b.goTo("10:05")
-	b.now = at("08:00") // the node's
+	b.now = at(clock)
 	b.finish(id, nightwatch.PhaseSucceeded)
 	b.goTo("10:05:01")
 	b.wantRuns(id + " Succeeded")
+	return b, id
+}
+
+// A node whose clock is hours behind does not make runs follow each other without a pause.
+func TestAfterFinishWithAClockBehind(t *testing.T) {
+	b, _ := finishedBy(t, "08:00")
 	b.goTo("10:10:31")
 	if n := len(b.runs()); n != 2 {
 		t.Errorf("%q", b.runs())
@@ -134,15 +140,7 @@ func TestAfterFinishWithAClockBehind(t *testing.T) {
 
 // A node whose clock is ahead says that a run ended in the future: the next one does not wait until then.
 func TestAfterFinishWithAClockAhead(t *testing.T) {
-	b := newBoard(t, "10:00:30")
-	b.node("n1")
-	b.put(tenAfter)
-	b.goTo("10:00:31")
-	id := idAt("10:00:30.001")
-	b.claim(id)
-	b.now = at("12:00") // the node's
-	b.finish(id, nightwatch.PhaseSucceeded)
-	b.goTo("10:05")
+	b, id := finishedBy(t, "12:00")
 	b.goTo("10:14:59")
 	b.wantRuns(id + " Succeeded")
 	b.goTo("10:15:01")

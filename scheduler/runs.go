@@ -133,28 +133,36 @@ func (p *plan) saysSo(r *runView, waits string) bool {
 // missStart ends a run as Missed that has not been claimed within the task's startWithin. Its node may be about to
 // claim it: of the two transactions, which compare the run, one is refused.
 func (p *plan) missStart(r *runView, before nightwatch.Run) bool {
-	within := p.startWithin(&r.run)
-	if within == 0 || r.run.Phase == nightwatch.PhaseRunning || r.run.Attempt > 1 || !r.run.StartTime.IsZero() || r.run.Job != nil {
+	if r.run.Phase == nightwatch.PhaseRunning || r.run.Attempt > 1 || !r.run.StartTime.IsZero() || r.run.Job != nil {
 		return false
 	}
 	if shard := r.run.Shard; shard != nil && shard.Node == "" {
 		return false // it may wait for the others, once one of them has started
 	}
-	if last := later(r.run.NominalTime, r.run.NotBefore).Add(time.Duration(within)); !p.now.After(last) {
-		p.wakeBy(last.Add(time.Millisecond))
+	why := p.overdue(&r.run)
+	if why == "" {
 		return false
 	}
-	r.run.Phase, r.run.Reason, r.run.Message, r.run.EndTime = nightwatch.PhaseMissed, nightwatch.ReasonStartWithin, tooLate(within), p.now
+	r.run.Phase, r.run.Reason, r.run.Message, r.run.EndTime = nightwatch.PhaseMissed, nightwatch.ReasonStartWithin, why, p.now
 	p.saveRun(r, before)
 	return true
 }
 
-// startWithin bounds the start of a run; 0: nothing does.
-func (p *plan) startWithin(r *nightwatch.Run) nightwatch.Duration {
+// overdue says why a run that has not started must not any more. It is empty as long as the run may: where that has an end, the
+// task is looked at again then.
+func (p *plan) overdue(r *nightwatch.Run) (why string) {
 	if whole := p.whole(r); p.def == nil || whole.Backfill != "" || whole.RetryOf != "" {
-		return 0
+		return ""
 	}
-	return p.taskOf(r).StartWithin
+	within := p.taskOf(r).StartWithin
+	if within == 0 {
+		return ""
+	}
+	if last := later(r.NominalTime, r.NotBefore).Add(time.Duration(within)); !p.now.After(last) {
+		p.wakeBy(last.Add(time.Millisecond))
+		return ""
+	}
+	return tooLate(within)
 }
 
 // atMostOnce tells whether a run must not be tried again when its node is lost: as the version says that was submitted, or

@@ -169,14 +169,11 @@ func (p *plan) seenRun(id string) {
 // missDivided ends a run none of whose shards has been claimed within the task's startWithin. That is a wish first, as
 // its shards may be too many for one transaction; one that is claimed before it hears of it is canceled.
 func (p *plan) missDivided(r *runView) {
-	within := p.startWithin(&r.run)
-	if r.run.Phase != nightwatch.PhasePending || r.run.Cancel != nil || within == 0 {
+	if r.run.Phase != nightwatch.PhasePending || r.run.Cancel != nil {
 		return
 	}
-	if last := later(r.run.NominalTime, r.run.NotBefore).Add(time.Duration(within)); p.now.After(last) {
-		r.run.Cancel = &nightwatch.Cancel{Reason: nightwatch.ReasonStartWithin, Why: tooLate(within), Time: p.now}
-	} else {
-		p.wakeBy(last.Add(time.Millisecond))
+	if why := p.overdue(&r.run); why != "" {
+		r.run.Cancel = &nightwatch.Cancel{Reason: nightwatch.ReasonStartWithin, Why: why, Time: p.now}
 	}
 }
 

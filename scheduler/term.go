@@ -52,24 +52,25 @@ func (s *Scheduler) Lead(ctx context.Context, term Term) error {
 func (s *Scheduler) readClock(ctx context.Context) (last clockTick) {
 	var txn store.Txn
 	txn.Get(s.keys.MetaClock())
-	response, err := s.cluster.Commit(ctx, &txn)
-	for err != nil {
+	for {
+		response, err := s.cluster.Commit(ctx, &txn)
+		if err == nil {
+			for _, kv := range response.Responses[0].GetResponseRange().Kvs {
+				var clock clockValue
+				if json.Unmarshal(kv.Value, &clock) == nil {
+					last = clockTick{kv.ModRevision, clock.Time}
+				}
+			}
+			return last
+		}
 		pause := time.NewTimer(minRest)
 		select {
 		case <-pause.C:
-			response, err = s.cluster.Commit(ctx, &txn)
 		case <-ctx.Done():
 			pause.Stop()
 			return clockTick{}
 		}
 	}
-	for _, kv := range response.Responses[0].GetResponseRange().Kvs {
-		var clock clockValue
-		if json.Unmarshal(kv.Value, &clock) == nil {
-			last = clockTick{kv.ModRevision, clock.Time}
-		}
-	}
-	return last
 }
 
 func (s *Scheduler) startLeading(l lease) {
