@@ -144,6 +144,9 @@ func restOf(parts []part) (next int64, quiet bool) {
 			newest = max(newest, p.at.mod)
 		}
 	}
+	if task != nil && len(parts) == 1 {
+		return restless, true
+	}
 	if task == nil || accepted == nil || status == nil {
 		return 0, false
 	}

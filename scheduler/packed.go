@@ -15,7 +15,7 @@ import (
 // they came, squeezed into one text, which is a fifth of them and a twentieth of what they take up when they have been read.
 // Whoever wants to know more of it opens it, which leads to what there was before: of what is not in the values nothing is
 // lost. A task is packed when nothing but time makes anything of it, and when there are others that were opened or
-// changed after it.
+// changed after it, or when nobody has looked at it yet.
 
 // maxSpare is how many tasks are kept unpacked though nothing is wanted of them: those of a small cluster all are.
 const maxSpare = 10_000
@@ -95,7 +95,7 @@ func (t *taskView) take(p part) {
 
 // pack packs a task, unless something is to be remembered of it that a packed one has no place for.
 func (v *view) pack(t *taskView, leading bool) bool {
-	if !v.packable(t) || leading && (t.dirty || t.waitsTurn || t.hopeful || t.waits != place{}) {
+	if !v.packable(t) || leading && (t.dirty && !t.untouched() || t.waitsTurn || t.hopeful || t.waits != place{}) {
 		return false
 	}
 	p := packing{next: restless}
@@ -119,9 +119,14 @@ func (v *view) pack(t *taskView, leading bool) bool {
 
 // packable tells of a task that all there is to know of it are those of its keys that are packed.
 func (v *view) packable(t *taskView) bool {
-	if !t.task.present() || t.def == nil || !t.statusAt.present() || !ordinary(t.name) || t.source.present() || t.busy || t.heldUntil > v.revision ||
-		!t.retryAt.IsZero() || len(t.shards)+len(t.requests)+len(t.verdicts)+len(t.locks)+len(v.downstreams[t.name]) > 0 ||
-		t.def.Task.After != nil || len(t.def.Task.Calendars.Include)+len(t.def.Task.Calendars.Exclude) > 0 {
+	if !t.task.present() || !ordinary(t.name) || t.source.present() || t.busy || t.heldUntil > v.revision || !t.retryAt.IsZero() ||
+		len(t.shards)+len(t.requests)+len(t.verdicts)+len(t.locks)+len(v.downstreams[t.name]) > 0 {
+		return false
+	}
+	if t.untouched() {
+		return true
+	}
+	if t.def == nil || !t.statusAt.present() || t.def.Task.After != nil || len(t.def.Task.Calendars.Include)+len(t.def.Task.Calendars.Exclude) > 0 {
 		return false
 	}
 	for _, r := range t.runs {
@@ -135,10 +140,19 @@ func (v *view) packable(t *taskView) bool {
 // ordinary tells of a name that it is none of what the system keeps like tasks: a calendar, a pool, a namespace.
 func ordinary(name string) bool { return !strings.HasPrefix(name, "_") }
 
+// untouched tells of a task that there is nothing but what its user wrote: no scheduler has looked at it yet. A million
+// may be put faster than they can be accepted, so that these are packed though something is to be done with each.
+func (t *taskView) untouched() bool {
+	return !t.accepted.present() && !t.statusAt.present() && !t.ledgerAt.present() && len(t.runs) == 0
+}
+
 func (t *taskView) parts() []part {
-	parts := []part{
-		{kind: store.Accepted, at: t.accepted, value: t.acceptedValue}, {kind: store.Tasks, at: t.task, value: t.value},
-		{kind: store.Statuses, at: t.statusAt, value: t.statusValue},
+	parts := []part{{kind: store.Tasks, at: t.task, value: t.value}}
+	if t.accepted.present() {
+		parts = append(parts, part{kind: store.Accepted, at: t.accepted, value: t.acceptedValue})
+	}
+	if t.statusAt.present() {
+		parts = append(parts, part{kind: store.Statuses, at: t.statusAt, value: t.statusValue})
 	}
 	if t.ledgerAt.present() {
 		parts = append(parts, part{kind: store.Ledgers, at: t.ledgerAt, value: t.ledgerValue})

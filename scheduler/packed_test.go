@@ -264,3 +264,35 @@ func TestOver(t *testing.T) {
 		t.Error("a shard is taken for a run")
 	}
 }
+
+// What is put faster than it can be looked at waits packed, for its turn.
+func TestPutsWaitPacked(t *testing.T) {
+	keys := store.NewKeys("")
+	s := newScheduler(&link{memory: newMemory(t)}, keys, Config{})
+	s.lease, s.view.spare = &lease{}, 10
+	const puts = 1000
+	name := func(i int) string { return fmt.Sprintf("default/task-%d", i) }
+	value := func(i int) string { return fmt.Sprintf(`{"every":"1m","command":["echo","%d"]}`, i) }
+	for i := range puts {
+		e := store.Event{Key: keys.Task(name(i)), Value: []byte(value(i)), CreateRevision: int64(i + 1), ModRevision: int64(i + 1)}
+		s.takeIn(store.Batch{Revision: int64(i + 1), Events: []store.Event{e}}, time.Now())
+	}
+	unpacked := 0
+	for _, task := range s.view.tasks {
+		if task.details != nil {
+			unpacked++
+		}
+	}
+	if unpacked > s.view.spare {
+		t.Errorf("%d of %d are not packed, want %d", unpacked, puts, s.view.spare)
+	}
+	for i := range puts {
+		task := s.agenda.next()
+		if task == nil || task.name != name(i) {
+			t.Fatalf("the turn after %d others is %v's", i, task)
+		}
+		if s.view.open(task); string(task.value) != value(i) || task.task.mod != int64(i+1) || task.putTime.IsZero() {
+			t.Errorf("%s is %s at %d, put at %s", task.name, task.value, task.task.mod, task.putTime)
+		}
+	}
+}
