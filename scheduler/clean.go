@@ -12,6 +12,9 @@ import (
 const (
 	// maxRemovals bounds the records that one transaction removes.
 	maxRemovals = 50
+	// foldBeside is how many records beyond the limits of its history a task may have before some of them go in a transaction
+	// that is about runs too.
+	foldBeside = 16
 	// keepLost is how long the record of a run that lost a session stays, so that a stopped predecessor that wakes
 	// up finds out.
 	keepLost = time.Hour
@@ -105,11 +108,12 @@ func (p *plan) saveRemainsStatus(live []*runView) {
 	p.put(p.keys.Status(p.t.name), p.t.statusAt.mod, &p.status)
 }
 
-// foldHistory moves records beyond the task's limits into the ledger, in the same transaction. Only runs that have
-// been counted go, none that lost a session within the hour, and none that a task that comes after this one has yet to
-// look at.
+// foldHistory moves records beyond the task's limits into the ledger, in the same transaction: as a rule in the one that
+// counts the run that takes the place, so that what is due does not wait for it. A task of which something is due at every
+// look has no such transaction. Only runs that have been counted go, none that lost a session within the hour, and none that a
+// task that comes after this one has yet to look at.
 func foldHistory(p *plan) {
-	if p.def == nil || !p.t.task.present() {
+	if p.def == nil || !p.t.task.present() || p.changes > 0 && !p.overfull() {
 		return
 	}
 	kept := map[nightwatch.Phase]int{}
@@ -125,7 +129,7 @@ func foldHistory(p *plan) {
 			class = nightwatch.PhaseFailed
 		}
 		// One that this transaction counts takes its place in the history, and does not leave it yet.
-		if kept[class]++; kept[class] <= p.def.Task.Keep(class) || !p.counts(r) || p.awaited(r) {
+		if kept[class]++; kept[class] <= p.def.Task.Keep(class) || !p.counts(r) || p.awaited(r) || p.writes(p.keys.Run(p.t.name, r.run.ID)) {
 			continue
 		}
 		if stays := p.lostAt(r).Add(keepLost); stays.After(p.now) {
@@ -134,13 +138,17 @@ func foldHistory(p *plan) {
 		}
 		leaving = append(leaving, r)
 	}
-	if len(leaving) == 0 {
+	most := maxRemovals
+	if p.changes > 0 {
+		most = foldBeside
+	}
+	if len(leaving) == 0 || p.changes > 0 && len(leaving) < most {
 		return
 	}
 	slices.SortFunc(leaving, func(a, b *runView) int {
 		return cmp.Or(a.run.NominalTime.Compare(b.run.NominalTime), cmp.Compare(a.create, b.create))
 	})
-	for _, r := range leaving[:min(len(leaving), maxRemovals)] { // the oldest first, as the ledger keeps the newest
+	for _, r := range leaving[:min(len(leaving), most)] { // the oldest first, as the ledger keeps the newest
 		if !p.shedShards(r.run.ID) {
 			break
 		}
@@ -148,6 +156,15 @@ func foldHistory(p *plan) {
 	}
 	// The counts that these runs are in must be the ones that stand in the store.
 	p.txn.Seen(p.keys.Status(p.t.name), p.t.statusAt.mod)
+}
+
+// overfull tells that more records are there than limits and foldBeside allow.
+func (p *plan) overfull() bool {
+	most := foldBeside
+	for _, class := range []nightwatch.Phase{nightwatch.PhaseSucceeded, nightwatch.PhaseFailed, nightwatch.PhaseSkipped} {
+		most += p.def.Task.Keep(class)
+	}
+	return len(p.t.runs) > most
 }
 
 // lostAt is when a run ended, or a shard of it, that had lost a session; zero: none had.

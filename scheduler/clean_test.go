@@ -3,6 +3,7 @@ package scheduler
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/store"
@@ -235,4 +236,31 @@ func TestVerdictsGoAfterAnHour(t *testing.T) {
 	if len(b.entries) != 0 {
 		t.Errorf("left: %v", b.entries)
 	}
+}
+
+// A task of which something is due at every look keeps few more records than one that has time in between.
+func TestHistoryOfABusyTask(t *testing.T) {
+	b := newBoard(t, "10:00:00")
+	b.node("n1")
+	b.put(`{"process":{"command":["true"]},"every":"1s","overlap":"allow"}`)
+	b.settle(demo)
+	most := 0
+	for range 200 {
+		b.now = b.now.Add(time.Second)
+		if !b.commit(b.decide(demo)) {
+			t.Fatal("refused")
+		}
+		for _, line := range b.runs() {
+			if id, phase, _ := strings.Cut(line, " "); phase == string(nightwatch.PhaseAssigned) {
+				b.claim(id)
+				b.finish(id, nightwatch.PhaseSucceeded)
+			}
+		}
+		most = max(most, len(b.runs()))
+	}
+	if limit := 3 + 3 + 10 + 2*foldBeside; most > limit {
+		t.Errorf("%d records, want %d or fewer", most, limit)
+	}
+	b.settle(demo)
+	b.wantAccounted()
 }

@@ -87,9 +87,7 @@ func conduct(p *plan) {
 	advanceBackfills(p)
 	resolveRetried(p)
 	countFinished(p)
-	if p.changes == 0 {
-		foldHistory(p) // with the counts of the run that takes the place, as a rule
-	}
+	foldHistory(p)
 	p.lazy = !fresh && p.changes == 0
 	p.announce()
 	p.saveLedger()
