@@ -33,7 +33,9 @@ func (j *job) retryWait(task *nightwatch.Task, outcome *Outcome) (wait time.Dura
 func (j *job) retry(outcome Outcome, wait time.Duration) {
 	ctx, cancel := j.lastWrites()
 	defer cancel()
-	ended := j.w.now().UTC().Truncate(time.Millisecond) // the scheduler is to wait from there
+	// The scheduler is to wait from there. It mends by itself what a clock wrote that is ahead of its own; that ours is seems so
+	// too when we hear of its late, and then the wait would be too short.
+	ended := wallClock().Add(max(j.w.cfg.ClockOffset(), 0)).UTC().Truncate(time.Millisecond)
 	err := j.write(ctx, func(r *nightwatch.Run) {
 		if r.Cancel != nil {
 			// The wish came as the attempt failed: nothing runs, and nothing is to run.

@@ -96,19 +96,32 @@ func (s *Scheduler) Overdue() error {
 }
 
 // ClockOffset is by how much the scheduler's clock is ahead of this node's, if that is known to be more than MaxClockOffset either
-// way, and else 0. Safe for concurrent use.
+// way, and else 0. That it is behind is believed as MayLead does: a time that comes late looks like that. Safe for concurrent use.
 func (s *Scheduler) ClockOffset() time.Duration {
 	s.health.mu.Lock()
 	defer s.health.mu.Unlock()
-	if s.health.offset.Abs() > MaxClockOffset && time.Since(s.health.offsetAt) < offsetHolds {
-		return s.health.offset
+	if s.health.offset < 0 && !s.health.sure() {
+		return 0
+	}
+	return s.health.off()
+}
+
+// off is the offset, 0 if it is small, or too old to count. It is called with mu held, as sure is.
+func (h *health) off() time.Duration {
+	if h.offset.Abs() > MaxClockOffset && time.Since(h.offsetAt) < offsetHolds {
+		return h.offset
 	}
 	return 0
 }
 
+// sure tells whether the clock was found off each time over more than a second.
+func (h *health) sure() bool { return h.offsetAt.Sub(h.offSince) > tick }
+
 // Clock is nil unless this node's clock is off the scheduler's by more than MaxClockOffset. Safe for concurrent use.
 func (s *Scheduler) Clock() error {
-	if offset := s.ClockOffset(); offset != 0 {
+	s.health.mu.Lock()
+	defer s.health.mu.Unlock()
+	if offset := s.health.off(); offset != 0 {
 		return fmt.Errorf("the scheduler's clock is %s off this one", offset.Round(time.Millisecond))
 	}
 	return nil
@@ -118,7 +131,7 @@ func (s *Scheduler) Clock() error {
 // scheduler wrote last before etcd was away comes late to everybody, and all at once. Safe for concurrent use.
 func (s *Scheduler) MayLead() error {
 	s.health.mu.Lock()
-	sure := s.health.offsetAt.Sub(s.health.offSince) > tick
+	sure := s.health.sure()
 	s.health.mu.Unlock()
 	if !sure {
 		return nil

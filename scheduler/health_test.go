@@ -18,6 +18,16 @@ func TestClockThatNobodyWritesAnyMoreIsForgotten(t *testing.T) {
 		if err := s.MayLead(); err != nil {
 			t.Errorf("on the strength of one time: %v", err)
 		}
+		if off := s.ClockOffset(); off != 0 {
+			t.Errorf("off by %s, by one time, which may have come late", off)
+		}
+		<-time.After(1001 * time.Millisecond)
+		if s.health.clock(-11 * time.Second); s.ClockOffset() != -11*time.Second {
+			t.Errorf("off by %s, want 11 s", s.ClockOffset())
+		}
+		if s.health.clock(11 * time.Second); s.ClockOffset() != 11*time.Second {
+			t.Errorf("off by %s, want 11 s: no time comes early", s.ClockOffset())
+		}
 		<-time.After(15 * time.Second) // by the test's clock
 		if err := s.Clock(); err != nil {
 			t.Errorf("15 s after the scheduler's last word: %v", err)
