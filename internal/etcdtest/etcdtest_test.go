@@ -160,6 +160,14 @@ func TestProxy(t *testing.T) {
 	if took := time.Since(began); took < 100*time.Millisecond {
 		t.Errorf("there and back took %s", took)
 	}
+	proxy.Resume()
+	began = time.Now()
+	if err := put(5*time.Second, "10b"); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took < 100*time.Millisecond {
+		t.Errorf("there and back took %s, once the way was open again", took)
+	}
 	proxy.Delay(0)
 	proxy.Limit(1000)
 	began = time.Now()
@@ -169,7 +177,7 @@ func TestProxy(t *testing.T) {
 	if took := time.Since(began); took < 200*time.Millisecond {
 		t.Errorf("200 bytes at 1000 a second took %s", took)
 	}
-	proxy.Resume()
+	proxy.Limit(0)
 
 	proxy.Refuse()
 	if err := put(200*time.Millisecond, "11"); err == nil {

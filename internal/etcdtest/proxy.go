@@ -111,11 +111,12 @@ func (p *Proxy) Limit(bytesPerSecond int) {
 	p.limit = bytesPerSecond
 }
 
-// Resume opens both directions, without delay or limit, and accepts connections again: held bytes flow on, connections that lost bytes are cut.
+// Resume opens both directions, and accepts connections again: held bytes flow on, connections that lost bytes are cut. What Delay
+// and Limit set stays.
 func (p *Proxy) Resume() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.refuse, p.delay, p.limit = false, 0, 0
+	p.refuse = false
 	p.change(flowOpen, requests, responses)
 	for pair := range p.dropped {
 		pair.close()

@@ -158,9 +158,8 @@ func (c *cell) verifyLoosely() {
 	second := c.wrote(2)
 	switch {
 	case c.runner == nightwatch.RunnerKubernetes && (run.Phase != nightwatch.PhaseSucceeded || run.Attempt != 1 || jobs != 1):
-	case c.delivery == nightwatch.AtMostOnce && len(second) == 0 && (run.Phase == nightwatch.PhaseSucceeded || run.Reason == nightwatch.ReasonNodeLost):
-		return
-	case run.Phase == nightwatch.PhaseSucceeded:
+	case c.delivery == nightwatch.AtMostOnce && len(second) > 0:
+	case c.delivery == nightwatch.AtMostOnce && run.Reason == nightwatch.ReasonNodeLost, run.Phase == nightwatch.PhaseSucceeded:
 		return
 	}
 	c.m.t.Errorf("%s: %d Jobs, the second attempt wrote %v; %+v", c.task, jobs, second, run)

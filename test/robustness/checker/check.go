@@ -34,10 +34,12 @@ const (
 	PhaseOrder     = "phase-order"     // phases follow each other as documented
 	Growth         = "growth"          // attempts, fences and counts of a record only grow
 	SingleDispatch = "single-dispatch" // an attempt has one start, or one Job
-	OneAtATime     = "one-at-a-time"   // no attempt of a run begins before the one before has ended
-	FenceOrder     = "fence-order"     // a later attempt has a higher fence
+	OneAtATime     = "one-at-a-time"   // no attempt of a run, and no Job of one, begins before the one before has ended
+	FenceOrder     = "fence-order"     // an attempt's fence is the revision of its claim, and a later one's higher
 	NoStray        = "no-stray"        // every effect and every Job is of a record
 	Agreement      = "agreement"       // record and effect tell the same
+	Outcome        = "outcome"         // a run is Skipped, Missed, Canceled or Failed only where its task gives a reason for it
+	AtMostOnce     = "at-most-once"    // with that delivery nothing begins again but after a failure
 
 	Completeness = "completeness" // every time that a cursor has passed is in one place, a record or a range
 	NoInvention  = "no-invention" // no record of a time that is none
@@ -49,16 +51,17 @@ const (
 	StartOrder = "start-order" // runs of a task that take turns start in the order of their times
 	Recovery   = "recovery"    // everything is on time again some time after the last fault
 
-	FreezeHonoured = "freeze-honoured" // nothing is claimed while a freeze key is there
+	FreezeHonoured = "freeze-honoured" // nothing is claimed while a freeze key is there, but a Job that goes on
 	EditHonoured   = "edit-honoured"   // a run is made by the version in force
-	DeleteHonoured = "delete-honoured" // no run is made after its task was deleted
-	Acknowledged   = "acknowledged"    // what was put is observed, what was requested has a verdict
+	DeleteHonoured = "delete-honoured" // no run is made after its task was deleted, nor for a new one while it is live
+	Acknowledged   = "acknowledged"    // what was put is observed, what was requested has a verdict, and its run
 
+	NoOverlap   = "no-overlap"   // unless overlap: allow, no run of a task begins while another goes on
 	SkipOverlap = "skip-overlap" // with overlap: skip no two runs are live at once
-	RetryBound  = "retry-bound"  // no more attempts than the task allows
+	RetryBound  = "retry-bound"  // no more attempts than the task allows, and none before its backoff is over
 
-	TermInForce  = "term-in-force" // the scheduler's writes are of the term in force
-	LiveAssignee = "live-assignee" // a run is given to a session that is there
+	TermInForce  = "term-in-force" // what the scheduler writes into records is of the term in force
+	LiveAssignee = "live-assignee" // a run is given to a session that is there, and lost by one that is not
 	CountsAddUp  = "counts-add-up" // the counts of a status are those of records and ranges
 	NoLeftovers  = "no-leftovers"  // no key tells of work that is over
 )
@@ -80,6 +83,8 @@ var invariants = []struct {
 	{FenceOrder, fenceOrder},
 	{NoStray, noStray},
 	{Agreement, agreement},
+	{Outcome, endsAsAllowed},
+	{AtMostOnce, onceAtMost},
 	{Completeness, completeness},
 	{NoInvention, noInvention},
 	{Uniqueness, uniqueness},
@@ -92,6 +97,7 @@ var invariants = []struct {
 	{EditHonoured, editHonoured},
 	{DeleteHonoured, deleteHonoured},
 	{Acknowledged, acknowledged},
+	{NoOverlap, noOverlap},
 	{SkipOverlap, skipOverlap},
 	{RetryBound, retryBound},
 	{TermInForce, termInForce},

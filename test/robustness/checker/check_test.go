@@ -64,6 +64,7 @@ func goodJob() *History {
 	h := good()
 	h.Effects = nil
 	h.Changes = []Change{
+		change(5, "tasks/a/t", "{}"),
 		one(10, "Assigned", `"attempt":1,"runner":"kubernetes"`),
 		one(11, "Running", `"attempt":1,"runner":"kubernetes","job":{"namespace":"a","name":"t"}`),
 		one(20, "Pending", `"attempt":1,"runner":"kubernetes","job":{"namespace":"a","name":"t"},"lostSessions":1`),
@@ -112,12 +113,22 @@ func brokenRuns() []brokenHistory {
 				h.Effects[i].Run = "r2"
 			}
 		}},
+		{Readable, "a version that is garbage", good(), Bounds{}, func(h *History) { h.Changes = append(h.Changes, change(50, "accepted/a/t", "{")) }},
 		{TerminalFinal, "a late success", good(), Bounds{}, func(h *History) {
 			h.Changes[6] = one(24, "Failed", `"attempt":2,"fence":21,"lostSessions":1,"term":7,"reason":"NodeLost"`)
 			h.Changes[7] = one(25, "Succeeded", `"attempt":2,"fence":21,"lostSessions":1,"term":7`)
 		}},
 		{PhaseOrder, "success without a claim", good(), Bounds{}, func(h *History) {
 			h.Changes[5] = one(21, "Assigned", `"attempt":2,"term":7,"fence":11,"lostSessions":1`)
+			h.Effects = nil
+		}},
+		{PhaseOrder, "another attempt takes over what runs", good(), Bounds{}, func(h *History) {
+			h.Changes[3] = one(12, "Running", `"attempt":2,"term":7,"fence":11`)
+		}},
+		{PhaseOrder, "deleted while it runs", good(), Bounds{}, func(h *History) {
+			h.Changes[7].Revision = 22
+			h.Changes = slices.Delete(h.Changes, 6, 7)
+			h.Effects = h.Effects[:3]
 		}},
 		{Growth, "the attempt goes back", good(), Bounds{}, func(h *History) {
 			h.Changes[4] = one(20, "Assigned", `"attempt":3,"term":7,"fence":11,"lostSessions":1`)
@@ -127,6 +138,9 @@ func brokenRuns() []brokenHistory {
 		}},
 		{TermInForce, "a write of a term that never was", good(), Bounds{}, func(h *History) {
 			h.Changes[3] = one(12, "Running", `"attempt":1,"term":8,"fence":11`)
+		}},
+		{TermInForce, "a session given up by a term that is over", good(), Bounds{}, func(h *History) {
+			h.Changes = append(h.Changes, change(8, "election/scheduler/l2", "n2"), deletion(15, "election/scheduler/l1"))
 		}},
 		{SingleDispatch, "an attempt starts twice", good(), Bounds{}, func(h *History) {
 			h.Effects = append(h.Effects, effect(2, 21, EffectStart, 22))
@@ -138,6 +152,12 @@ func brokenRuns() []brokenHistory {
 			h.Effects = append(h.Effects, Effect{
 				Task: "a/t", Run: "r1", Attempt: 1, Fence: 11, Event: EffectBeat, Time: start.Add(22*time.Second + time.Millisecond).UnixNano(),
 			})
+		}},
+		{OneAtATime, "the Job of one attempt goes on beside that of the next", goodJob(), Bounds{}, func(h *History) {
+			h.Jobs = append(h.Jobs, jobEvent("u2", JobCreated, 2, 21))
+		}},
+		{FenceOrder, "no claim has its fence", good(), Bounds{}, func(h *History) {
+			h.Effects[0].Fence, h.Effects[1].Fence = 13, 13
 		}},
 		{FenceOrder, "the second attempt has the lower fence", good(), Bounds{}, func(h *History) {
 			h.Effects[0].Fence, h.Effects[1].Fence = 22, 22
@@ -155,14 +175,20 @@ func brokenRuns() []brokenHistory {
 		}},
 		{Agreement, "success without an end", good(), Bounds{}, func(h *History) { h.Effects = h.Effects[:3] }},
 		{Agreement, "an attempt that no record knows", good(), Bounds{}, func(h *History) {
-			h.Effects = append(h.Effects, effect(3, 22, EffectStart, 23))
+			h.Effects = append(h.Effects, effect(3, 22, EffectBeat, 23))
 		}},
 		{Agreement, "an effect after the end", good(), Bounds{}, func(h *History) {
 			h.Effects = append(h.Effects, effect(2, 21, EffectBeat, 24))
 		}},
 		{Agreement, "a skipped run that ran", good(), Bounds{}, func(h *History) {
 			h.Changes = []Change{one(10, "Skipped", `"attempt":1`)}
-			h.Effects = h.Effects[:2]
+			h.Effects = h.Effects[1:2]
+		}},
+		{Agreement, "a failure that ended well", good(), Bounds{}, func(h *History) {
+			h.Changes[6] = one(24, "Failed", `"attempt":2,"term":7,"fence":21,"lostSessions":1,"reason":"ExitCode"`)
+		}},
+		{Agreement, "a failure whose Job succeeded", goodJob(), Bounds{}, func(h *History) {
+			h.Changes[len(h.Changes)-1] = one(24, "Failed", `"attempt":1,"fence":22,"runner":"kubernetes","lostSessions":1,"reason":"ExitCode"`)
 		}},
 		{Agreement, "a Job that failed", goodJob(), Bounds{}, func(h *History) { h.Jobs[1].Succeeded = false }},
 		{Agreement, "another Job than the one on record", goodJob(), Bounds{}, func(h *History) {

@@ -71,11 +71,27 @@ func oneAtATime(x *Index, _ Bounds, broken broken) {
 			switch {
 			case e.Attempt > newest.Attempt:
 				newest = e
+			case e.Event == EffectCut && e.At().Sub(newest.At()) < onTheWay: // it noticed
 			case e.Attempt < newest.Attempt && !x.excused(r, e):
 				broken(r.key, "attempt %d: %s at %s, after attempt %d began at %s", e.Attempt, e.Event, e.At(), newest.Attempt, newest.At())
 			}
 		}
+		var before *job
+		for _, j := range r.jobs { // in the order in which they were made
+			if j.Suspended {
+				continue
+			}
+			if before != nil && !before.over(j.created.Add(onTheWay)) {
+				broken(r.key, "Job %s, uid %s, was made at %s, and Job %s, uid %s, had not ended", j.Name, j.UID, text(j.created), before.Name, before.UID)
+			}
+			before = j
+		}
 	}
+}
+
+// over tells whether a Job had ended, or had gone, by some time.
+func (j *job) over(by time.Time) bool {
+	return !j.finished.IsZero() && !j.finished.After(by) || !j.deleted.IsZero() && !j.deleted.After(by)
 }
 
 func fenceOrder(x *Index, _ Bounds, broken broken) {
@@ -86,6 +102,11 @@ func fenceOrder(x *Index, _ Bounds, broken broken) {
 				broken(r.key, "attempt %d has fence %d, attempt %d has %d", before.Attempt, before.Fence, e.Attempt, e.Fence)
 			}
 			before = e
+			if !slices.ContainsFunc(r.versions, func(v version) bool {
+				return v.revision == e.Fence && v.Phase == "Running" && v.Attempt == e.Attempt
+			}) {
+				broken(r.key, "attempt %d has fence %d, and was not claimed at that revision", e.Attempt, e.Fence)
+			}
 		}
 	}
 }
@@ -121,7 +142,7 @@ func (x *Index) agreesWithEffects(r *run, end version, broken broken) {
 		if end.Runner == "http" {
 			grain = onTheWay
 		}
-		if !end.EndTime.IsZero() && e.At().After(end.EndTime.Add(grain)) && !x.excused(r, e) && !x.clockOff(end) {
+		if !end.EndTime.IsZero() && e.At().After(end.EndTime.Add(grain)) && !x.excused(r, e) && !x.clockOff(end) && !x.ledByAny(end) {
 			broken(r.key, "attempt %d: %s at %s, but the record says that it ended at %s", e.Attempt, e.Event, e.At(), end.EndTime)
 		}
 	}
@@ -129,6 +150,10 @@ func (x *Index) agreesWithEffects(r *run, end version, broken broken) {
 	case "Succeeded":
 		if !done {
 			broken(r.key, "the record says that attempt %d succeeded; the effect does not", end.Attempt)
+		}
+	case "Failed":
+		if done && end.Reason != "NodeLost" {
+			broken(r.key, "the record says that attempt %d failed (%s); the effect ended well", end.Attempt, end.Reason)
 		}
 	case "Skipped", "Missed":
 		if len(r.effects) > 0 {
@@ -138,6 +163,13 @@ func (x *Index) agreesWithEffects(r *run, end version, broken broken) {
 }
 
 func (r *run) agreesWithJobs(end version, broken broken) {
+	if end.Phase == "Failed" && end.Reason != "JobGone" {
+		for _, j := range r.jobs {
+			if j.succeeded && j.Attempt == end.Attempt {
+				broken(r.key, "it failed (%s), and its Job %s, uid %s, succeeded", end.Reason, j.Name, j.UID)
+			}
+		}
+	}
 	if end.Phase != "Succeeded" {
 		return
 	}

@@ -28,8 +28,11 @@ type Index struct {
 	freezes map[string]*spans
 	// observed is the newest revision of each task that its status told of, gone that at which its key was deleted last.
 	observed, gone map[string]int64
-	// verdicts are the requests that were ever answered.
-	verdicts map[string]bool
+	// verdicts are the requests that were ever answered, with the run that came of them, requests those that were ever made.
+	verdicts map[string]string
+	requests map[string]bool
+	// kept are the keys of tasks that are there in the end, but for records.
+	kept map[string]bool
 	// work are the keys that are there in the end and tell of something under way: locks, requests and queues.
 	work map[string]bool
 	// strays are effects, and Jobs, of no record.
@@ -162,7 +165,7 @@ func (r *run) starts() []Effect {
 // NewIndex reads a history. The error is about its file: a value that cannot be read is what an invariant is about.
 func NewIndex(h *History) (*Index, error) {
 	x := &Index{
-		History: h, freezes: map[string]*spans{}, observed: map[string]int64{}, gone: map[string]int64{}, verdicts: map[string]bool{},
+		History: h, freezes: map[string]*spans{}, observed: map[string]int64{}, gone: map[string]int64{}, verdicts: map[string]string{}, requests: map[string]bool{}, kept: map[string]bool{},
 		work: map[string]bool{}, lives: map[string][]*run{}, newest: map[string]*task{}, texts: map[string]string{}, names: map[int64]string{},
 	}
 	if err := h.eachChange(x.add); err != nil {
@@ -203,13 +206,40 @@ func (x *Index) add(c Change) {
 		_ = json.Unmarshal(c.Value, &node) // one that cannot be read has no session
 		x.nodes.follow(tail, node.Session, c)
 	case "verdicts":
-		x.verdicts[tail] = true
+		if !c.Deleted {
+			var verdict struct {
+				Accepted bool   `json:"accepted"`
+				Run      string `json:"run"`
+			}
+			if json.Unmarshal(c.Value, &verdict) != nil {
+				x.unreadable = append(x.unreadable, c)
+			}
+			x.verdicts[tail] = ""
+			if verdict.Accepted {
+				x.verdicts[tail] = verdict.Run
+			}
+		}
 	case "locks", "requests", "queue":
+		if kind == "requests" && !c.Deleted {
+			x.addRequest(tail, c)
+		}
 		if c.Deleted {
 			delete(x.work, c.Key)
 		} else {
 			x.work[c.Key] = true
 		}
+	}
+}
+
+func (x *Index) addRequest(tail string, c Change) {
+	x.requests[tail] = true
+	var request struct {
+		Action string `json:"action"`
+	}
+	_ = json.Unmarshal(c.Value, &request) // what is none is refused
+	task := tail[:max(strings.LastIndex(tail, "/"), 0)]
+	if t := x.newest[task]; t != nil && request.Action == "cancel" {
+		t.canceled = true
 	}
 }
 
@@ -369,6 +399,11 @@ func (x *Index) addClocks() {
 // ledBy tells whether a version is of the term of the node whose clock was off, and of that time.
 func (x *Index) ledBy(f Fault, v version) bool {
 	return x.names[v.Term] == f.Target && !v.seen.Before(f.From) && v.seen.Before(f.To.Add(onTheWay))
+}
+
+// ledByAny tells whether a version is of the term of a node whose clock was off then.
+func (x *Index) ledByAny(v version) bool {
+	return slices.ContainsFunc(x.Faults, func(f Fault) bool { return f.Kind == FaultClock && x.ledBy(f, v) })
 }
 
 // ahead is by how much the scheduler's clock was ahead when it, or in its term a node, wrote a version.

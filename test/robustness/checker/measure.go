@@ -17,7 +17,7 @@ type Occurrence struct {
 	Starts int
 	Began  time.Time
 	// Allowed is how many beginnings its record explains: by failures and, where that has another attempt follow, by lost
-	// sessions.
+	// sessions and nodes that stopped.
 	Allowed int
 	// Waited says that it is on record that it waited for something, such as the run before.
 	Waited bool
@@ -76,22 +76,27 @@ func (x *Index) Occurrences() []Occurrence {
 // saw adds what a record tells, and what was seen of its effects.
 func (o *Occurrence) saw(x *Index, r *run, v *accepted) {
 	last := r.last()
-	o.Phase, o.Starts, o.term = last.Phase, len(r.starts()), r.first().Term
-	for _, j := range r.jobs {
-		if !j.Suspended {
-			o.Starts++
-		}
-	}
+	o.Phase, o.Starts, o.term = last.Phase, r.beginnings(), r.first().Term
 	o.Began, _ = r.began()
 	_, timely := r.late()
 	o.Waited = o.Starts > 0 && !timely
 	o.Allowed = 1 + last.Failures
-	if v.Task.Delivery != "at-most-once" {
-		o.Allowed += last.LostSessions
+	if last.Runner != "kubernetes" && !v.Task.atMostOnce() { // a Job goes on without its node
+		o.Allowed += last.LostSessions + r.handedBack()
 	}
 	seen := writes(last.Runner) && len(x.Effects) > 0 || last.Runner == "kubernetes" && len(x.Jobs) > 0
 	o.unseen = last.Phase == "Succeeded" && o.Starts == 0 && seen && last.Shards == 0
-	o.undone = last.Phase == "Failed" && last.Reason == "NodeLost" && v.Task.Delivery != "at-most-once"
+	o.undone = last.Phase == "Failed" && last.Reason == "NodeLost" && !v.Task.atMostOnce()
+}
+
+// handedBack is how often a node that stopped ended an attempt for another to begin anew.
+func (r *run) handedBack() (n int) {
+	r.pairs(func(before, after version) {
+		if before.Phase == "Running" && after.Reason == "HandedBack" && after.Attempt > before.Attempt {
+			n++
+		}
+	})
+	return n
 }
 
 // Spread is how far a number of times lie apart.

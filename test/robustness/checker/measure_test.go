@@ -27,6 +27,11 @@ func TestOccurrences(t *testing.T) {
 		{"a second beginning", func(h *History) { again(h, ``) }, 0, 1},
 		{"a second beginning, as a session was lost", func(h *History) { again(h, `,"lostSessions":1`) }, 0, 0},
 		{"a second beginning, after a failure", func(h *History) { again(h, `,"failures":1`) }, 0, 0},
+		{"a second beginning, as the node stopped", func(h *History) { h.again(`,"reason":"HandedBack"`) }, 0, 0},
+		{"a second Job, as a session was lost", func(h *History) {
+			h.again(`,"lostSessions":1`)
+			h.edit("runs/a/e/"+name(minute(2)), `"runner":"process"`, `"runner":"kubernetes"`)
+		}, 0, 1},
 		{"a second beginning though at most once, as a session was lost", func(h *History) {
 			again(h, `,"lostSessions":1`)
 			h.edit("accepted/a/e", `"every"`, `"delivery":"at-most-once","every"`)

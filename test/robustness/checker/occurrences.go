@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"strings"
 	"time"
 )
 
@@ -38,14 +39,25 @@ func completeness(x *Index, _ Bounds, broken broken) {
 			continue // all that told of it is gone
 		}
 		runs, l := t.timed(), t.ledger(end)
-		t.due(time.Time{}, s.Cursor, func(at time.Time, v *accepted) {
+		in := make([]int32, len(l.Ranges))
+		counted := t.due(time.Time{}, s.Cursor, func(at time.Time, v *accepted) {
 			if v.Task.MaxRuns > 0 || !at.After(l.Since) {
 				return // it may have had its last run; or there are totals only
 			}
 			if r, n := records(runs[at.UnixMilli()], end), l.ranges(at); r+n != 1 {
 				broken(t.name, "%s is in %d records and %d ranges", text(at), r, n)
 			}
+			for i, r := range l.Ranges {
+				if r.tells(at) {
+					in[i]++
+				}
+			}
 		})
+		for i, r := range l.Ranges {
+			if counted && r.count != in[i] && r.first().After(l.Since) && !t.ever(func(s *spec) bool { return s.MaxRuns > 0 }) {
+				broken(t.name, "the range from %s to %s counts %d times, and %d are due in it", text(r.first()), text(r.last()), r.count, in[i])
+			}
+		}
 	}
 }
 
@@ -53,6 +65,9 @@ func noInvention(x *Index, _ Bounds, broken broken) {
 	for _, t := range x.tasks {
 		for _, r := range t.runs {
 			f := r.first()
+			if id, requested := strings.CutPrefix(f.ID, "req-"); requested && f.Shard == 0 && !x.requests[t.name+"/"+id] {
+				broken(r.key, "nobody requested it")
+			}
 			if !r.scheduled() {
 				continue
 			}

@@ -14,21 +14,19 @@ type busy struct {
 	last     Effect
 }
 
-// busyTimes are those of the runs of a task's schedule, in order.
+// busyTimes are those of the runs of a task, in order.
 func (t *task) busyTimes() []busy {
 	var all []busy
 	for _, r := range t.runs {
-		if !r.scheduled() {
-			continue
-		}
 		from, ok := r.began()
-		if !ok {
+		if !ok || r.first().Shard != 0 || r.first().Overlap == "allow" {
 			continue
 		}
 		b := busy{r: r, from: from, to: from}
-		if n := len(r.effects); n > 0 {
-			b.last = r.effects[n-1]
-			b.to = b.last.At()
+		for _, e := range r.effects {
+			if e.Event != EffectCut { // by then it has noticed
+				b.last, b.to = e, e.At()
+			}
 		}
 		for _, j := range r.jobs {
 			for _, at := range []time.Time{j.created, j.finished} {
@@ -43,14 +41,11 @@ func (t *task) busyTimes() []busy {
 	return all
 }
 
-func skipOverlap(x *Index, _ Bounds, broken broken) {
+func noOverlap(x *Index, _ Bounds, broken broken) {
 	for _, t := range x.tasks {
-		if slices.ContainsFunc(t.versions, func(v accepted) bool { return !v.Task.skips() }) {
-			continue
-		}
 		var before busy
 		for _, b := range t.busyTimes() {
-			if before.r != nil && b.from.Before(before.to) && !x.excused(before.r, before.last) {
+			if before.r != nil && b.from.Before(before.to) && !x.excused(before.r, before.last) && !t.lets(before.r, b.r, "allow") {
 				broken(b.r.key, "it started at %s, and that of %s was seen to go on at %s",
 					text(b.from), text(before.r.first().NominalTime), text(before.to))
 			}
@@ -58,6 +53,33 @@ func skipOverlap(x *Index, _ Bounds, broken broken) {
 				before = b
 			}
 		}
+	}
+}
+
+// lets tells whether one of these policies was in force at any time from when one run was made until the next one began.
+func (t *task) lets(before, next *run, policies ...string) bool {
+	until := next.first().revision
+	if starts := next.starts(); len(starts) > 0 {
+		until = starts[0].Fence
+	} else {
+		for _, v := range next.versions {
+			if until = v.revision; v.Phase == "Running" {
+				break
+			}
+		}
+	}
+	for i := range t.versions {
+		v := &t.versions[i]
+		over := i+1 < len(t.versions) && t.versions[i+1].from <= before.first().revision
+		if !over && v.from <= until && slices.Contains(policies, v.Task.overlaps()) {
+			return true
+		}
+	}
+	return false
+}
+
+func skipOverlap(x *Index, _ Bounds, broken broken) {
+	for _, t := range x.tasks {
 		t.liveTogether(broken)
 	}
 }
@@ -66,12 +88,12 @@ func skipOverlap(x *Index, _ Bounds, broken broken) {
 func (t *task) liveTogether(broken broken) {
 	var runs []*run
 	for _, r := range t.runs {
-		if r.scheduled() && !terminal(r.first().Phase) {
+		if r.first().Shard == 0 && r.first().Overlap == "" && !terminal(r.first().Phase) {
 			runs = append(runs, r)
 		}
 	}
 	for i := 1; i < len(runs); i++ { // in the order in which they were made
-		if ended := runs[i-1].ended(); runs[i].first().revision <= ended {
+		if ended := runs[i-1].ended(); runs[i].first().revision <= ended && !t.lets(runs[i-1], runs[i], "allow", "queue-one", "queue-all", "replace") {
 			broken(runs[i].key, "it was made at revision %d, and that of %s was live until %d",
 				runs[i].first().revision, text(runs[i-1].first().NominalTime), ended)
 		}
@@ -93,13 +115,22 @@ func (r *run) ended() int64 {
 
 func retryBound(x *Index, _ Bounds, broken broken) {
 	for _, t := range x.tasks {
-		most := 1
+		most, least := 1, time.Duration(1<<62)
 		for _, v := range t.versions {
-			most = max(most, v.Task.Retry.Attempts)
+			most, least = max(most, v.Task.Retry.Attempts), min(least, time.Duration(v.Task.Retry.Backoff))
 		}
 		for _, r := range t.runs {
 			if failures := r.last().Failures; failures >= most {
 				broken(r.key, "%d attempts failed and were followed by another; the task allows %d in all", failures, most)
+			}
+			if r.last().LostSessions+r.handedBack() > 0 {
+				continue // another followed for another reason
+			}
+			starts := r.starts()
+			for i := 1; i < len(starts); i++ {
+				if gap := starts[i].At().Sub(starts[i-1].At()); gap < least {
+					broken(r.key, "attempt %d began %s after the one before; the task's backoff is %s", starts[i].Attempt, gap, least)
+				}
 			}
 		}
 	}

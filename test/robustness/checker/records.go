@@ -58,10 +58,18 @@ func phaseOrder(x *Index, _ Bounds, broken broken) {
 		}
 		before := version{}
 		for _, after := range r.versions {
+			if after.Phase == "Running" && before.Phase == "Running" && (after.Session != before.Session || after.Attempt != before.Attempt) {
+				broken(r.key, "it runs at revision %d as attempt %d in session %q, and at %d as attempt %d in %q",
+					before.revision, before.Attempt, before.Session, after.revision, after.Attempt, after.Session)
+			}
 			if after.Phase != before.Phase && !terminal(before.Phase) && !slices.Contains(strings.Fields(follows[before.Phase]), after.Phase) {
 				broken(r.key, "%q at revision %d, then %q at %d", before.Phase, before.revision, after.Phase, after.revision)
 			}
 			before = after
+		}
+		withdrawn := before.Announced || before.Phase == "Pending" && len(r.effects)+len(r.jobs) == 0 // nothing of it ever began
+		if r.deleted != 0 && !terminal(before.Phase) && !withdrawn {
+			broken(r.key, "it was %s, and deleted at revision %d", before.Phase, r.deleted)
 		}
 	}
 }

@@ -18,16 +18,21 @@ func (x *Index) leader(revision int64) int64 {
 
 func termInForce(x *Index, _ Bounds, broken broken) {
 	for _, r := range x.runs {
-		before := int64(0)
+		before := version{}
 		for _, v := range r.versions {
-			if v.Term != before {
+			if v.Term != before.Term || v.isOfScheduler(before) {
 				if leader := x.leader(v.revision); v.Term != leader {
 					broken(r.key, "written at revision %d by term %d, when %d was in force", v.revision, v.Term, leader)
 				}
 			}
-			before = v.Term
+			before = v
 		}
 	}
+}
+
+// isOfScheduler tells whether nobody but a scheduler writes what is new in a version.
+func (v version) isOfScheduler(before version) bool {
+	return v.Phase != before.Phase && (v.Phase == "Assigned" || v.Phase == "Skipped") || v.LostSessions > before.LostSessions
 }
 
 func liveAssignee(x *Index, _ Bounds, broken broken) {
@@ -39,6 +44,11 @@ func liveAssignee(x *Index, _ Bounds, broken broken) {
 			}
 			before = v.Session
 		}
+		r.pairs(func(before, after version) {
+			if after.LostSessions > before.LostSessions && x.session(before.Session, after.revision) {
+				broken(r.key, "lost at revision %d with session %s of %s, which was there", after.revision, before.Session, before.Node)
+			}
+		})
 	}
 }
 
@@ -90,6 +100,16 @@ func noLeftovers(x *Index, bounds Bounds, broken broken) {
 		_, run, _ := strings.Cut(tail, "/") // what follows the node's name
 		if kind != "queue" || !live[run] {
 			broken(key, "it is there, and nothing is under way")
+		}
+	}
+	for key := range x.kept {
+		if kind, task, _ := strings.Cut(key, "/"); kind != "tasks" && !x.kept["tasks/"+task] {
+			broken(key, "it is there, and its task is not")
+		}
+	}
+	for _, r := range x.runs {
+		if task := r.first().Task; r.deleted == 0 && !x.kept["tasks/"+task] {
+			broken(r.key, "its record is there, and its task is not")
 		}
 	}
 }

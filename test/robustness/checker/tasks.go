@@ -21,6 +21,7 @@ type task struct {
 	runs     []*run
 	// deleted is the revision at which the user deleted the key, cleared the one at which the status went; 0 never.
 	deleted, cleared int64
+	canceled         bool // somebody asked for that, of one of its runs
 }
 
 // accepted is a version of a task that was in force from a revision on.
@@ -50,9 +51,19 @@ type spec struct {
 	Overlap        string          `json:"overlap"`
 	Delivery       string          `json:"delivery"`
 	MaxRuns        int64           `json:"maxRuns"`
-	Retry          struct {
-		Attempts int `json:"attempts"`
+	StartWithin    duration        `json:"startWithin"`
+	Image          string          `json:"image"`
+	CatchUp        struct {
+		Mode string `json:"mode"`
+	} `json:"catchUp"`
+	Retry struct {
+		Attempts int      `json:"attempts"`
+		Backoff  duration `json:"backoff"`
 	} `json:"retry"`
+	// Labels.Fails is there when what the task does is to fail.
+	Labels struct {
+		Fails string `json:"fails"`
+	} `json:"labels"`
 	History struct {
 		Succeeded *int `json:"succeeded"`
 		Failed    *int `json:"failed"`
@@ -129,15 +140,22 @@ func (r *timeRange) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+func (r timeRange) first() time.Time { return time.UnixMilli(r.from) }
+func (r timeRange) last() time.Time  { return time.UnixMilli(r.to) }
+
 // ranges is how many ranges tell of a time.
 func (l *ledger) ranges(at time.Time) int {
-	n, ms := 0, at.UnixMilli()
+	n := 0
 	for _, r := range l.Ranges {
-		if r.from <= ms && ms <= r.to {
+		if r.tells(at) {
 			n++
 		}
 	}
 	return n
+}
+
+func (r timeRange) tells(of time.Time) bool {
+	return r.from <= of.UnixMilli() && of.UnixMilli() <= r.to
 }
 
 // list is a string or several.
@@ -205,6 +223,11 @@ func (s *spec) skips() bool {
 // addTask sorts what there is about tasks by their lives.
 func (x *Index) addTask(kind, name string, c Change) {
 	t := x.newest[name]
+	if c.Deleted {
+		delete(x.kept, c.Key)
+	} else if !strings.HasPrefix(name, "_") {
+		x.kept[c.Key] = true
+	}
 	switch kind {
 	case "tasks":
 		if c.Deleted {
@@ -215,7 +238,11 @@ func (x *Index) addTask(kind, name string, c Change) {
 		}
 	case "accepted":
 		var a accepted
-		if c.Deleted || strings.HasPrefix(name, "_") || json.Unmarshal(c.Value, &a) != nil {
+		if c.Deleted || strings.HasPrefix(name, "_") {
+			return
+		}
+		if json.Unmarshal(c.Value, &a) != nil {
+			x.unreadable = append(x.unreadable, c)
 			return
 		}
 		if t == nil || t.uid != a.UID {
@@ -229,7 +256,12 @@ func (x *Index) addTask(kind, name string, c Change) {
 		x.addStatus(t, name, c)
 	case "ledger":
 		l := ledger{at: c.Revision}
-		if t != nil && !c.Deleted && json.Unmarshal(c.Value, &l) == nil {
+		if t == nil || c.Deleted {
+			return
+		}
+		if json.Unmarshal(c.Value, &l) != nil {
+			x.unreadable = append(x.unreadable, c)
+		} else {
 			l.Ranges = slices.Clone(l.Ranges) // without room for more
 			t.ledgers = append(t.ledgers, l)
 		}
@@ -245,6 +277,7 @@ func (x *Index) addStatus(t *task, name string, c Change) {
 	}
 	s := status{at: c.Revision}
 	if json.Unmarshal(c.Value, &s) != nil {
+		x.unreadable = append(x.unreadable, c)
 		return
 	}
 	x.observed[name] = max(x.observed[name], s.ObservedRevision)

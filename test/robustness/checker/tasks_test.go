@@ -89,6 +89,39 @@ func goodTasks() *History {
 	return h
 }
 
+// requested adds a run of a request, between the second and the third of goodTasks, that was at work at a moment.
+func (h *History) requested(id string, moment time.Time) {
+	for at, phase := range map[int64]string{32: "Assigned", 33: "Running", 39: "Succeeded"} {
+		h.Changes = append(h.Changes, change(at, "runs/a/e/req-"+id, fmt.Sprintf(`{"id":"req-%s","task":"a/e","taskUID":5,"taskRevision":5,
+			"phase":%q,"runner":"process","term":2,"attempt":1,"node":"n1","session":"s1"}`, id, phase)))
+	}
+	for _, event := range []string{EffectStart, EffectEnd} {
+		h.Effects = append(h.Effects, Effect{Task: "a/e", Run: "req-" + id, Attempt: 1, Fence: 33, Event: event, Time: moment.UnixNano()})
+	}
+}
+
+// again has the second run of goodTasks begin once more, a second after the first time, for a reason.
+func (h *History) again(fields string) {
+	id := name(minute(2))
+	h.Changes = slices.DeleteFunc(h.Changes, func(c Change) bool { return c.Key == "runs/a/e/"+id && c.Revision > 21 })
+	record := func(at int64, phase, fields string) {
+		c := announced(at, 2, phase, fields)
+		c.Seen = start.Add(time.Duration(at) * 4 * time.Second)
+		c.Value = bytes.Replace(c.Value, []byte(`"attempt":1`), []byte(`"attempt":2`), 1)
+		h.Changes = append(h.Changes, c)
+	}
+	record(22, "Pending", fields)
+	record(23, "Assigned", fields)
+	record(24, "Running", fields)
+	record(25, "Succeeded", fields+`,"fence":24`)
+	for i := range h.Effects {
+		if e := &h.Effects[i]; e.Run == id && e.Event == EffectEnd {
+			e.Attempt, e.Fence = 2, 24
+		}
+	}
+	h.Effects = append(h.Effects, Effect{Task: "a/e", Run: id, Attempt: 2, Fence: 24, Event: EffectStart, Time: minute(2).Add(time.Second).UnixNano()})
+}
+
 // edit replaces a piece of the values of keys.
 func (h *History) edit(key, old, replacement string) {
 	for i := range h.Changes {
@@ -204,7 +237,7 @@ func brokenTasks() []brokenHistory {
 		{Acknowledged, "a request without a verdict", goodTasks(), settled, func(h *History) {
 			h.Operations = append(h.Operations, Operation{Key: "requests/a/e/y", Answered: start, Revision: 6})
 		}},
-		{SkipOverlap, "two effects at once", goodTasks(), Bounds{}, func(h *History) {
+		{NoOverlap, "two effects at once", goodTasks(), Bounds{}, func(h *History) {
 			h.shift(2, 59*time.Second)
 			h.edit(second, "2026-11-20T14:17:03Z", "2026-11-20T14:18:02Z")
 		}},
@@ -214,6 +247,68 @@ func brokenTasks() []brokenHistory {
 					c.Revision = 43
 				}
 			}
+		}},
+		{NoOverlap, "a requested run beside it", goodTasks(), Bounds{}, func(h *History) {
+			h.requested("x", minute(2).Add(time.Second))
+			h.edit("accepted/", `"every":"1m"`, `"every":"1m","overlap":"queue-all"`)
+		}},
+		{SkipOverlap, "a requested record beside it", goodTasks(), Bounds{}, func(h *History) {
+			h.requested("x", minute(2).Add(30*time.Second))
+			for i := range h.Changes {
+				if c := &h.Changes[i]; c.Key == second && c.Revision == 22 {
+					c.Revision = 34
+				}
+			}
+		}},
+		{Outcome, "missed though all is to be caught up with", goodTasks(), Bounds{}, func(h *History) {
+			h.edit("ledger/", "Succeeded", "Missed")
+			h.edit("accepted/", `"every":"1m"`, `"every":"1m","catchUp":{"mode":"all"}`)
+		}},
+		{Outcome, "skipped though they may overlap", goodTasks(), Bounds{}, func(h *History) {
+			h.edit("ledger/", "Succeeded", "Skipped")
+			h.edit("accepted/", `"every":"1m"`, `"every":"1m","overlap":"allow"`)
+		}},
+		{Outcome, "failed though nothing fails", goodTasks(), Bounds{}, func(h *History) {
+			h.edit(second, `"phase":"Succeeded"`, `"phase":"Failed","reason":"GuardLost"`)
+			h.Effects = slices.DeleteFunc(h.Effects, func(e Effect) bool { return e.Run == name(minute(2)) && e.Event == EffectEnd })
+		}},
+		{Outcome, "canceled though nobody asked for it", goodTasks(), Bounds{}, func(h *History) {
+			h.edit(second, `"phase":"Succeeded"`, `"phase":"Canceled","reason":"CancelRequested"`)
+		}},
+		{AtMostOnce, "handed back in mid-run", goodTasks(), Bounds{}, func(h *History) {
+			h.again(`,"reason":"HandedBack"`)
+			h.edit("accepted/", `"every":"1m"`, `"every":"1m","delivery":"at-most-once"`)
+		}},
+		{RetryBound, "sooner than it may", goodTasks(), Bounds{}, func(h *History) {
+			h.again(`,"reason":"Retry","failures":1`)
+			h.edit("accepted/", `"every":"1m"`, `"every":"1m","retry":{"attempts":2,"backoff":"5s"}`)
+		}},
+		{LiveAssignee, "lost with a session that is there", goodTasks(), Bounds{}, func(h *History) {
+			h.again(`,"lostSessions":1`)
+		}},
+		{NoInvention, "a run that nobody requested", goodTasks(), Bounds{}, func(h *History) {
+			h.requested("y", minute(2).Add(30*time.Second))
+		}},
+		{Completeness, "a range that counts too many", goodTasks(), Bounds{}, func(h *History) { h.edit("ledger/", `"count":1`, `"count":2`) }},
+		{Recovery, "missed long after the fault", goodTasks(), Bounds{Heal: 30 * time.Second, OnTime: time.Second}, func(h *History) {
+			h.edit("ledger/", "Succeeded", "Missed")
+			h.without("runs/a/e/"+name(minute(1)), 1)
+			for i := range h.Changes {
+				if c := &h.Changes[i]; c.Key == "ledger/a/e" {
+					c.Revision = 9
+				}
+			}
+		}},
+		{DeleteHonoured, "a task put anew beside a live run", goodAnnounced(), Bounds{}, func(h *History) {
+			h.Changes = append(h.Changes, deletion(64, "tasks/a/e"), change(65, "tasks/a/e", "{}"),
+				change(66, "accepted/a/e", fmt.Sprintf(`{"revision":65,"uid":65,"since":%q,"task":{"every":"1m"}}`, text(minute(3)))))
+		}},
+		{Acknowledged, "a run that was never made", goodTasks(), settled, func(h *History) {
+			h.edit("verdicts/", `"accepted":true`, `"accepted":true,"run":"req-x"`)
+		}},
+		{NoLeftovers, "a ledger without its task", goodTasks(), settled, func(h *History) { h.Changes = append(h.Changes, change(70, "ledger/a/x", "{}")) }},
+		{NoLeftovers, "a record without its task", goodTasks(), settled, func(h *History) {
+			h.Changes = append(h.Changes, change(70, "runs/a/x/r", `{"id":"r","task":"a/x","phase":"Skipped","term":2}`))
 		}},
 		{RetryBound, "one more than it may", goodTasks(), Bounds{}, func(h *History) {
 			h.edit(second, `"attempt":1`, `"attempt":1,"failures":1`)

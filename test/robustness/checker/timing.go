@@ -122,6 +122,9 @@ func recovery(x *Index, bounds Bounds, broken broken) {
 			case v.Task.MaxRuns > 0 || v.Task.Suspend || !at.After(healed):
 			case r == nil && l.ranges(at) == 0:
 				broken(t.name, "nothing became of %s, and all was well from %s on", text(at), text(healed))
+			case r == nil && slices.ContainsFunc(l.Ranges, func(r timeRange) bool { return r.tells(at) && outcomes[r.outcome] == "Missed" }),
+				r != nil && r.last().Phase == "Missed":
+				broken(t.name, "%s was missed, and all was well from %s on", text(at), text(healed))
 			case r != nil:
 				if late, ok := r.late(); ok && late > bounds.OnTime {
 					broken(r.key, "it started %s late, and all was well from %s on", late, text(healed))

@@ -19,6 +19,11 @@ func (x *Index) frozen(task string, revision int64) bool {
 
 func freezeHonoured(x *Index, _ Bounds, broken broken) {
 	for _, r := range x.runs {
+		r.pairs(func(before, after version) {
+			if after.Phase == "Running" && before.Phase == "Assigned" && before.Job == nil && x.frozen(after.Task, after.revision) {
+				broken(r.key, "attempt %d was claimed at revision %d, when it was frozen", after.Attempt, after.revision)
+			}
+		})
 		for _, e := range r.starts() {
 			if x.frozen(e.Task, e.Fence) {
 				broken(r.key, "attempt %d was claimed at revision %d, when it was frozen, and started at %s", e.Attempt, e.Fence, text(e.At()))
@@ -53,7 +58,16 @@ func (r *run) claims(do func(announced, claim version)) {
 }
 
 func deleteHonoured(x *Index, _ Bounds, broken broken) {
+	before := map[string]*task{} // the life before, by name
 	for _, t := range x.tasks {
+		if earlier := before[t.name]; earlier != nil && len(t.versions) > 0 {
+			for _, r := range earlier.runs {
+				if ended := r.ended(); ended >= t.versions[0].from {
+					broken(r.key, "it was live until revision %d, and a task put anew was accepted at %d", ended, t.versions[0].from)
+				}
+			}
+		}
+		before[t.name] = t
 		for _, r := range t.runs {
 			if f := r.first(); t.deleted != 0 && f.revision > t.deleted && f.Shard == 0 {
 				broken(r.key, "made at revision %d, and its task was deleted at %d", f.revision, t.deleted)
@@ -77,8 +91,20 @@ func acknowledged(x *Index, bounds Bounds, broken broken) {
 		case o.Answered.IsZero() || o.Deleted:
 		case kind == "tasks" && x.observed[tail] < o.Revision && x.gone[tail] < o.Revision:
 			broken(o.Key, "put at revision %d, the status has observed %d", o.Revision, x.observed[tail])
-		case kind == "requests" && !x.verdicts[tail]:
-			broken(o.Key, "put at revision %d, and there is no verdict", o.Revision)
+		case kind == "requests":
+			if _, there := x.verdicts[tail]; !there {
+				broken(o.Key, "put at revision %d, and there is no verdict", o.Revision)
+			}
+		}
+	}
+	made := map[string]bool{}
+	for _, r := range x.runs {
+		made[r.key] = true
+	}
+	for request, run := range x.verdicts {
+		task := request[:max(strings.LastIndex(request, "/"), 0)]
+		if run != "" && !made[task+"/"+run] {
+			broken("requests/"+request, "it was accepted as run %s, which was never made", run)
 		}
 	}
 }

@@ -58,8 +58,11 @@ type Cluster struct {
 	reached  int64 // revision up to which changes are complete
 	jobs     []checker.JobEvent
 	jobsSeen map[string]bool // uid and event
-	listJobs func(ctx context.Context) error
-	faults   []checker.Fault
+	// jobsThere are the Jobs that were not seen to go, by uid; jobsHeard is when Jobs were last heard of.
+	jobsThere map[string]checker.JobEvent
+	jobsHeard time.Time
+	listJobs  func(ctx context.Context) error
+	faults    []checker.Fault
 }
 
 // New is a cluster without nodes at the prefix of the etcd that listens at endpoint, or at several with commas between
@@ -73,7 +76,7 @@ func New(t testing.TB, binaries Binaries, endpoint, prefix string) *Cluster {
 	c := &Cluster{
 		Client: client, Store: store.New(client, prefix),
 		t: t, binaries: binaries, endpoint: endpoint, effects: filepath.Join(dir, "effects.jsonl"), released: filepath.Join(dir, "released"),
-		stopped: ctx, watching: clientv3.WithRequireLeader(ctx), jobsSeen: map[string]bool{},
+		stopped: ctx, watching: clientv3.WithRequireLeader(ctx), jobsSeen: map[string]bool{}, jobsThere: map[string]checker.JobEvent{},
 		proxies: map[string]*etcdtest.Proxy{},
 	}
 	c.prefix = c.Store.Keys().Prefix()

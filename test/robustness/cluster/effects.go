@@ -33,8 +33,16 @@ type Work struct {
 }
 
 // Work is the member of a task's value that has a runner do it. For requests nodes need leave to reach loopback
-// addresses; Jobs have pods that are played.
+// addresses; Jobs have pods that are played. Where it fails, a label says so.
 func (c *Cluster) Work(runner string, w Work) string {
+	fails := ""
+	if w.Fails > 0 {
+		fails = fmt.Sprintf(`,"labels":{"fails":"%d"}`, w.Fails)
+	}
+	return c.work(runner, w) + fails
+}
+
+func (c *Cluster) work(runner string, w Work) string {
 	switch runner {
 	case nightwatch.RunnerProcess:
 		quoted, _ := json.Marshal(c.script(w)) // a string

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"maps"
 	"strconv"
 	"sync"
 	"time"
@@ -71,13 +72,18 @@ func (c *Cluster) watchJobs(ctx context.Context, jobs batch.JobInterface) {
 
 // sawJobs records what is new of all Jobs that are there.
 func (c *Cluster) sawJobs(ctx context.Context, jobs batch.JobInterface) (resourceVersion string, err error) {
+	c.mu.Lock()
+	gone, heard := maps.Clone(c.jobsThere), c.jobsHeard
+	c.mu.Unlock()
 	list, err := jobs.List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return "", err
 	}
 	for i := range list.Items {
 		c.sawJob(&list.Items[i], false, true)
+		delete(gone, string(list.Items[i].UID))
 	}
+	c.jobsGone(gone, heard)
 	return list.ResourceVersion, nil
 }
 
@@ -102,6 +108,9 @@ func (c *Cluster) sawJob(job *batchv1.Job, deleted, listed bool) {
 		}
 	}
 	tell(checker.JobCreated, job.CreationTimestamp.Time)
+	if c.jobsHeard = time.Now(); !c.jobsSeen[event.UID+checker.JobDeleted] {
+		c.jobsThere[event.UID] = event
+	}
 	for _, condition := range job.Status.Conditions {
 		if condition.Status == corev1.ConditionTrue && (condition.Type == batchv1.JobComplete || condition.Type == batchv1.JobFailed) {
 			event.Succeeded = condition.Type == batchv1.JobComplete
@@ -110,6 +119,21 @@ func (c *Cluster) sawJob(job *batchv1.Job, deleted, listed bool) {
 	}
 	if deleted {
 		tell(checker.JobDeleted, time.Time{})
+		delete(c.jobsThere, event.UID)
+	}
+}
+
+// jobsGone records what went while nobody watched: after Jobs were last heard of.
+func (c *Cluster) jobsGone(gone map[string]checker.JobEvent, heard time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for uid, event := range gone {
+		if seen := uid + checker.JobDeleted; !c.jobsSeen[seen] {
+			c.jobsSeen[seen] = true
+			event.Event, event.Time = checker.JobDeleted, heard
+			c.jobs = append(c.jobs, event)
+		}
+		delete(c.jobsThere, uid)
 	}
 }
 

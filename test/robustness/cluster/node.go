@@ -168,6 +168,9 @@ func (n *Node) Kill() {
 	n.c.Record(checker.Fault{Kind: checker.FaultKill, Target: n.Name, From: from, To: time.Now()})
 }
 
+// Destroy is Kill of what never was a node of the cluster.
+func (n *Node) Destroy() { n.end(syscall.SIGKILL) }
+
 // Terminate asks the process to end by SIGTERM and waits until it has. It tells whether it did so by itself and well.
 func (n *Node) Terminate() bool {
 	ended := n.AskToEnd()

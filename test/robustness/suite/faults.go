@@ -163,7 +163,7 @@ func (s *suite) sameName() (string, time.Duration, func()) {
 		if !second.Lasted(2 * s.config.LeaseTTL) { // then it may give up; what else is done to the cluster may have kept us
 			s.violated(staysUp, name, "a second process of that name did not wait for it")
 		}
-		second.Kill()
+		second.Destroy()
 		delete(s.harmed, name)
 	}
 }

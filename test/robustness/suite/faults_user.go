@@ -95,7 +95,7 @@ func (s *suite) hostile() (string, time.Duration, func()) {
 		`{"image":"a","schedule":"0 0 30 2 *"}`, `{"image":"a","schedule":"@every -1h"}`, `{"image":"a","timeZone":"../../etc/passwd","every":"1s"}`,
 		`{"handler":{"name":"nobody"},"every":"1s"}`, `{"image":"a","after":{"tasks":["a/b"]},"runsOn":"((("}`,
 		`{"image":"a","every":"1s","startsAt":"9999-12-31T23:59:59Z"}`, "a: &a [*a, *a]",
-		`{"http":{"url":"http://169.254.169.254/"}}`,
+		`{"http":{"url":"http://169.254.169.254/"},"labels":{"fails":"1"}}`,
 	}
 	// What it does is too much: ten megabytes of output, children that go their own way.
 	for _, prelude := range []string{"head -c 10000000 /dev/zero | tr '\\0' x", "for i in 1 2 3; do setsid sleep 60 & sleep 60 & done"} {

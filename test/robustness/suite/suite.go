@@ -141,6 +141,9 @@ func Run(t testing.TB, config Config) *Verdict {
 	settled := s.settle(tasks)
 
 	h := s.History()
+	if len(h.Effects) == 0 || s.jobs != nil && len(h.Jobs) == 0 {
+		t.Fatalf("%d effects, %d Jobs: nothing can be said of them", len(h.Effects), len(h.Jobs))
+	}
 	h.Operations = s.churn.operations
 	if err := h.Write(config.Dir); err != nil {
 		t.Fatal(err)
@@ -167,7 +170,7 @@ func (s *suite) process(name string) *cluster.Node {
 	if strings.HasPrefix(name, "platform") {
 		return s.Platform(name, "-lease-ttl", ttl)
 	}
-	flags := []string{"--lease-ttl", ttl, "--runners", "process,http", "--http-allow", "127.0.0.0/8", "--drain-timeout", "10s"}
+	flags := []string{"--lease-ttl", ttl, "--runners", "process,http", "--http-allow", "127.0.0.0/8", "--drain-timeout", drains.String()}
 	if s.jobs != nil {
 		flags[3] += ",kubernetes"
 		flags = append(flags, "--kubeconfig", s.kubeAPI.Kubeconfig, "--kube-api-qps", "200", "--kube-api-burst", "400")

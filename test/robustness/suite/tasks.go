@@ -11,6 +11,9 @@ import (
 // task is a task that is there from the beginning to the end.
 type task struct{ name, value string }
 
+// drains is how long a node that is to end waits for its runs to.
+const drains = 10 * time.Second
+
 // spread is how far apart the times of tasks are that are due once a minute.
 const spread = 5 * time.Second
 
@@ -20,7 +23,7 @@ const (
 	probeEvery = 25 * time.Millisecond
 )
 
-// The members of tasks that must run at every one of their times, however late.
+// The members of tasks that must run at every one of their times, however late: none is skipped, or missed.
 const (
 	everyTime = `"overlap":"allow","catchUp":{"mode":"all","max":1000},"history":{"succeeded":1000,"failed":1000,"skipped":1000}`
 	atMost    = `"delivery":"at-most-once"`
@@ -61,6 +64,13 @@ func (s *suite) tasks() []task {
 	add("http-retry", http, cluster.Work{Fails: 1}, `"every":"2s",`+everyTime+fmt.Sprintf(retry, 3))
 	add("process-retry", process, cluster.Work{Fails: 1}, `"every":"5s","overlap":"skip"`+fmt.Sprintf(retry, 3))
 	add("handler-fails", handler, cluster.Work{Fails: 2}, `"every":"5s",`+everyTime+fmt.Sprintf(retry, 2))
+	// What goes on for longer than its node may when it is cut off, and for longer than one that is to end waits.
+	long := cluster.Work{Lasts: 4 * s.config.LeaseTTL}
+	for _, runner := range []string{http, handler, process} {
+		add(runner+"-long", runner, long, `"every":"10s"`)
+	}
+	add("process-longer", process, cluster.Work{Lasts: drains + s.config.LeaseTTL}, `"every":"15s"`)
+	add("process-longer-most", process, cluster.Work{Lasts: drains + s.config.LeaseTTL}, `"every":"15s",`+atMost)
 	short := cluster.Work{Lasts: 10 * time.Millisecond}
 	if s.jobs != nil {
 		add("job", kube, short, `"every":"2s",`+everyTime)
