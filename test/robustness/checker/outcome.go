@@ -29,10 +29,10 @@ func (t *task) ever(holds func(s *spec) bool) bool {
 func (s *spec) atMostOnce() bool { return s.Delivery == "at-most-once" }
 
 // mayEnd tells whether a run of the task may come to such an end.
-func (t *task) mayEnd(phase string) bool {
+func (x *Index) mayEnd(t *task, phase string) bool {
 	switch phase {
 	case "Skipped":
-		return t.ever(func(s *spec) bool { return s.overlaps() != "allow" || s.Suspend })
+		return x.everFrozen(t.name) || t.ever(func(s *spec) bool { return s.overlaps() != "allow" || s.Suspend })
 	case "Missed":
 		return t.ever(func(s *spec) bool { return s.CatchUp.Mode != "all" || s.StartWithin != 0 })
 	case "Canceled":
@@ -50,13 +50,13 @@ func endsAsAllowed(x *Index, _ Bounds, broken broken) {
 			end := r.last()
 			switch {
 			case !terminal(end.Phase) || end.Shards != 0:
-			case end.Phase != "Failed" && !t.mayEnd(end.Phase),
+			case end.Phase != "Failed" && !x.mayEnd(t, end.Phase),
 				end.Phase == "Failed" && !t.mayFail(r, end):
 				broken(r.key, "it is %s (%s), which its task gives no reason for", end.Phase, end.Reason)
 			}
 		}
 		for _, l := range t.ledger(end).Ranges {
-			if phase := outcomes[l.outcome]; !t.mayEnd(phase) {
+			if phase := outcomes[l.outcome]; !x.mayEnd(t, phase) {
 				broken(t.name, "times from %s on are %s, which it gives no reason for", text(l.first()), phase)
 			}
 		}

@@ -267,6 +267,7 @@ func brokenTasks() []brokenHistory {
 		{Outcome, "skipped though they may overlap", goodTasks(), Bounds{}, func(h *History) {
 			h.edit("ledger/", "Succeeded", "Skipped")
 			h.edit("accepted/", `"every":"1m"`, `"every":"1m","overlap":"allow"`)
+			h.without("freeze/", 0)
 		}},
 		{Outcome, "failed though nothing fails", goodTasks(), Bounds{}, func(h *History) {
 			h.edit(second, `"phase":"Succeeded"`, `"phase":"Failed","reason":"GuardLost"`)

@@ -17,6 +17,12 @@ func (x *Index) frozen(task string, revision int64) bool {
 	return false
 }
 
+// everFrozen tells whether something that covers the task ever was.
+func (x *Index) everFrozen(task string) bool {
+	namespace, _, _ := strings.Cut(task, "/")
+	return x.freezes[task] != nil || x.freezes[namespace] != nil || x.freezes["_cluster"] != nil
+}
+
 func freezeHonoured(x *Index, _ Bounds, broken broken) {
 	for _, r := range x.runs {
 		r.pairs(func(before, after version) {
