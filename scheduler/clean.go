@@ -98,7 +98,7 @@ func (p *plan) saveRemainsStatus(live []*runView) {
 	if p.t.task.present() {
 		p.status.Reason = nightwatch.ReasonPreviousDeleting
 	}
-	if sameStatus(&before, &p.status) {
+	if sameStatus(&before, &p.status) && !p.inDoubt {
 		return
 	}
 	p.status.UpdateTime = p.now

@@ -9,7 +9,7 @@ import (
 )
 
 // A pool bounds what runs at once of the tasks that name it. What it has given is counted from the records of runs, and
-// what transactions under way give is reserved, as the room of nodes is; every assignment compares the accepted value of
+// what transactions give that are under way or in doubt is reserved, as the room of nodes is; every assignment compares the accepted value of
 // its pool. A run whose Job may exist holds its place in the pool although its node is lost.
 //
 // Starts are spread: the loop keeps the time of the last one of each pool, and a new scheduler takes the moment of its

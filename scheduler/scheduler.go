@@ -82,6 +82,7 @@ type Scheduler struct {
 	agenda   *agenda
 	reserved *usage
 	releases []release
+	doubts   map[string]*doubt // by task
 	inFlight int
 	lease    *lease
 	caughtUp int64 // the view must reach it before the term acts
@@ -108,7 +109,7 @@ func newScheduler(c cluster, keys store.Keys, cfg Config) *Scheduler {
 	s := &Scheduler{
 		cluster: c, keys: keys, cfg: cfg, log: cfg.Logger, metrics: newMetrics(), tick: tick,
 		batches: make(chan store.Batch), results: make(chan result, maxInFlight), terms: make(chan lease),
-		agenda: newAgenda(), reserved: newUsage(),
+		agenda: newAgenda(), reserved: newUsage(), doubts: map[string]*doubt{},
 	}
 	s.view = newView(keys, s.touched)
 	return s
@@ -270,6 +271,7 @@ func (s *Scheduler) takeIn(b store.Batch, heard time.Time) {
 		s.unreserve(r.takings)
 	}
 	s.releases = kept
+	s.settleDoubts(restored)
 	s.metrics.tasks.Set(float64(len(s.view.tasks)))
 }
 
@@ -363,9 +365,20 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 	return max(sleep, 0)
 }
 
+// decide decides on one task. What others of its transactions take that are in doubt is its own.
+func (s *Scheduler) decide(w *world, t *taskView) *plan {
+	d := s.doubts[t.name]
+	if w.inDoubt = d != nil; !w.inDoubt {
+		return decide(w, t)
+	}
+	s.reserve(d, -1)
+	defer s.reserve(d, 1)
+	return decide(w, t)
+}
+
 // look decides on one task and sends the transaction off.
 func (s *Scheduler) look(ctx context.Context, w *world, t *taskView) {
-	p := decide(w, t)
+	p := s.decide(w, t)
 	s.agenda.at(t, p.wake)
 	s.agenda.wait(t, p.waits)
 	if p.waits == (place{}) && t.hopeful {
@@ -393,7 +406,7 @@ func (s *Scheduler) look(ctx context.Context, w *world, t *taskView) {
 		p.txn.Lazy(s.lease.term.Context().Done())
 	}
 	// gofail: var schedulerBeforeCommit struct{}
-	s.commit(ctx, &p.txn, result{task: t.name, takings: p.takings, drawn: p.drawn})
+	s.commit(ctx, &p.txn, result{task: t.name, takings: p.takings, status: t.statusAt.mod, drawn: p.drawn})
 }
 
 func (s *Scheduler) writeClock(ctx context.Context, now time.Time) {

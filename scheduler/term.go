@@ -159,6 +159,7 @@ func (s *Scheduler) stopLeading() {
 	s.log.Info("stopped leading", "term", s.lease.term.Revision())
 	s.metrics.leading.Set(0)
 	s.health.overdue(0)
+	s.settleDoubts(true) // the term's guard refuses them
 	close(s.lease.ended)
 	s.lease = nil
 	s.agenda = newAgenda()
