@@ -15,7 +15,8 @@ import (
 //
 // Until then the announcement must not be in anybody's way. Whatever else is to become of the task (an edit, a request, a
 // freeze, a node that is gone) withdraws it first, in a transaction of its own that removes the record as if it had never
-// been. That transaction and the claim both compare the record: one of them is refused.
+// been. That transaction and the claim both compare the record: one of them is refused. So goes one that no node has any
+// more, of which nobody hears until its time has passed.
 const (
 	// announceLead is how long before its time a run is announced.
 	announceLead = 500 * time.Millisecond
@@ -45,10 +46,11 @@ func (p *plan) settleAnnounced(horizon time.Time, edited bool) (withdrawn bool) 
 	}
 	begun := !r.run.Live() || r.run.Phase == nightwatch.PhaseRunning || !r.run.StartTime.IsZero()
 	due := later(r.run.NominalTime, r.run.NotBefore)
+	missed := p.now.Sub(due) > onTime && p.view.sessions[r.run.Session] == nil // that is for catch-up to decide on
 	still, _ := p.standsStill()
 	switch {
 	case begun:
-	case still != "", due.After(horizon) && (edited || !p.standsBy(r)):
+	case still != "", missed, due.After(horizon) && (edited || !p.standsBy(r)):
 		p.remove(p.keys.Run(p.t.name, r.run.ID), r.mod)
 		if queued(&r.run) {
 			queue := p.keys.Queue(r.run.Node, p.t.name, r.run.ID)

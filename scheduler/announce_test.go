@@ -179,6 +179,31 @@ func TestAnnouncedIsWithdrawn(t *testing.T) {
 	}
 }
 
+// Of what was announced when its scheduler and its node died catch-up decides, as of what was not.
+func TestAnnouncedBeforeAnOutage(t *testing.T) {
+	for _, row := range []struct {
+		name, catchUp, back string
+		runs, spans         []string
+	}{
+		{"none", "none", "15:02", nil, []string{"10:05:00-15:00:00 60 Missed CatchUp"}},
+		{"the latest", "latest", "15:02", []string{idAt("15:00") + " Assigned"}, []string{"10:05:00-14:55:00 59 Missed CatchUp"}},
+		{"the latest is this one", "latest", "10:07", []string{idAt("10:05") + " Assigned"}, nil},
+		{"on time all the same", "none", "10:05:00.900", []string{idAt("10:05") + " Assigned"}, nil},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			b := announced(t, with(`"catchUp":{"mode":"`+row.catchUp+`"}`))
+			b.node("n2")
+			b.del(b.keys.Node("n1"))
+			b.goTo(row.back)
+			b.wantRuns(row.runs...)
+			b.wantSpans(row.spans...)
+			if s := b.status(); s.StartedRuns != int64(len(row.runs)) {
+				t.Errorf("%d runs started", s.StartedRuns)
+			}
+		})
+	}
+}
+
 // What an announcement was decided on is as it was, or it is not made.
 func TestAnnouncementIsGuarded(t *testing.T) {
 	for name, changes := range map[string]func(b *board){
