@@ -110,8 +110,12 @@ func (s *Scheduler) settleDoubts(all bool) {
 func (s *Scheduler) settle(r result) {
 	s.inFlight--
 	s.metrics.transaction(r.err)
-	if r.err == nil {
+	switch {
+	case r.err == nil:
 		s.rest, s.restUntil, s.refused = 0, time.Time{}, 0 // etcd takes writes
+		s.stuck = time.Time{}
+	case s.stuck.IsZero() && !errors.Is(r.err, nightwatch.ErrRefused) && !impossible(r.err):
+		s.stuck = time.Now()
 	}
 	if r.err == nil && !r.clock.IsZero() {
 		s.view.ticked(clockTick{r.revision, r.clock})

@@ -90,7 +90,8 @@ type Scheduler struct {
 	// While etcd takes no writes, no task asks it before restUntil.
 	restUntil time.Time
 	rest      time.Duration
-	refused   int // transactions in a row
+	refused   int       // transactions in a row
+	stuck     time.Time // etcd takes no writes since then; zero: it does
 	// A version that comes after more tasks than before is under way; the view shows the last one from drawn on.
 	drawing bool
 	drawn   int64
@@ -292,12 +293,14 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 		s.endFreezes(ctx, now)
 	}
 	if s.view.revision < s.caughtUp {
+		s.health.overdue(0, s.stuckFor(steady))
 		return s.tick
 	}
 	if s.view.nodesChanged {
 		s.findStray()
 	}
 	if rest := s.restUntil.Sub(steady); rest > 0 {
+		s.health.overdue(s.lateness(now), s.stuckFor(steady))
 		return min(rest, s.tick)
 	}
 	next := s.agenda.due(now)
@@ -345,7 +348,7 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 		}
 	}
 	if ticks || s.agenda.pending() == 0 {
-		s.health.overdue(s.lateness(now))
+		s.health.overdue(s.lateness(now), s.stuckFor(steady))
 	}
 	s.metrics.waiting.Set(float64(len(s.agenda.waiting)))
 	if at := s.agenda.due(now); !at.IsZero() && (next.IsZero() || at.Before(next)) {
@@ -456,6 +459,14 @@ func (s *Scheduler) findStray() {
 			}
 		}
 	}
+}
+
+// stuckFor is for how long etcd has taken no writes, of which there is one a second at least: the scheduler's clock.
+func (s *Scheduler) stuckFor(steady time.Time) time.Duration {
+	if s.stuck.IsZero() {
+		return 0
+	}
+	return steady.Sub(s.stuck)
 }
 
 // lateness is by how much the most overdue task is late.
