@@ -23,6 +23,7 @@ const (
 // result is what became of a transaction.
 type result struct {
 	task     string
+	apart    bool // it is no task's; one of a malformed key has the empty name
 	takings  []taking
 	status   int64 // the revision of the task's status that it compares, if it takes anything
 	revision int64 // etcd's when it answered; 0: it did not
@@ -131,6 +132,9 @@ func (s *Scheduler) settle(r result) {
 		s.doubted(r)
 	default:
 		s.unreserve(r.takings)
+	}
+	if r.apart {
+		return
 	}
 	t := s.view.known(r.task)
 	if t == nil {

@@ -420,7 +420,7 @@ func (s *Scheduler) writeClock(ctx context.Context, now time.Time) {
 	var txn store.Txn
 	txn.If(s.lease.term.Guard())
 	txn.Put(s.keys.MetaClock(), value)
-	s.commit(ctx, &txn, result{clock: now})
+	s.commit(ctx, &txn, result{apart: true, clock: now})
 }
 
 // endFreezes removes freezes whose end has come.
@@ -433,7 +433,7 @@ func (s *Scheduler) endFreezes(ctx context.Context, now time.Time) {
 		txn.If(s.lease.term.Guard())
 		txn.Seen(f.key, f.mod)
 		txn.Delete(f.key)
-		s.commit(ctx, &txn, result{})
+		s.commit(ctx, &txn, result{apart: true})
 	}
 }
 
