@@ -77,8 +77,8 @@ func (p *plan) standsBy(r *runView) bool {
 // mayAnnounce tells whether nothing of a task is under way but r that its next occurrence could be in the way of.
 func (p *plan) mayAnnounce(r *runView) bool {
 	namespace, _, _ := strings.Cut(p.t.name, "/")
-	if n, _ := p.view.namespace(namespace); n.Limits.Running > 0 || len(p.t.requests) > 0 {
-		return false
+	if n, _ := p.view.namespace(namespace); n.Limits.Running > 0 || len(p.t.requests) > 0 || len(p.status.Backfills) > 0 {
+		return false // a backfill may make its next run at any moment
 	}
 	if p.def.Task.OverlapPolicy() == nightwatch.OverlapAllow {
 		return true

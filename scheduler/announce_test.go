@@ -328,6 +328,23 @@ func TestNotAnnounced(t *testing.T) {
 		b.settle(demo)
 		b.wantRuns(idAt("10:05") + " Running")
 	})
+	t.Run("a backfill", func(t *testing.T) {
+		b := aMorning(t)
+		b.now = before("10:35", announceLead-100*time.Millisecond)
+		// Of a time with a record, which goes first.
+		b.set(b.keys.Request(demo, "fill"), `{"action":"backfill","from":"2026-11-20T10:30:00Z","to":"2026-11-20T10:31:00Z"}`)
+		for p := b.decide(demo); !p.txn.Empty(); p = b.decide(demo) {
+			b.commit(p)
+			if queue := b.below(store.Queue); len(queue) > 1 {
+				t.Errorf("given out: %q", queue)
+			}
+		}
+		b.wantSpans("10:05:00-10:10:00 2 Missed CatchUp")
+		b.goTo("10:35")
+		if r := b.run(idAt("10:35")); r.Reason != nightwatch.ReasonOverlap {
+			t.Errorf("beside that of a backfill: %+v", r)
+		}
+	})
 	t.Run("half of the node is taken", func(t *testing.T) {
 		b := newBoard(t, "10:00:30")
 		b.node("n1", func(n *nightwatch.Node) { n.Capacity = 1 })
