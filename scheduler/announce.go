@@ -116,10 +116,15 @@ func (p *plan) announce() {
 		p.wakeBy(next)
 		return
 	}
-	r := p.newRun(nightwatch.ScheduledRunID(next), next)
+	id := nightwatch.ScheduledRunID(next)
+	if p.t.runs[id] != nil {
+		p.wakeBy(next) // somebody put it there, and the occurrence will have been met
+		return
+	}
+	r := p.newRun(id, next)
 	node, _, _ := choose(p.view.nodes, p.load, p.siblings(&r.run), &p.def.Task, &r.run)
 	if node == nil || node.busy(p.load, wish(&p.def.Task, &r.run)) {
-		delete(p.runs, r.run.ID)
+		delete(p.runs, id)
 		p.wakeBy(next)
 		return
 	}

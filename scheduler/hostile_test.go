@@ -47,6 +47,8 @@ func TestGarbageInPlaceOfTheNextRun(t *testing.T) {
 	b.put(fiveMinutes)
 	b.settle(demo)
 	b.set(b.keys.Run(demo, idAt("10:05")), "garbage")
+	b.now = before("10:05", announceLead)
+	b.settle(demo)
 	b.goTo("10:05")
 	b.goTo("10:10")
 	if r := b.run(idAt("10:10")); r == nil || r.Phase != nightwatch.PhaseAssigned {
