@@ -29,7 +29,7 @@ func decide(w *world, t *taskView) *plan {
 	}
 	for _, step := range steps {
 		step(p)
-		if !p.txn.Empty() || p.remains {
+		if !p.txn.Empty() || p.remains || p.deferred { // what was settled before the version is judged is not written yet
 			break
 		}
 	}
