@@ -40,7 +40,10 @@ func cleanRemains(p *plan) {
 	var leaving []*runView
 	awaited := false
 	for r := range p.t.records {
-		if p.awaited(r) {
+		switch {
+		case r.run.Live(), p.t.task.present() && r.run.TaskUID == p.t.task.create:
+			continue // of another life than the status said
+		case p.awaited(r):
 			awaited = true // those that come after it look at it at once
 			continue
 		}
@@ -69,7 +72,7 @@ func cleanRemains(p *plan) {
 func (p *plan) earlierLife() (uid int64, remains bool) {
 	t := p.t
 	switch {
-	case t.status.UID != 0:
+	case t.status.UID != 0 && !t.current(): // else what the status says is no life of it
 		uid = t.status.UID
 	case t.def != nil:
 		uid = t.def.UID

@@ -100,7 +100,7 @@ func conduct(p *plan) {
 // this is, records and ledger how far its times have been accounted for. Of submissions and of requested runs whose
 // records have left the history nothing tells any more.
 func restoreStatus(p *plan) {
-	if p.t.status.UID != 0 || p.def == nil {
+	if p.def == nil || p.t.status.UID == p.t.task.create {
 		return
 	}
 	p.status = nightwatch.Status{
