@@ -62,7 +62,7 @@ func (p *plan) judge(key, accepted, verdict string, inForce int64, parse func(re
 // poolLacks is why a run must wait for its pool, as a reason and a message; empty when it need not.
 func (p *plan) poolLacks(r *runView, task *nightwatch.Task) (reason, message string) {
 	name := task.Pool
-	if stored := p.t.find(r.run.ID); name == "" || stored != nil && stored.run.Occupies() && stored.run.Pool == name {
+	if name == "" || p.occupies(r) {
 		return "", ""
 	}
 	t := p.view.tasks[store.PoolTail(name)]
@@ -89,8 +89,18 @@ func (p *plan) poolLacks(r *runView, task *nightwatch.Task) (reason, message str
 	return "", ""
 }
 
+// occupies tells whether a run has its place in its pool and its namespace. It keeps that until it ends or is to begin
+// anew, whatever an edit says: a Job that is there must be followed, and ended.
+func (p *plan) occupies(r *runView) bool {
+	stored := p.t.find(r.run.ID)
+	return stored != nil && stored.run.Occupies()
+}
+
 // enterPool has a run take its place.
 func (p *plan) enterPool(r *runView, name string) {
+	if p.occupies(r) {
+		return
+	}
 	r.run.Pool = name
 	if name == "" {
 		return
@@ -98,9 +108,7 @@ func (p *plan) enterPool(r *runView, name string) {
 	if t := p.view.tasks[store.PoolTail(name)]; t != nil {
 		p.txn.Seen(p.keys.AcceptedPool(name), t.accepted.mod)
 	}
-	if stored := p.t.find(r.run.ID); stored == nil || !stored.run.Occupies() {
-		p.reserved.started[name] = p.now
-	}
+	p.reserved.started[name] = p.now
 }
 
 // crowded tells of a reason that it says nothing but that there is no room at the moment: which one it is may change many

@@ -61,6 +61,32 @@ func TestPool(t *testing.T) {
 	}
 }
 
+// A run that has its place keeps it, whatever pool an edit names: its Job is followed, and canceled.
+func TestPoolIsEditedWhileAJobLives(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.node("n1")
+	b.set(b.keys.Pool("reports"), `{"slots":1}`)
+	b.settle(store.PoolTail("reports"))
+	task := func(pool string) string { return `{"image":"busybox","schedule":"5 * * * *","pool":"` + pool + `"}` }
+	b.put(task("reports"))
+	b.settle(demo)
+	b.goTo("10:05")
+	id := idAt("10:05")
+	b.claim(id, func(r *nightwatch.Run) { r.Job = &nightwatch.Job{Namespace: "default", Name: "demo", UID: "u"} })
+	b.put(task("full"))
+	b.settle(demo)
+	for i, node := range []string{"n2", "n3"} {
+		b.del(b.keys.Node([]string{"n1", "n2"}[i]))
+		b.node(node)
+		b.settle(demo)
+		if r := b.run(id); r.Node != node || r.Pool != "reports" || b.view.used.pools["reports"] != 1 {
+			t.Errorf("%s on %q in the pool %q: %s", r.Phase, r.Node, r.Pool, r.Message)
+		}
+		b.set(b.keys.Request(demo, "stop"), `{"action":"cancel"}`)
+		b.settle(demo)
+	}
+}
+
 // Two tasks decided on before either is done do not overrun their pool, nor does one that was decided on before a change.
 func TestPoolReservations(t *testing.T) {
 	b := newBoard(t, "10:00")
