@@ -120,5 +120,5 @@
 // # Not promised
 //
 // Puts of one task that follow each other faster than they are looked at are one put of the newest value. While
-// nobody leads, that is the case for all of them.
+// nobody leads, or the task is suspended or frozen, that is the case for all of them.
 package scheduler
