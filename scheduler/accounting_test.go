@@ -111,6 +111,26 @@ func TestStatusIsRestored(t *testing.T) {
 	}
 }
 
+// A status that somebody deleted does not bring back the runs that the task has had of those that it may have.
+func TestStatusIsRestoredWithMaxRuns(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.node("n1")
+	b.put(with(`"maxRuns":3,"history":{"succeeded":1}`))
+	b.settle(demo)
+	for _, clock := range []string{"10:05", "10:10"} {
+		b.goTo(clock)
+		b.complete(nightwatch.PhaseSucceeded)
+	}
+	b.del(b.keys.Status(demo))
+	for _, clock := range []string{"10:15", "10:20", "10:25"} {
+		b.goTo(clock)
+		b.complete(nightwatch.PhaseSucceeded)
+	}
+	if s := b.status(); s.Counts.Succeeded != 3 || s.Phase != nightwatch.PhaseFinished {
+		t.Errorf("%s after %+v", s.Phase, s.Counts)
+	}
+}
+
 // An accepted value that somebody deleted is accepted again, and the task goes on where it was.
 func TestAcceptedValueIsRestored(t *testing.T) {
 	t.Run("with times", func(t *testing.T) {

@@ -110,6 +110,12 @@ func restoreStatus(p *plan) {
 	for _, r := range p.ledger.Ranges {
 		p.status.Counts.Add(r.Outcome, r.Count)
 	}
+	p.status.StartedRuns = p.status.Counts.Succeeded + p.status.Counts.Failed + p.status.Counts.Canceled
+	for _, r := range p.t.runs {
+		if r.run.TaskUID == p.uid && occurrence(&r.run) && r.run.Backfill == "" && r.run.Phase != nightwatch.PhaseSkipped && r.run.Phase != nightwatch.PhaseMissed {
+			p.status.StartedRuns++
+		}
+	}
 	if p.def.Task.Recurring() {
 		p.status.Cursor = later(p.def.Since, p.newest())
 	}
