@@ -120,7 +120,7 @@ func foldHistory(p *plan) {
 	slices.Reverse(all) // newest first
 	var leaving []*runView
 	for _, r := range all {
-		if r.run.Live() || !p.counts(r) && r.mod > p.status.CountedRevision {
+		if r.run.Live() {
 			continue
 		}
 		class := r.run.Phase

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/store"
 )
@@ -274,4 +276,18 @@ func TestRequestWhileAVersionWaitsForItsTurn(t *testing.T) {
 	b.settle(demo)
 	b.wantSpans("10:05:00-10:30:00 6 Missed CatchUp")
 	b.wantRuns("req-now Assigned")
+}
+
+// Only records that a plan writes are counted as written.
+func TestMetricsOfARequestThatChangesNoRun(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.node("n1")
+	id := b.submitted(onceTask)
+	b.complete(nightwatch.PhaseSucceeded)
+	b.set(b.keys.Request(demo, "stop"), `{"action":"cancel","run":"`+id+`"}`)
+	m := newMetrics()
+	m.observe(b.now, b.decide(demo))
+	if n := testutil.CollectAndCount(m.runs); n != 0 {
+		t.Error("a run is counted that has ended before")
+	}
 }
