@@ -122,10 +122,10 @@ func (a Account) still() string {
 		return nightwatch.ReasonPreviousDeleting
 	case a.Accepted != nil && a.Accepted.Task.Suspend:
 		return nightwatch.ReasonSuspended
-	case len(a.Freezes) > 0:
-		return nightwatch.ReasonFrozen
 	case len(missing) > 0:
 		return nightwatch.ReasonCalendarMissing
+	case len(a.Freezes) > 0:
+		return nightwatch.ReasonFrozen
 	case a.Status != nil:
 		return a.Status.Still // what ended it may be so new that the scheduler has not acted on it
 	}

@@ -111,6 +111,81 @@ func TestStatusIsRestored(t *testing.T) {
 	}
 }
 
+// A status that somebody deleted does not bring back the runs that the task has had of those that it may have.
+func TestStatusIsRestoredWithMaxRuns(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.node("n1")
+	b.put(with(`"maxRuns":3,"history":{"succeeded":1}`))
+	b.settle(demo)
+	for _, clock := range []string{"10:05", "10:10"} {
+		b.goTo(clock)
+		b.complete(nightwatch.PhaseSucceeded)
+	}
+	b.del(b.keys.Status(demo))
+	for _, clock := range []string{"10:15", "10:20", "10:25"} {
+		b.goTo(clock)
+		b.complete(nightwatch.PhaseSucceeded)
+	}
+	if s := b.status(); s.Counts.Succeeded != 3 || s.Phase != nightwatch.PhaseFinished {
+		t.Errorf("%s after %+v", s.Phase, s.Counts)
+	}
+}
+
+// An accepted value that somebody deleted is accepted again, and the task goes on where it was.
+func TestAcceptedValueIsRestored(t *testing.T) {
+	t.Run("with times", func(t *testing.T) {
+		b := newBoard(t, "10:00:30")
+		b.node("n1")
+		b.put(with(`"catchUp":{"mode":"all"}`))
+		b.settle(demo)
+		b.goTo("10:05")
+		b.complete(nightwatch.PhaseSucceeded)
+		b.del(b.keys.Accepted(demo))
+		b.moveTo("10:11") // nobody led until now
+		b.relist()
+		b.settle(demo)
+		b.wantRuns(idAt("10:05")+" Succeeded", idAt("10:10")+" Assigned")
+		if s := b.status(); !s.EarliestTime.Equal(at("10:00:30")) || s.Counts.Succeeded != 1 {
+			t.Errorf("%+v", s)
+		}
+		b.wantAccounted()
+	})
+	t.Run("while it is suspended", func(t *testing.T) {
+		b := newBoard(t, "10:00:30")
+		b.put(with(`"suspend":true`))
+		b.settle(demo)
+		b.moveTo("10:11")
+		b.del(b.keys.Accepted(demo))
+		b.settle(demo)
+		b.put(fiveMinutes)
+		b.settle(demo)
+		b.wantSpans("10:05:00-10:10:00 2 Skipped Suspended")
+	})
+	t.Run("of a submission", func(t *testing.T) {
+		b := newBoard(t, "10:00:30")
+		b.node("n1")
+		first := b.submitted(onceTask)
+		b.del(b.keys.Accepted(demo))
+		b.settle(demo)
+		b.complete(nightwatch.PhaseSucceeded)
+		second := b.submitted(onceTask)
+		b.wantRuns(first+" Succeeded", second+" Assigned")
+	})
+	t.Run("that nobody here can read", func(t *testing.T) {
+		b := newBoard(t, "10:00:30")
+		b.put(fiveMinutes)
+		b.settle(demo)
+		s := b.status()
+		s.AcceptedRevision = b.put(`{"process":{"command":["true"]},"every":"5m","later":"than this program"}`)
+		s.ObservedRevision = s.AcceptedRevision
+		b.set(b.keys.Status(demo), s, b.keys.Accepted(demo), nil)
+		b.settle(demo)
+		if s := b.status(); !s.Accepted || s.AcceptedRevision == 0 {
+			t.Errorf("judged by an older program: %+v", s)
+		}
+	})
+}
+
 // A status that says who the task is and nothing else does not begin the calendar anew.
 func TestStatusWithoutACursor(t *testing.T) {
 	b := newBoard(t, "10:00:30")

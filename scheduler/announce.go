@@ -15,7 +15,8 @@ import (
 //
 // Until then the announcement must not be in anybody's way. Whatever else is to become of the task (an edit, a request, a
 // freeze, a node that is gone) withdraws it first, in a transaction of its own that removes the record as if it had never
-// been. That transaction and the claim both compare the record: one of them is refused.
+// been. That transaction and the claim both compare the record: one of them is refused. So goes one that no node has any
+// more, of which nobody hears until its time has passed.
 const (
 	// announceLead is how long before its time a run is announced.
 	announceLead = 500 * time.Millisecond
@@ -45,10 +46,11 @@ func (p *plan) settleAnnounced(horizon time.Time, edited bool) (withdrawn bool) 
 	}
 	begun := !r.run.Live() || r.run.Phase == nightwatch.PhaseRunning || !r.run.StartTime.IsZero()
 	due := later(r.run.NominalTime, r.run.NotBefore)
+	missed := p.now.Sub(due) > onTime && p.view.sessions[r.run.Session] == nil // that is for catch-up to decide on
 	still, _ := p.standsStill()
 	switch {
 	case begun:
-	case still != "", due.After(horizon) && (edited || !p.standsBy(r)):
+	case still != "", missed, due.After(horizon) && (edited || !p.standsBy(r)):
 		p.remove(p.keys.Run(p.t.name, r.run.ID), r.mod)
 		if queued(&r.run) {
 			queue := p.keys.Queue(r.run.Node, p.t.name, r.run.ID)
@@ -75,8 +77,8 @@ func (p *plan) standsBy(r *runView) bool {
 // mayAnnounce tells whether nothing of a task is under way but r that its next occurrence could be in the way of.
 func (p *plan) mayAnnounce(r *runView) bool {
 	namespace, _, _ := strings.Cut(p.t.name, "/")
-	if n, _ := p.view.namespace(namespace); n.Limits.Running > 0 || len(p.t.requests) > 0 {
-		return false
+	if n, _ := p.view.namespace(namespace); n.Limits.Running > 0 || len(p.t.requests) > 0 || len(p.status.Backfills) > 0 {
+		return false // a backfill may make its next run at any moment
 	}
 	if p.def.Task.OverlapPolicy() == nightwatch.OverlapAllow {
 		return true
@@ -114,10 +116,15 @@ func (p *plan) announce() {
 		p.wakeBy(next)
 		return
 	}
-	r := p.newRun(nightwatch.ScheduledRunID(next), next)
+	id := nightwatch.ScheduledRunID(next)
+	if p.t.runs[id] != nil {
+		p.wakeBy(next) // somebody put it there, and the occurrence will have been met
+		return
+	}
+	r := p.newRun(id, next)
 	node, _, _ := choose(p.view.nodes, p.load, p.siblings(&r.run), &p.def.Task, &r.run)
 	if node == nil || node.busy(p.load, wish(&p.def.Task, &r.run)) {
-		delete(p.runs, r.run.ID)
+		delete(p.runs, id)
 		p.wakeBy(next)
 		return
 	}

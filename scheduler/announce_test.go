@@ -179,6 +179,31 @@ func TestAnnouncedIsWithdrawn(t *testing.T) {
 	}
 }
 
+// Of what was announced when its scheduler and its node died catch-up decides, as of what was not.
+func TestAnnouncedBeforeAnOutage(t *testing.T) {
+	for _, row := range []struct {
+		name, catchUp, back string
+		runs, spans         []string
+	}{
+		{"none", "none", "15:02", nil, []string{"10:05:00-15:00:00 60 Missed CatchUp"}},
+		{"the latest", "latest", "15:02", []string{idAt("15:00") + " Assigned"}, []string{"10:05:00-14:55:00 59 Missed CatchUp"}},
+		{"the latest is this one", "latest", "10:07", []string{idAt("10:05") + " Assigned"}, nil},
+		{"on time all the same", "none", "10:05:00.900", []string{idAt("10:05") + " Assigned"}, nil},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			b := announced(t, with(`"catchUp":{"mode":"`+row.catchUp+`"}`))
+			b.node("n2")
+			b.del(b.keys.Node("n1"))
+			b.goTo(row.back)
+			b.wantRuns(row.runs...)
+			b.wantSpans(row.spans...)
+			if s := b.status(); s.StartedRuns != int64(len(row.runs)) {
+				t.Errorf("%d runs started", s.StartedRuns)
+			}
+		})
+	}
+}
+
 // What an announcement was decided on is as it was, or it is not made.
 func TestAnnouncementIsGuarded(t *testing.T) {
 	for name, changes := range map[string]func(b *board){
@@ -302,6 +327,23 @@ func TestNotAnnounced(t *testing.T) {
 		b.now = before("10:10", announceLead/2)
 		b.settle(demo)
 		b.wantRuns(idAt("10:05") + " Running")
+	})
+	t.Run("a backfill", func(t *testing.T) {
+		b := aMorning(t)
+		b.now = before("10:35", announceLead-100*time.Millisecond)
+		// Of a time with a record, which goes first.
+		b.set(b.keys.Request(demo, "fill"), `{"action":"backfill","from":"2026-11-20T10:30:00Z","to":"2026-11-20T10:31:00Z"}`)
+		for p := b.decide(demo); !p.txn.Empty(); p = b.decide(demo) {
+			b.commit(p)
+			if queue := b.below(store.Queue); len(queue) > 1 {
+				t.Errorf("given out: %q", queue)
+			}
+		}
+		b.wantSpans("10:05:00-10:10:00 2 Missed CatchUp")
+		b.goTo("10:35")
+		if r := b.run(idAt("10:35")); r.Reason != nightwatch.ReasonOverlap {
+			t.Errorf("beside that of a backfill: %+v", r)
+		}
 	})
 	t.Run("half of the node is taken", func(t *testing.T) {
 		b := newBoard(t, "10:00:30")

@@ -134,10 +134,10 @@ func (p *plan) standing(at time.Time, times *schedule.Schedule) standing {
 	return open
 }
 
-// canCarve tells whether a range can be taken apart by the times of the version in force: one that began under an earlier
-// version only if that had the same times in it.
+// canCarve tells whether a range can be taken apart by the task's times: one that began before they were what they are, under
+// an earlier version or another calendar, only if it has just these.
 func (p *plan) canCarve(r nightwatch.LedgerRange, times *schedule.Schedule) bool {
-	if r.From.After(p.def.Since) || r.Count == 1 {
+	if r.From.After(p.timesSince()) || r.Count == 1 {
 		return true
 	}
 	if p.carvable == nil {

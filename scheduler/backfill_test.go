@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/store"
 )
 
 // ask puts a request for a backfill of a stretch of the day and settles.
@@ -271,6 +272,40 @@ func TestBackfillAfterAnEdit(t *testing.T) {
 }
 
 // The name of a backfill that is under way is taken, also when its verdict has gone.
+// A range from before a calendar changed is taken apart only if it has the times that there are now.
+func TestBackfillAfterAChangeOfACalendar(t *testing.T) {
+	for _, row := range []struct {
+		name, days string
+		count      int64
+	}{
+		{"to the same times", `["2026-12-24"]`, 3},
+		{"to others", `["Sat","Sun"]`, 0},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			b := newBoard(t, "10:00:30")
+			b.node("n1")
+			off := func(days string) {
+				b.set(b.keys.Calendar("off"), `{"days":`+days+`}`)
+				b.settle(store.CalendarTail("off"))
+				b.settle(demo)
+			}
+			off(`["2026-12-25"]`)
+			b.put(`{"process":{"command":["true"]},"schedule":"5 10 * * *","calendars":{"exclude":["off"]},"catchUp":{"mode":"none"}}`)
+			b.settle(demo)
+			b.now = at("12:00").AddDate(0, 0, 7)
+			b.settle(demo)
+			b.wantSpans("10:05:00-10:05:00 8 Missed CatchUp")
+			off(row.days)
+			value := `{"action":"backfill","from":"2026-11-23T00:00:00Z","to":"2026-11-26T00:00:00Z","dryRun":true}`
+			b.set(b.keys.Request(demo, "x"), value)
+			b.settle(demo)
+			if v := b.verdict("x"); !v.Accepted || v.Count != row.count {
+				t.Errorf("%+v", v)
+			}
+		})
+	}
+}
+
 func TestBackfillOfANameThatIsUnderWay(t *testing.T) {
 	b := aMorning(t)
 	b.askBackfill("x", "10:00", "10:31", "")

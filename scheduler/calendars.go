@@ -116,16 +116,22 @@ func (p *plan) usersSettled(name string) (since time.Time, settled bool) {
 // as no change brings back what was before it. What was due while a calendar was missing is still to be told. Whatever
 // somebody made of the status, nothing is due from before the version in force.
 func (p *plan) from() time.Time {
-	from := later(p.status.Cursor, p.def.Since)
 	if p.status.Still == nightwatch.ReasonCalendarMissing {
-		return from
+		return later(p.status.Cursor, p.def.Since)
 	}
+	return later(p.status.Cursor, p.timesSince())
+}
+
+// timesSince is since when the task's times are what they are: the put of the version in force, or the last change of one
+// of its calendars.
+func (p *plan) timesSince() time.Time {
+	since := p.def.Since
 	for _, name := range p.def.Task.Calendars.Names() {
 		if t := p.view.tasks[store.CalendarTail(name)]; t != nil && t.calendar != nil {
-			from = later(from, t.calendar.Since)
+			since = later(since, t.calendar.Since)
 		}
 	}
-	return from
+	return since
 }
 
 // times are those of the version in force, on the days that its calendars say; nil when one of them is missing.

@@ -145,6 +145,32 @@ func TestMissingCalendarStandsStill(t *testing.T) {
 	}
 }
 
+// A calendar that comes back while its task is frozen leaves the times that it was missing for to be told, as the freeze does.
+func TestCalendarIsMissingWhileFrozen(t *testing.T) {
+	for name, before := range map[string]func(b *board){
+		"and before": func(*board) {},
+		"since then": func(b *board) { b.putCalendar("holidays", `{"days":["Sat"]}`) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBoard(t, "10:00:30")
+			b.node("n1")
+			before(b)
+			b.put(noFridays)
+			b.settle(demo)
+			b.goTo("10:01")
+			b.set(b.keys.Of(store.Freezes)+demo, "")
+			b.settle(demo)
+			b.putCalendar("holidays", nil)
+			b.goTo("10:12")
+			b.putCalendar("holidays", `{"days":["Sat"]}`)
+			b.goTo("10:22")
+			b.del(b.keys.Of(store.Freezes) + demo)
+			b.settle(demo)
+			b.wantSpans("10:05:00-10:10:00 2 Skipped CalendarMissing", "10:15:00-10:20:00 2 Skipped Frozen")
+		})
+	}
+}
+
 func TestCalendarThatIsRefused(t *testing.T) {
 	b := newBoard(t, "10:00:30")
 	b.node("n1")

@@ -43,7 +43,10 @@ func cleanRemains(p *plan) {
 	var leaving []*runView
 	awaited := false
 	for r := range p.t.records {
-		if p.awaited(r) {
+		switch {
+		case r.run.Live(), p.t.task.present() && r.run.TaskUID == p.t.task.create:
+			continue // of another life than the status said
+		case p.awaited(r):
 			awaited = true // those that come after it look at it at once
 			continue
 		}
@@ -72,7 +75,7 @@ func cleanRemains(p *plan) {
 func (p *plan) earlierLife() (uid int64, remains bool) {
 	t := p.t
 	switch {
-	case t.status.UID != 0:
+	case t.status.UID != 0 && !t.current(): // else what the status says is no life of it
 		uid = t.status.UID
 	case t.def != nil:
 		uid = t.def.UID
@@ -101,7 +104,7 @@ func (p *plan) saveRemainsStatus(live []*runView) {
 	if p.t.task.present() {
 		p.status.Reason = nightwatch.ReasonPreviousDeleting
 	}
-	if sameStatus(&before, &p.status) {
+	if sameStatus(&before, &p.status) && !p.inDoubt {
 		return
 	}
 	p.status.UpdateTime = p.now
@@ -121,7 +124,7 @@ func foldHistory(p *plan) {
 	slices.Reverse(all) // newest first
 	var leaving []*runView
 	for _, r := range all {
-		if r.run.Live() || !p.counts(r) && r.mod > p.status.CountedRevision {
+		if r.run.Live() {
 			continue
 		}
 		class := r.run.Phase

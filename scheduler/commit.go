@@ -23,7 +23,9 @@ const (
 // result is what became of a transaction.
 type result struct {
 	task     string
+	apart    bool // it is no task's; one of a malformed key has the empty name
 	takings  []taking
+	status   int64 // the revision of the task's status that it compares, if it takes anything
 	revision int64 // etcd's when it answered; 0: it did not
 	err      error
 	drawn    bool
@@ -34,6 +36,13 @@ type result struct {
 type release struct {
 	revision int64
 	takings  []taking
+}
+
+// doubt is what transactions of a task take whose outcome nobody knows: etcd may do one of them yet, while the term lasts
+// and the task's status is the one that all of them compare.
+type doubt struct {
+	status  int64          // its revision
+	takings map[taking]int // the most that one of them takes
 }
 
 // commit sends a transaction and has its result come to the loop. It outlives ctx: an answer is worth waiting for,
@@ -58,12 +67,56 @@ func (s *Scheduler) unreserve(takings []taking) {
 	}
 }
 
+// doubted keeps reserved what a transaction takes that may be done yet. If the status is another by now it has been done, and
+// the view shows it, or it never will be. Until then whatever is decided on the task writes the status, so that this ends.
+func (s *Scheduler) doubted(r result) {
+	if t := s.view.known(r.task); t == nil || t.statusAt.mod != r.status {
+		s.unreserve(r.takings)
+		return
+	}
+	d, took := s.doubts[r.task], map[taking]int{}
+	if d == nil {
+		d = &doubt{r.status, map[taking]int{}}
+		s.doubts[r.task] = d
+	}
+	for _, taken := range r.takings {
+		if took[taken]++; took[taken] > d.takings[taken] {
+			d.takings[taken]++
+		} else {
+			s.unreserve([]taking{taken}) // it is reserved already
+		}
+	}
+}
+
+// reserve adds n times what is in doubt to what is reserved.
+func (s *Scheduler) reserve(d *doubt, n int) {
+	for taken, most := range d.takings {
+		s.reserved.add(taken, n*most)
+	}
+}
+
+// settleDoubts gives back what is in doubt no longer: of all tasks when nothing of it can come any more.
+func (s *Scheduler) settleDoubts(all bool) {
+	for name, d := range s.doubts {
+		if t := s.view.known(name); !all && t != nil && t.statusAt.mod == d.status {
+			continue
+		}
+		delete(s.doubts, name)
+		s.reserve(d, -1)
+		s.view.roomChanged = true
+	}
+}
+
 // settle takes in the answer to a transaction.
 func (s *Scheduler) settle(r result) {
 	s.inFlight--
 	s.metrics.transaction(r.err)
-	if r.err == nil {
+	switch {
+	case r.err == nil:
 		s.rest, s.restUntil, s.refused = 0, time.Time{}, 0 // etcd takes writes
+		s.stuck = time.Time{}
+	case s.stuck.IsZero() && !errors.Is(r.err, nightwatch.ErrRefused) && !impossible(r.err):
+		s.stuck = time.Now()
 	}
 	if r.err == nil && !r.clock.IsZero() {
 		s.view.ticked(clockTick{r.revision, r.clock})
@@ -71,12 +124,17 @@ func (s *Scheduler) settle(r result) {
 	if r.drawn {
 		s.drawing, s.drawn = false, max(s.drawn, r.revision)
 	}
-	if len(r.takings) > 0 {
-		if r.err == nil && r.revision > s.view.revision {
-			s.releases = append(s.releases, release{r.revision, r.takings})
-		} else {
-			s.unreserve(r.takings)
-		}
+	switch {
+	case len(r.takings) == 0:
+	case r.err == nil && r.revision > s.view.revision:
+		s.releases = append(s.releases, release{r.revision, r.takings})
+	case errors.Is(r.err, nightwatch.ErrOutcomeUnknown):
+		s.doubted(r)
+	default:
+		s.unreserve(r.takings)
+	}
+	if r.apart {
+		return
 	}
 	t := s.view.known(r.task)
 	if t == nil {

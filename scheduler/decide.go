@@ -29,7 +29,7 @@ func decide(w *world, t *taskView) *plan {
 	}
 	for _, step := range steps {
 		step(p)
-		if !p.txn.Empty() || p.remains {
+		if !p.txn.Empty() || p.remains || p.deferred { // what was settled before the version is judged is not written yet
 			break
 		}
 	}
@@ -64,7 +64,7 @@ func conduct(p *plan) {
 	restoreStatus(p)
 	// What was due before the put under the old value is settled first.
 	horizon := p.now
-	fresh := p.t.task.mod > p.status.ObservedRevision
+	fresh := p.t.task.mod > p.status.ObservedRevision || p.lostAccepted()
 	if fresh {
 		horizon = changedAt(p.t, p.now)
 	}
@@ -98,7 +98,7 @@ func conduct(p *plan) {
 // this is, records and ledger how far its times have been accounted for. Of submissions and of requested runs whose
 // records have left the history nothing tells any more.
 func restoreStatus(p *plan) {
-	if p.t.status.UID != 0 || p.def == nil {
+	if p.def == nil || p.t.status.UID == p.t.task.create {
 		return
 	}
 	p.status = nightwatch.Status{
@@ -108,10 +108,26 @@ func restoreStatus(p *plan) {
 	for _, r := range p.ledger.Ranges {
 		p.status.Counts.Add(r.Outcome, r.Count)
 	}
+	p.status.StartedRuns = p.status.Counts.Succeeded + p.status.Counts.Failed + p.status.Counts.Canceled
+	for _, r := range p.t.runs {
+		if r.run.TaskUID == p.uid && occurrence(&r.run) && r.run.Backfill == "" && r.run.Phase != nightwatch.PhaseSkipped && r.run.Phase != nightwatch.PhaseMissed {
+			p.status.StartedRuns++
+		}
+	}
 	if p.def.Task.Recurring() {
 		p.status.Cursor = later(p.def.Since, p.newest())
 	}
 	p.restoreUpstreams()
+}
+
+// lostAccepted tells whether somebody deleted the accepted value of what the status says is in force: the task's value is it,
+// and is accepted again. One that an older program cannot read it leaves alone.
+func (p *plan) lostAccepted() bool {
+	if p.t.accepted.present() || !p.status.Accepted || p.status.AcceptedRevision != p.t.task.mod {
+		return false
+	}
+	_, err := nightwatch.ParseTask(p.t.name, p.t.value)
+	return err == nil
 }
 
 // newest is the latest time of an occurrence that has a record or is in the ledger.
@@ -157,14 +173,17 @@ func admit(p *plan) {
 		p.refuse(faultsOf(err))
 		return
 	}
-	if p.status.Still != nightwatch.ReasonFrozen {
+	before, again := p.def, p.lostAccepted()
+	if p.status.Still != nightwatch.ReasonFrozen && !again {
 		p.status.Still = "" // that was the version before; its time has been settled
 	}
-	before := p.def
 	p.def = &nightwatch.Accepted{Key: p.t.name, Revision: p.t.task.mod, UID: p.t.task.create, Since: changedAt(p.t, p.now), Task: *def}
-	if before == nil {
+	switch {
+	case again:
+		p.def.Since = later(p.status.EarliestTime, later(p.status.Cursor, p.newest())) // what was due after that is still to be met
+	case before == nil:
 		p.status.EarliestTime = p.def.Since
-	} else {
+	default:
 		// An edit never brings back what was before it, whatever the clock does.
 		p.def.Since = later(later(p.def.Since, before.Since), later(p.status.Cursor, p.newest()))
 	}
@@ -182,6 +201,7 @@ func admit(p *plan) {
 	} else {
 		p.status.Cursor = nothing
 		switch {
+		case again: // whether it has been submitted stands in the status
 		case def.After != nil:
 			p.status.PendingRevision = 0
 		case before == nil || submits(&before.Task, def):

@@ -108,7 +108,9 @@
 // statuses that lag, keys of a deleted task whose status is still there because it is removed last. If its lease is
 // lost while a transaction is on the way, the guard refuses it. If its clock steps back, cursors do not move and
 // nothing happens until it has caught up. While etcd takes no writes the loop as a whole rests, up to five seconds at a
-// time; a transaction that etcd will never take is its own task's trouble. A value that cannot be read where a record
+// time; a transaction that etcd will never take is its own task's trouble. One without an answer may be done at any time while
+// the term lasts, so what it takes stays reserved until the status of its task, which it compares, has been written again: the
+// next decision on the task does that. A value that cannot be read where a record
 // or a status stands is nobody's run that has ended, or a status to be written anew.
 //
 // A run that waits for a node while its Job may live is ended by its runTimeout all the same: by the wish that it end
@@ -118,5 +120,5 @@
 // # Not promised
 //
 // Puts of one task that follow each other faster than they are looked at are one put of the newest value. While
-// nobody leads, that is the case for all of them.
+// nobody leads, or the task is suspended or frozen, that is the case for all of them.
 package scheduler

@@ -34,7 +34,8 @@ func createDue(p *plan, horizon time.Time, edited bool) (settled bool) {
 		horizon, edited = at, true
 	}
 	still, _ := p.standsStill()
-	if still != "" && !edited || p.exhausted() {
+	returned := p.status.Still == nightwatch.ReasonCalendarMissing && still != p.status.Still // what it was missing for is told now
+	if still != "" && !edited && !returned || p.exhausted() {
 		return true
 	}
 	times := p.times()
@@ -48,7 +49,7 @@ func createDue(p *plan, horizon time.Time, edited bool) (settled bool) {
 	// A calendar that has changed took the times before it with it, for good.
 	p.status.Cursor = p.from()
 	due, more := times.Between(p.status.Cursor, horizon, maxAccounted)
-	if still == "" {
+	if still == "" || returned {
 		still = p.status.Still // it has just ended
 		if end := p.t.thawed; still == nightwatch.ReasonFrozen && !end.IsZero() {
 			// It ended by itself, some time before this look: what was due from then on counts.
@@ -91,11 +92,11 @@ func (p *plan) standsStill() (reason, message string) {
 	if p.def.Task.Suspend {
 		return nightwatch.ReasonSuspended, ""
 	}
+	if name := p.missingCalendar(); name != "" { // before a freeze, as only that can say later what was due meanwhile
+		return nightwatch.ReasonCalendarMissing, p.calendarMessage(name)
+	}
 	if what, frozen := p.view.frozen(p.t.name); frozen {
 		return nightwatch.ReasonFrozen, p.view.freezeMessage(what)
-	}
-	if name := p.missingCalendar(); name != "" {
-		return nightwatch.ReasonCalendarMissing, p.calendarMessage(name)
 	}
 	return "", ""
 }

@@ -26,6 +26,7 @@ type health struct {
 	heardAt  time.Time
 	err      error
 	late     time.Duration
+	stuck    time.Duration // for how long etcd has taken no writes
 	offset   time.Duration
 	offsetAt time.Time
 	offSince time.Time // the clock has been found off each time since; zero: the last time it was not
@@ -43,10 +44,10 @@ func (h *health) problem(err error) {
 	h.err = err
 }
 
-func (h *health) overdue(late time.Duration) {
+func (h *health) overdue(late, stuck time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.late = late
+	h.late, h.stuck = late, stuck
 }
 
 func (h *health) clock(offset time.Duration) {
@@ -85,12 +86,15 @@ func (s *Scheduler) Watching() error {
 	return nil
 }
 
-// Overdue is nil while nothing due waits for a decision of this node. Safe for concurrent use.
+// Overdue is nil while nothing due waits for this node, be it for a decision or for its writing. Safe for concurrent use.
 func (s *Scheduler) Overdue() error {
 	s.health.mu.Lock()
 	defer s.health.mu.Unlock()
-	if s.health.late > overdueAfter {
-		return fmt.Errorf("a task is overdue by %s", s.health.late.Round(time.Millisecond))
+	switch h := &s.health; {
+	case h.stuck > overdueAfter:
+		return fmt.Errorf("etcd has taken no write for %s", h.stuck.Round(time.Millisecond))
+	case h.late > overdueAfter:
+		return fmt.Errorf("a task is overdue by %s", h.late.Round(time.Millisecond))
 	}
 	return nil
 }

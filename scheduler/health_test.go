@@ -1,10 +1,42 @@
 package scheduler
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/nightwatch-go/nightwatch/store"
 )
+
+// Who leads and can write nothing is not ready, though the watch goes on; what is due waits, and is in no list meanwhile.
+func TestOverdueWhileNothingIsWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, at("10:00"), 9)
+		var full atomic.Bool
+		s := r.scheduler(func(l *link) {
+			l.lose = func(*store.Txn) loss {
+				if full.Load() {
+					return requestLost
+				}
+				return arrives
+			}
+		})
+		r.node("n1", nil)
+		r.lead(s)
+		r.task(demo, `{"process":{"command":["true"]},"every":"10s","overlap":"allow"}`)
+		for _, step := range []struct {
+			full, overdue bool
+			pass          time.Duration
+		}{{false, false, time.Minute}, {true, false, overdueAfter}, {true, true, 10 * time.Second}, {false, false, 2 * maxRest}} {
+			full.Store(step.full)
+			r.pass(step.pass)
+			if err := s.Overdue(); step.overdue != (err != nil) {
+				t.Errorf("at %s: %v", r.now().Format("15:04:05"), err)
+			}
+		}
+	})
+}
 
 // The last time that a scheduler wrote before etcd lost its quorum may come to the others long after. They must not stay
 // away for long on the strength of it.

@@ -47,6 +47,8 @@ func TestGarbageInPlaceOfTheNextRun(t *testing.T) {
 	b.put(fiveMinutes)
 	b.settle(demo)
 	b.set(b.keys.Run(demo, idAt("10:05")), "garbage")
+	b.now = before("10:05", announceLead)
+	b.settle(demo)
 	b.goTo("10:05")
 	b.goTo("10:10")
 	if r := b.run(idAt("10:10")); r == nil || r.Phase != nightwatch.PhaseAssigned {
@@ -72,7 +74,7 @@ func TestGarbageInPlaceOfABackfilledRun(t *testing.T) {
 }
 
 func TestUnreadableStatusIsWrittenAnew(t *testing.T) {
-	for _, value := range []string{"garbage", "", "null", `{"uid":"x"}`, `{}`} {
+	for _, value := range []string{"garbage", "", "null", `{"uid":"x"}`, `{}`, `{"uid":99}`, `{"phase":5,"uid":99}`, `{"uid":99,"phase":5}`} {
 		t.Run(value, func(t *testing.T) {
 			b := newBoard(t, "10:00:30")
 			b.node("n1")
@@ -87,6 +89,22 @@ func TestUnreadableStatusIsWrittenAnew(t *testing.T) {
 				t.Errorf("%+v", s)
 			}
 		})
+	}
+}
+
+// A status of another life, where nothing says which life this is, takes no record of this one with it.
+func TestStatusOfAnotherLife(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.node("n1")
+	submitted := b.submitted(onceTask)
+	b.claim(submitted)
+	b.set(b.keys.Status(demo), `{"uid":99}`, b.keys.Accepted(demo), nil)
+	b.settle(demo)
+	b.wantRuns(submitted + " Running")
+	b.finish(submitted, nightwatch.PhaseSucceeded)
+	b.settle(demo)
+	if s := b.status(); s.Counts.Succeeded != 1 || s.Phase != nightwatch.PhaseSucceeded {
+		t.Errorf("%+v", s)
 	}
 }
 

@@ -63,6 +63,22 @@ func TestTaskOfWhichNothingIsLeftIsForgotten(t *testing.T) {
 	}
 }
 
+// The scheduler's clock is no task's: a key without a name in it stands for a task of no name, which has answers of its own.
+func TestAnswersToTheClockAreNoTasks(t *testing.T) {
+	s := leading(t, store.Event{Key: store.NewKeys("").Of(store.Requests) + "foo", Value: []byte("x"), CreateRevision: 5, ModRevision: 5})
+	s.cluster = &link{memory: newMemory(t)}
+	nameless := s.view.known("")
+	if nameless == nil {
+		t.Fatal("there is no task of no name")
+	}
+	nameless.busy = true
+	s.writeClock(t.Context(), time.Now())
+	s.settle(<-s.results)
+	if !nameless.busy {
+		t.Error("its transaction is under way, and another would be sent")
+	}
+}
+
 // An etcd that takes no writes (no space, no quorum) is not asked by every task twice a second.
 func TestTroubleWithEtcdRestsTheWholeLoop(t *testing.T) {
 	s := leading(t, store.Event{Key: store.NewKeys("").Task(demo), Value: []byte("x"), CreateRevision: 5, ModRevision: 5})

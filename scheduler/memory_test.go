@@ -260,6 +260,7 @@ type loss int
 const (
 	arrives loss = iota
 	requestLost
+	requestLate // it arrives after its sender has given it up
 	answerLost
 )
 
@@ -271,6 +272,8 @@ type link struct {
 	delay func() time.Duration
 	// lose decides about the next transaction.
 	lose func(*store.Txn) loss
+	// later is how long after that a request arrives that is late.
+	later time.Duration
 	// relist has a watch break off, to begin with a list again.
 	relist func() bool
 	// listing is how long it takes until a list is of now.
@@ -284,7 +287,11 @@ func (l *link) Commit(ctx context.Context, txn *store.Txn) (*clientv3.TxnRespons
 		fate = l.lose(txn)
 	}
 	unknown := fmt.Errorf("%w: %w", nightwatch.ErrOutcomeUnknown, context.DeadlineExceeded)
-	if l.late(ctx); fate == requestLost {
+	switch l.late(ctx); fate {
+	case requestLost:
+		return nil, unknown
+	case requestLate:
+		time.AfterFunc(l.later, func() { _, _ = l.commit(txn) })
 		return nil, unknown
 	}
 	response, err := l.commit(txn)

@@ -65,7 +65,10 @@ func (m *metrics) transaction(err error) {
 
 // observe counts what a plan is about to do.
 func (m *metrics) observe(now time.Time, p *plan) {
-	for _, r := range p.runs {
+	for id, r := range p.runs {
+		if !p.writes(p.keys.Run(p.t.name, id)) {
+			continue
+		}
 		m.runs.WithLabelValues(string(r.run.Phase)).Inc()
 		if !r.present() && r.run.Shard == nil && r.run.Backfill == "" && p.def != nil && p.def.Task.Recurring() {
 			m.lateness.Observe(max(now.Sub(later(r.run.NominalTime, r.run.NotBefore)), 0).Seconds())

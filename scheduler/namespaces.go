@@ -48,7 +48,7 @@ func (p *plan) namespaceLacks(r *runView) (reason, message string) {
 	name, _, _ := strings.Cut(p.t.name, "/")
 	n, _ := p.view.namespace(name)
 	limit := int(n.Limits.Running)
-	if stored := p.t.find(r.run.ID); limit == 0 || stored != nil && stored.run.Occupies() {
+	if limit == 0 || p.occupies(r) {
 		return "", ""
 	}
 	if p.view.used.running[name]+p.reserved.running[name] < limit {

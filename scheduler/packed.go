@@ -81,8 +81,7 @@ func (t *taskView) take(p part) {
 			t.def = nil
 		}
 	case store.Statuses:
-		t.statusAt, t.statusValue = p.at, p.value
-		_ = json.Unmarshal(p.value, &t.status) // as when it came
+		t.statusAt, t.statusValue, t.status = p.at, p.value, readStatus(p.value)
 	case store.Ledgers:
 		t.ledgerAt, t.ledgerValue = p.at, p.value
 		_ = json.Unmarshal(p.value, &t.ledger)

@@ -69,12 +69,11 @@ func (p *plan) give(r *runView, task *nightwatch.Task, n *nodeView) {
 	namespace, _, _ := strings.Cut(p.t.name, "/")
 	_, seen := p.view.namespace(namespace)
 	p.txn.Seen(p.keys.AcceptedNamespace(namespace), seen)
+	p.txn.Seen(p.keys.Status(p.t.name), p.t.statusAt.mod) // see doubt
 	p.txn.Alive(p.keys.Node(n.node.Name), n.create)
 	p.txn.Seen(p.keys.Cordon(n.node.Name), 0)
 	t := takingOf(&r.run)
-	if stored := p.t.find(r.run.ID); stored != nil && stored.run.Occupies() {
-		t.kept = true
-	}
+	t.kept = p.occupies(r)
 	p.reserved.add(t, 1)
 	p.takings = append(p.takings, t)
 }

@@ -24,10 +24,12 @@ type world struct {
 	keys store.Keys
 	view *view
 	term int64
-	// reserved is what runs take that are given in transactions whose effect the view does not show yet.
+	// reserved is what runs take that are given in transactions whose effect the view does not show yet, and may never show.
 	reserved *usage
 	// drawing says that a version that comes after more tasks than before is under way, or does not show in the view yet.
 	drawing bool
+	// inDoubt says that a transaction of the task may be done yet, unless its status is written.
+	inDoubt bool
 }
 
 func (w *world) load(session, kind string) int {

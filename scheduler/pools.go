@@ -9,7 +9,7 @@ import (
 )
 
 // A pool bounds what runs at once of the tasks that name it. What it has given is counted from the records of runs, and
-// what transactions under way give is reserved, as the room of nodes is; every assignment compares the accepted value of
+// what transactions give that are under way or in doubt is reserved, as the room of nodes is; every assignment compares the accepted value of
 // its pool. A run whose Job may exist holds its place in the pool although its node is lost.
 //
 // Starts are spread: the loop keeps the time of the last one of each pool, and a new scheduler takes the moment of its
@@ -62,7 +62,7 @@ func (p *plan) judge(key, accepted, verdict string, inForce int64, parse func(re
 // poolLacks is why a run must wait for its pool, as a reason and a message; empty when it need not.
 func (p *plan) poolLacks(r *runView, task *nightwatch.Task) (reason, message string) {
 	name := task.Pool
-	if stored := p.t.find(r.run.ID); name == "" || stored != nil && stored.run.Occupies() && stored.run.Pool == name {
+	if name == "" || p.occupies(r) {
 		return "", ""
 	}
 	t := p.view.tasks[store.PoolTail(name)]
@@ -89,8 +89,18 @@ func (p *plan) poolLacks(r *runView, task *nightwatch.Task) (reason, message str
 	return "", ""
 }
 
+// occupies tells whether a run has its place in its pool and its namespace. It keeps that until it ends or is to begin
+// anew, whatever an edit says: a Job that is there must be followed, and ended.
+func (p *plan) occupies(r *runView) bool {
+	stored := p.t.find(r.run.ID)
+	return stored != nil && stored.run.Occupies()
+}
+
 // enterPool has a run take its place.
 func (p *plan) enterPool(r *runView, name string) {
+	if p.occupies(r) {
+		return
+	}
 	r.run.Pool = name
 	if name == "" {
 		return
@@ -98,9 +108,7 @@ func (p *plan) enterPool(r *runView, name string) {
 	if t := p.view.tasks[store.PoolTail(name)]; t != nil {
 		p.txn.Seen(p.keys.AcceptedPool(name), t.accepted.mod)
 	}
-	if stored := p.t.find(r.run.ID); stored == nil || !stored.run.Occupies() {
-		p.reserved.started[name] = p.now
-	}
+	p.reserved.started[name] = p.now
 }
 
 // crowded tells of a reason that it says nothing but that there is no room at the moment: which one it is may change many

@@ -1,10 +1,15 @@
 package scheduler
 
 import (
+	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/store"
@@ -53,6 +58,32 @@ func TestPool(t *testing.T) {
 	judge(nil)
 	if left := append(b.below(store.Accepted), b.below(store.Statuses)...); len(left) != 2 {
 		t.Errorf("left: %q", left)
+	}
+}
+
+// A run that has its place keeps it, whatever pool an edit names: its Job is followed, and canceled.
+func TestPoolIsEditedWhileAJobLives(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.node("n1")
+	b.set(b.keys.Pool("reports"), `{"slots":1}`)
+	b.settle(store.PoolTail("reports"))
+	task := func(pool string) string { return `{"image":"busybox","schedule":"5 * * * *","pool":"` + pool + `"}` }
+	b.put(task("reports"))
+	b.settle(demo)
+	b.goTo("10:05")
+	id := idAt("10:05")
+	b.claim(id, func(r *nightwatch.Run) { r.Job = &nightwatch.Job{Namespace: "default", Name: "demo", UID: "u"} })
+	b.put(task("full"))
+	b.settle(demo)
+	for i, node := range []string{"n2", "n3"} {
+		b.del(b.keys.Node([]string{"n1", "n2"}[i]))
+		b.node(node)
+		b.settle(demo)
+		if r := b.run(id); r.Node != node || r.Pool != "reports" || b.view.used.pools["reports"] != 1 {
+			t.Errorf("%s on %q in the pool %q: %s", r.Phase, r.Node, r.Pool, r.Message)
+		}
+		b.set(b.keys.Request(demo, "stop"), `{"action":"cancel"}`)
+		b.settle(demo)
 	}
 }
 
@@ -119,6 +150,78 @@ func TestPoolHoldsAcrossTerms(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What a transaction takes that etcd may do though it gave no answer is not given to anybody else; what it never does is
+// given back.
+func TestTransactionsInDoubtKeepTheirPlace(t *testing.T) {
+	for _, row := range []struct{ name, task, key, value string }{
+		{"in a pool", pooled, store.NewKeys("").Pool("reports"), `{"slots":1}`},
+		{"in a namespace", onceTask, store.NewKeys("").Namespace("default"), `{"limits":{"running":1}}`},
+		{"on a node", `{"process":{"command":["true"]},"slots":60}`, store.NewKeys("").Pool("none"), `{"slots":1}`},
+	} {
+		for fate, late := range map[string]loss{"done": requestLate, "lost": requestLost} {
+			t.Run(row.name+", "+fate, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					r := newRig(t, at("10:00"), 8)
+					r.etcd.put(row.key, row.value)
+					most, told := 0, r.etcd.observe
+					r.etcd.observe = func(events []store.Event) {
+						told(events)
+						live := 0
+						for _, e := range r.etcd.list(r.etcd.keys.Of(store.Runs)) {
+							var run nightwatch.Run
+							if json.Unmarshal(e.Value, &run) == nil && run.Occupies() {
+								live++
+							}
+						}
+						most = max(most, live)
+					}
+					r.node("n1", nil, func(n *simNode) {
+						n.work = func(nightwatch.Run) (time.Duration, nightwatch.Phase) {
+							return 10 * time.Second, nightwatch.PhaseSucceeded
+						}
+					})
+					const away = 5 * time.Second
+					var given time.Time // when the first run was given to a node
+					r.lead(r.scheduler(func(l *link) {
+						l.later = away
+						l.lose = func(txn *store.Txn) loss {
+							_, then := txn.Parts()
+							writes := func(key string) bool {
+								return slices.ContainsFunc(then, func(op clientv3.Op) bool { return strings.HasPrefix(string(op.KeyBytes()), key) })
+							}
+							r.mu.Lock()
+							defer r.mu.Unlock()
+							switch {
+							case given.IsZero() && writes(l.keys.QueueOf("n1")):
+								given = time.Now()
+								return late
+							case !given.IsZero() && time.Since(given) < away && writes(l.keys.Status("default/a")):
+								return requestLost
+							}
+							return arrives
+						}
+					}))
+					r.pass(time.Second)
+					r.task("default/a", row.task)
+					r.pass(100 * time.Millisecond)
+					r.task("default/b", row.task)
+					r.pass(time.Minute)
+					for _, task := range []string{"default/a", "default/b"} {
+						if ran := r.runs(task, nightwatch.PhaseSucceeded); len(ran) != 1 {
+							t.Errorf("%s: succeeded %q of %q", task, ran, r.runs(task))
+						}
+					}
+					r.etcd.mu.Lock()
+					defer r.etcd.mu.Unlock()
+					if most != 1 {
+						t.Errorf("%d runs were live at once", most)
+					}
+				})
+			})
+		}
+	}
 }
 
 func TestNamespaceLimit(t *testing.T) {

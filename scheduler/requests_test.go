@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/store"
 )
@@ -253,5 +255,39 @@ func TestRequestAfterAnOldVerdict(t *testing.T) {
 	b.settle(demo)
 	if v := b.verdict("x"); !v.Accepted || v.Run != "req-x" || b.run("req-x") == nil {
 		t.Errorf("%+v, %q", v, b.runs())
+	}
+}
+
+// While a version waits for its turn, what was settled under the one before is in nobody's transaction: no request may take the
+// cursor along without the ledger.
+func TestRequestWhileAVersionWaitsForItsTurn(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.node("n1")
+	b.put(with(`"catchUp":{"mode":"none"}`))
+	b.settle(demo)
+	b.moveTo("10:33") // nobody led until now
+	b.put(`{"process":{"command":["true"]},"after":{"tasks":["other"]}}`)
+	b.set(b.keys.Request(demo, "now"), `{"action":"run"}`)
+	b.drawing = true
+	if p := b.decide(demo); !p.deferred || !p.txn.Empty() {
+		t.Errorf("written: %q", p.touched)
+	}
+	b.drawing = false
+	b.settle(demo)
+	b.wantSpans("10:05:00-10:30:00 6 Missed CatchUp")
+	b.wantRuns("req-now Assigned")
+}
+
+// Only records that a plan writes are counted as written.
+func TestMetricsOfARequestThatChangesNoRun(t *testing.T) {
+	b := newBoard(t, "10:00:30")
+	b.node("n1")
+	id := b.submitted(onceTask)
+	b.complete(nightwatch.PhaseSucceeded)
+	b.set(b.keys.Request(demo, "stop"), `{"action":"cancel","run":"`+id+`"}`)
+	m := newMetrics()
+	m.observe(b.now, b.decide(demo))
+	if n := testutil.CollectAndCount(m.runs); n != 0 {
+		t.Error("a run is counted that has ended before")
 	}
 }

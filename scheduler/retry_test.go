@@ -47,6 +47,33 @@ func TestRetryWaitsForItsTime(t *testing.T) {
 	b.wantRuns(id+" Pending Retry", idAt("10:10")+" Skipped Overlap")
 }
 
+// A retry is run by the version in force, whatever ran the attempt before.
+func TestEditWhileARetryWaits(t *testing.T) {
+	const handler, process = `"handler":{"name":"work"}`, `"process":{"command":["true"]}`
+	for _, row := range []struct{ name, before, after, want string }{
+		{"from a handler", handler, process, nightwatch.RunnerProcess},
+		{"to a handler", process, handler, nightwatch.RunnerHandler},
+		{"from a Job", `"image":"busybox"`, handler, nightwatch.RunnerHandler},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			b := newBoard(t, "10:00:30")
+			b.node("n1")
+			task := `{"schedule":"5 * * * *","retry":{"attempts":3},`
+			b.put(task + row.before + "}")
+			b.settle(demo)
+			b.goTo("10:05")
+			b.claim(idAt("10:05"))
+			b.failAttempt(idAt("10:05"), time.Minute)
+			b.put(task + row.after + "}")
+			b.settle(demo)
+			b.goTo("10:06")
+			if r := b.run(idAt("10:05")); r.Phase != nightwatch.PhaseAssigned || r.Runner != row.want {
+				t.Errorf("%s (%s) by the runner %q, want %q", r.Phase, r.Message, r.Runner, row.want)
+			}
+		})
+	}
+}
+
 // A node whose clock was an hour ahead has written when its attempt ended, and until when the next one waits.
 func TestRetryAfterAClockThatWasAhead(t *testing.T) {
 	b := newBoard(t, "10:00:30")

@@ -82,6 +82,7 @@ type Scheduler struct {
 	agenda   *agenda
 	reserved *usage
 	releases []release
+	doubts   map[string]*doubt // by task
 	inFlight int
 	lease    *lease
 	caughtUp int64 // the view must reach it before the term acts
@@ -89,7 +90,8 @@ type Scheduler struct {
 	// While etcd takes no writes, no task asks it before restUntil.
 	restUntil time.Time
 	rest      time.Duration
-	refused   int // transactions in a row
+	refused   int       // transactions in a row
+	stuck     time.Time // etcd takes no writes since then; zero: it does
 	// A version that comes after more tasks than before is under way; the view shows the last one from drawn on.
 	drawing bool
 	drawn   int64
@@ -108,7 +110,7 @@ func newScheduler(c cluster, keys store.Keys, cfg Config) *Scheduler {
 	s := &Scheduler{
 		cluster: c, keys: keys, cfg: cfg, log: cfg.Logger, metrics: newMetrics(), tick: tick,
 		batches: make(chan store.Batch), results: make(chan result, maxInFlight), terms: make(chan lease),
-		agenda: newAgenda(), reserved: newUsage(),
+		agenda: newAgenda(), reserved: newUsage(), doubts: map[string]*doubt{},
 	}
 	s.view = newView(keys, s.touched)
 	return s
@@ -270,6 +272,7 @@ func (s *Scheduler) takeIn(b store.Batch, heard time.Time) {
 		s.unreserve(r.takings)
 	}
 	s.releases = kept
+	s.settleDoubts(restored)
 	s.metrics.tasks.Set(float64(len(s.view.tasks)))
 }
 
@@ -290,12 +293,14 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 		s.endFreezes(ctx, now)
 	}
 	if s.view.revision < s.caughtUp {
+		s.health.overdue(0, s.stuckFor(steady))
 		return s.tick
 	}
 	if s.view.nodesChanged {
 		s.findStray()
 	}
 	if rest := s.restUntil.Sub(steady); rest > 0 {
+		s.health.overdue(s.lateness(now), s.stuckFor(steady))
 		return min(rest, s.tick)
 	}
 	next := s.agenda.due(now)
@@ -343,7 +348,7 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 		}
 	}
 	if ticks || s.agenda.pending() == 0 {
-		s.health.overdue(s.lateness(now))
+		s.health.overdue(s.lateness(now), s.stuckFor(steady))
 	}
 	s.metrics.waiting.Set(float64(len(s.agenda.waiting)))
 	if at := s.agenda.due(now); !at.IsZero() && (next.IsZero() || at.Before(next)) {
@@ -363,9 +368,20 @@ func (s *Scheduler) pass(ctx context.Context, now time.Time) time.Duration {
 	return max(sleep, 0)
 }
 
+// decide decides on one task. What others of its transactions take that are in doubt is its own.
+func (s *Scheduler) decide(w *world, t *taskView) *plan {
+	d := s.doubts[t.name]
+	if w.inDoubt = d != nil; !w.inDoubt {
+		return decide(w, t)
+	}
+	s.reserve(d, -1)
+	defer s.reserve(d, 1)
+	return decide(w, t)
+}
+
 // look decides on one task and sends the transaction off.
 func (s *Scheduler) look(ctx context.Context, w *world, t *taskView) {
-	p := decide(w, t)
+	p := s.decide(w, t)
 	s.agenda.at(t, p.wake)
 	s.agenda.wait(t, p.waits)
 	if p.waits == (place{}) && t.hopeful {
@@ -393,7 +409,7 @@ func (s *Scheduler) look(ctx context.Context, w *world, t *taskView) {
 		p.txn.Lazy(s.lease.term.Context().Done())
 	}
 	// gofail: var schedulerBeforeCommit struct{}
-	s.commit(ctx, &p.txn, result{task: t.name, takings: p.takings, drawn: p.drawn})
+	s.commit(ctx, &p.txn, result{task: t.name, takings: p.takings, status: t.statusAt.mod, drawn: p.drawn})
 }
 
 func (s *Scheduler) writeClock(ctx context.Context, now time.Time) {
@@ -404,7 +420,7 @@ func (s *Scheduler) writeClock(ctx context.Context, now time.Time) {
 	var txn store.Txn
 	txn.If(s.lease.term.Guard())
 	txn.Put(s.keys.MetaClock(), value)
-	s.commit(ctx, &txn, result{clock: now})
+	s.commit(ctx, &txn, result{apart: true, clock: now})
 }
 
 // endFreezes removes freezes whose end has come.
@@ -417,7 +433,7 @@ func (s *Scheduler) endFreezes(ctx context.Context, now time.Time) {
 		txn.If(s.lease.term.Guard())
 		txn.Seen(f.key, f.mod)
 		txn.Delete(f.key)
-		s.commit(ctx, &txn, result{})
+		s.commit(ctx, &txn, result{apart: true})
 	}
 }
 
@@ -443,6 +459,14 @@ func (s *Scheduler) findStray() {
 			}
 		}
 	}
+}
+
+// stuckFor is for how long etcd has taken no writes, of which there is one a second at least: the scheduler's clock.
+func (s *Scheduler) stuckFor(steady time.Time) time.Duration {
+	if s.stuck.IsZero() {
+		return 0
+	}
+	return steady.Sub(s.stuck)
 }
 
 // lateness is by how much the most overdue task is late.

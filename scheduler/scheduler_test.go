@@ -74,10 +74,11 @@ func (t term) Guard() clientv3.Cmp {
 
 // cluster is one scheduler and one worker on a real etcd.
 type cluster struct {
-	t      testing.TB
-	store  *store.Store
-	runner *echo
-	client *clientv3.Client
+	t         testing.TB
+	store     *store.Store
+	runner    *echo
+	client    *clientv3.Client
+	scheduler *scheduler.Scheduler
 }
 
 func start(t testing.TB) *cluster {
@@ -102,6 +103,7 @@ func startWith(t testing.TB, capacity int) *cluster {
 	}
 	log := hclog.New(&hclog.LoggerOptions{Level: hclog.Info, Output: testWriter{t}})
 	s := scheduler.New(c.store, scheduler.Config{Logger: log})
+	c.scheduler = s
 	work.Go(func() { s.Run(ctx) })
 	session, err := registry.NewSession(ctx, client, registry.SessionConfig{})
 	if err != nil {

@@ -29,12 +29,9 @@ const (
 // splits tells whether a run is to be split, and does what is to be done about that. What comes to be assigned for the
 // first time has the shards that its task has by now.
 func (p *plan) splits(r *runView, task *nightwatch.Task, before nightwatch.Run) bool {
-	if r.run.Shard != nil {
-		return false
-	}
 	shape(&r.run, task)
 	switch {
-	case !r.run.Parent():
+	case r.run.Shard != nil || !r.run.Parent():
 		return false
 	case !r.present():
 		// First the record, with the cursor of its occurrence or the answer to its request. If we die here it waits, as
@@ -46,12 +43,20 @@ func (p *plan) splits(r *runView, task *nightwatch.Task, before nightwatch.Run) 
 	return true
 }
 
-// shape gives a run that has not begun the runner and the shards of the version that it is going to run.
+// shape gives a run that no node has the runner of the version that it is going to run, unless its Job may exist, and one
+// that has not begun the shards of that version.
 func shape(r *nightwatch.Run, task *nightwatch.Task) {
-	if r.Attempt > 1 || !r.StartTime.IsZero() || r.Job != nil || r.Shards != nil && (r.Shards.Indexes != "" || begun(r.Shards)) {
+	if r.Job != nil {
 		return
 	}
+	if s := r.Shards; s != nil && r.Runner != task.Runner() {
+		// What the shards of a Job came to went with it: the next attempt does all of them again.
+		r.Shards = &nightwatch.RunShards{Count: s.Count, Indexes: s.Indexes, Nodes: s.Nodes, Cancel: s.Cancel}
+	}
 	r.Runner = task.Runner()
+	if r.Shard != nil || r.Attempt > 1 || !r.StartTime.IsZero() || r.Shards != nil && (r.Shards.Indexes != "" || begun(r.Shards)) {
+		return
+	}
 	count := max(int(task.Split()), 0)
 	switch {
 	case task.Split() == 0:
@@ -169,7 +174,7 @@ func (p *plan) seenRun(id string) {
 // missDivided ends a run none of whose shards has been claimed within the task's startWithin. That is a wish first, as
 // its shards may be too many for one transaction; one that is claimed before it hears of it is canceled.
 func (p *plan) missDivided(r *runView) {
-	if r.run.Phase != nightwatch.PhasePending || r.run.Cancel != nil {
+	if r.run.Phase != nightwatch.PhasePending || !r.run.StartTime.IsZero() || r.run.Cancel != nil {
 		return
 	}
 	if why := p.overdue(&r.run); why != "" {

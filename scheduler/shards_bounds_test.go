@@ -144,3 +144,40 @@ func TestEditsOfShards(t *testing.T) {
 	b.settle(demo)
 	b.want(idAt("10:20"), nightwatch.PhasePending, "", "0-2 active")
 }
+
+// Shards that wait are run by the version in force, and so is a Job of several that is tried again.
+func TestRunnerOfShardsIsEdited(t *testing.T) {
+	task := func(what string) string { return `{"schedule":"5 * * * *","startWithin":"1m",` + what + `,"shards":4}` }
+	const handler, process = `"handler":{"name":"work"}`, `"process":{"command":["true"]}`
+	b := newBoard(t, "10:00:30")
+	b.node("n1", func(n *nightwatch.Node) { n.Capacity = 2 })
+	b.put(task(handler))
+	b.settle(demo)
+	b.goTo("10:05")
+	b.put(task(process))
+	b.settle(demo)
+	b.complete(nightwatch.PhaseSucceeded)
+	id := idAt("10:05")
+	b.want(id, nightwatch.PhaseRunning, "", "0-1 succeeded 2-3 active")
+	for _, k := range []string{".2", ".3"} {
+		if r := b.run(id + k); r.Phase != nightwatch.PhaseAssigned || r.Runner != nightwatch.RunnerProcess {
+			t.Errorf("%s is %s (%s) by the runner %q", k, r.Phase, r.Message, r.Runner)
+		}
+	}
+	b.complete(nightwatch.PhaseSucceeded)
+	b.want(id, nightwatch.PhaseSucceeded, "", "0-3 succeeded")
+
+	b.put(task(`"image":"busybox"`))
+	b.settle(demo)
+	b.goTo("11:05")
+	id = idAt("11:05")
+	b.claim(id, func(r *nightwatch.Run) { r.Shards.Succeeded, r.Shards.Failed = "0-2", "3" })
+	b.failAttempt(id, 2*time.Minute)
+	b.put(task(process))
+	b.settle(demo)
+	b.goTo("11:07")
+	b.want(id, nightwatch.PhasePending, "", "0-3 active")
+	b.complete(nightwatch.PhaseSucceeded)
+	b.complete(nightwatch.PhaseSucceeded)
+	b.want(id, nightwatch.PhaseSucceeded, "", "0-3 succeeded")
+}

@@ -58,7 +58,7 @@ func (p *plan) cancelShards(r *runView, choice nightwatch.ShardChoice, request *
 // runs.
 func (p *plan) checkName(r *nightwatch.Run) error {
 	if of, k, ok := nightwatch.SplitShardRunID(r.ID); ok {
-		if whole := p.t.runs[of]; whole != nil && whole.run.Shards != nil {
+		if whole := p.named(of); whole != nil && whole.run.Shards != nil {
 			return fault("key", "run %q would have the name of shard %d of run %q: use another id", r.ID, k, of)
 		}
 	}
@@ -68,12 +68,22 @@ func (p *plan) checkName(r *nightwatch.Run) error {
 	if !nightwatch.ValidRunID(nightwatch.ShardRunID(r.ID, nightwatch.MaxShards-1)) {
 		return fault("key", "the id is too long for a run of shards: want at most 55 characters")
 	}
-	for id := range p.t.runs {
-		if of, k, ok := nightwatch.SplitShardRunID(id); ok && of == r.ID {
-			return fault("key", "there is a run %q, which would be the name of shard %d: use another id", id, k)
+	for _, runs := range []map[string]*runView{p.t.runs, p.runs} {
+		for id := range runs {
+			if of, k, ok := nightwatch.SplitShardRunID(id); ok && of == r.ID {
+				return fault("key", "there is a run %q, which would be the name of shard %d: use another id", id, k)
+			}
 		}
 	}
 	return nil
+}
+
+// named is a run that is no shard, be it there or made in this plan.
+func (p *plan) named(id string) *runView {
+	if r := p.runs[id]; r != nil {
+		return r
+	}
+	return p.t.runs[id]
 }
 
 // madeGood tells whether the second chances of a run of which only some shards had one have made good all that failed.

@@ -173,3 +173,22 @@ func TestRetryOfShards(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// Requests that are answered together do not take the names of each other's shards either.
+func TestNamesOfShardsAndRequestsAnsweredTogether(t *testing.T) {
+	for _, row := range []struct{ first, second, refused string }{{"a", "a.0", "a.0"}, {"a.0", "a", "a"}} {
+		b := newBoard(t, "10:00:30")
+		b.node("n1")
+		b.put(with(`"shards":2,"overlap":"allow"`))
+		b.settle(demo)
+		for _, id := range []string{row.first, row.second} {
+			b.set(b.keys.Request(demo, id), `{"action":"run"}`)
+		}
+		b.settle(demo)
+		for _, id := range []string{row.first, row.second} {
+			if v := b.verdict(id); v.Accepted == (id == row.refused) {
+				t.Errorf("%s first, %s: %+v", row.first, id, v)
+			}
+		}
+	}
+}

@@ -59,14 +59,14 @@ func (p *plan) saveStatus() {
 	p.derivePhase(live)
 	if p.t.statusAt.present() {
 		old := &p.t.status
-		if sameStatus(old, s) {
+		if sameStatus(old, s) && !p.inDoubt {
 			return
 		}
 		since := old.UpdateTime
 		if p.met != nil {
 			since = later(since, later(p.met.run.NotBefore, p.met.run.StartTime)) // the claim, and not a write, was the last news
 		}
-		if age := p.now.Sub(since); p.txn.Empty() && age >= 0 && age < mirrorEvery && p.mirrors(old, s) {
+		if age := p.now.Sub(since); !p.inDoubt && p.txn.Empty() && age >= 0 && age < mirrorEvery && p.mirrors(old, s) {
 			p.wakeBy(since.Add(mirrorEvery))
 			return
 		}

@@ -81,6 +81,7 @@ func (s *Scheduler) startLeading(l lease) {
 	}
 	s.lease = &l
 	s.caughtUp, s.lastTick, s.restUntil, s.rest, s.refused = l.term.ConfirmedAt(), time.Time{}, time.Time{}, 0, 0
+	s.stuck = time.Time{}
 	s.reserved.since, s.reserved.started = s.cfg.Now().Truncate(time.Millisecond), map[string]time.Time{} // as decisions have it
 	s.lookAtAll(true)
 	s.metrics.leading.Set(1)
@@ -158,7 +159,8 @@ func (s *Scheduler) stopLeading() {
 	}
 	s.log.Info("stopped leading", "term", s.lease.term.Revision())
 	s.metrics.leading.Set(0)
-	s.health.overdue(0)
+	s.health.overdue(0, 0)
+	s.settleDoubts(true) // the term's guard refuses them
 	close(s.lease.ended)
 	s.lease = nil
 	s.agenda = newAgenda()

@@ -62,10 +62,10 @@ func TestNoSpace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	began := time.Now()
-	etcdtest.Eventually(t, 10*time.Second, func() bool { return time.Since(began) > 3*time.Second }, "three seconds without space")
+	etcdtest.Eventually(t, 60*time.Second, func() bool { return c.scheduler.Overdue() != nil }, "it says that nothing is written")
 	etcdtest.NoSpace(t, c.client, false)
 	after := c.wait("default/often", func(s *nightwatch.Status) bool { return s.Counts.Succeeded > before.Counts.Succeeded+5 })
+	etcdtest.Eventually(t, 20*time.Second, func() bool { return c.scheduler.Overdue() == nil }, "it is ready again")
 	if after.Counts.Failed+after.Counts.Canceled != 0 {
 		t.Errorf("counts %+v", after.Counts)
 	}

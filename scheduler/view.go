@@ -262,8 +262,7 @@ func (v *view) applyEvent(e store.Event, now time.Time, live bool) {
 		} else if own := t.own(e); own != nil {
 			t.status = *own.status
 		} else if !e.Deleted {
-			// A value that cannot be read is as good as none: it is written anew under its revision.
-			_ = json.Unmarshal(e.Value, &t.status)
+			t.status = readStatus(e.Value)
 		}
 		v.changed(t)
 		v.touchLookedAt(before, t.status.Upstream)
@@ -392,6 +391,16 @@ func sound(task, id string, r *nightwatch.Run) bool {
 		}
 	}
 	return r.ID == id && r.Task == task && r.TaskUID != 0 && (r.Shard == nil || id == nightwatch.ShardRunID(r.Shard.Of, r.Shard.Index))
+}
+
+// readStatus reads a status. A value that cannot be read, be it in part, is as good as none: it is written anew under its
+// revision.
+func readStatus(value []byte) nightwatch.Status {
+	var s nightwatch.Status
+	if json.Unmarshal(value, &s) != nil {
+		return nightwatch.Status{}
+	}
+	return s
 }
 
 // count keeps what runs use.
