@@ -60,6 +60,9 @@ It loads etcd as much as it can: measure a cluster that others work with at a qu
 			if err := s.format.check(); err != nil {
 				return err
 			}
+			if name := typed(cmd.Flags(), kubeFlags...); name != "" && s.runner != nightwatch.RunnerKubernetes {
+				return usage("--%s: want --runner kubernetes with it", name)
+			}
 			report, err := s.measure(cmd.Context(), cmd.ErrOrStderr())
 			if err != nil {
 				return err
@@ -96,9 +99,6 @@ func (s *benchSettings) measure(ctx context.Context, progress io.Writer) (*bench
 	}
 	if err := cfg.Check(); err != nil {
 		return nil, usage("--%w", err)
-	}
-	if s.kube.named() && s.runner != nightwatch.RunnerKubernetes {
-		return nil, usage("--kubeconfig, --kube-context: want --runner kubernetes")
 	}
 	switch s.runner {
 	case nightwatch.RunnerHandler:
