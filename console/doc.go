@@ -20,7 +20,7 @@
 // logs of proxies. It travels as plainly as the log itself: a port that others can listen in on wants TLS before it.
 //
 // POST /api/v1/callbacks/<token> is jobrunner.Callbacks: only who was given a token can say anything there. Nothing else
-// here changes anything, and only GET and HEAD are answered. A listener on a loopback address serves only
-// requests that were addressed to one (see LocalOnly): otherwise a web page whose name resolves to 127.0.0.1 could read
-// what a developer's node shows.
+// here changes anything, and only GET and HEAD are answered. A listener on a loopback address serves all but logs and
+// callbacks only to requests that were addressed to one (see LocalOnly): otherwise a web page whose name resolves to
+// 127.0.0.1 could read what a developer's node shows.
 package console

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/nightwatch-go/nightwatch/jobrunner"
 	"github.com/nightwatch-go/nightwatch/node"
 )
 
@@ -26,6 +27,12 @@ type Config struct {
 	// Gatherer is what /metrics tells. Nil means that there is no /metrics.
 	Gatherer prometheus.Gatherer
 }
+
+// Paths that want a token.
+const (
+	callbackPattern = "POST " + jobrunner.CallbackPath + "{token}"
+	logPattern      = "GET /api/v1/namespaces/{namespace}/tasks/{task}/runs/{run}/log"
+)
 
 // New is the handler of a node's HTTP listener. It is safe for concurrent use.
 func New(cfg Config) http.Handler {
@@ -49,10 +56,10 @@ func New(cfg Config) http.Handler {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(cfg.Gatherer, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
 	}
 	if cfg.Callbacks != nil {
-		mux.Handle("POST /api/v1/callbacks/{token}", cfg.Callbacks)
+		mux.Handle(callbackPattern, cfg.Callbacks)
 	}
 	if cfg.Log != nil {
-		mux.Handle("GET /api/v1/namespaces/{namespace}/tasks/{task}/runs/{run}/log", newLogs(cfg))
+		mux.Handle(logPattern, newLogs(cfg))
 	}
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "nightwatch\n\n"+paths) })
 	return guarded(mux)
