@@ -2,6 +2,7 @@ package bench_test
 
 import (
 	"context"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/goleak"
 
+	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/bench"
 	"github.com/nightwatch-go/nightwatch/internal/etcdtest"
 	"github.com/nightwatch-go/nightwatch/node"
@@ -83,13 +85,18 @@ func TestClusterWithNodes(t *testing.T) {
 	server := etcdtest.Start(t)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	web := httptest.NewServer(promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(nightwatch.NodeHeader, "leads")
+		metrics.ServeHTTP(w, r)
+	}))
 	defer web.Close()
+	address := strings.TrimPrefix(web.URL, "http://")
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var ended []chan error
 	for _, cfg := range []node.Config{
-		{Name: "leads", Address: strings.TrimPrefix(web.URL, "http://")}, {Name: "hidden"}, {Name: "away", Address: "127.0.0.1:1"},
+		{Name: "leads", Address: address}, {Name: "hidden"}, {Name: "away", Address: "127.0.0.1:1"}, {Name: "same", Address: address},
 	} {
 		n, err := node.New(server.Client(t), cfg)
 		if err != nil {
@@ -102,7 +109,7 @@ func TestClusterWithNodes(t *testing.T) {
 	st := store.New(server.Client(t), "")
 	etcdtest.Eventually(t, time.Minute, func() bool {
 		nodes, err := st.Nodes(ctx)
-		return err == nil && len(nodes) == 3
+		return err == nil && len(nodes) == 4
 	}, "the cluster has its nodes")
 	cfg := config(t, server)
 	cfg.Tasks = 50

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/console"
 	"github.com/nightwatch-go/nightwatch/node"
 )
@@ -53,6 +54,18 @@ func TestReadyzNamesEachCheck(t *testing.T) {
 				t.Errorf("/livez: got %d %q", live.Code, live.Body)
 			}
 		})
+	}
+}
+
+func TestEveryAnswerSaysWhoseItIs(t *testing.T) {
+	handler := console.New(console.Config{Node: "n1", Gatherer: prometheus.NewRegistry()})
+	for _, path := range []string{"/", "/livez", "/readyz", "/metrics", "/nothing"} {
+		if by := get(handler, "GET", path).Header().Get(nightwatch.NodeHeader); by != "n1" {
+			t.Errorf("%s: %q", path, by)
+		}
+	}
+	if by := get(console.New(console.Config{}), "GET", "/livez").Header().Values(nightwatch.NodeHeader); len(by) > 0 {
+		t.Errorf("without a name: %q", by)
 	}
 }
 

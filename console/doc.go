@@ -2,7 +2,7 @@
 //
 // /livez answers 200 for as long as the process serves requests, whatever the state of etcd: restarting a node never
 // cures etcd. /readyz answers 200 while every check of the node passes and 503 otherwise, and names each check in the
-// form that Kubernetes uses. /metrics is the node's own registry.
+// form that Kubernetes uses. /metrics is the node's own registry. Every answer says whose it is, in the header Nightwatch-Node.
 //
 // GET /api/v1/namespaces/<namespace>/tasks/<task>/runs/<run>/log is what a run wrote, as text, for whoever has the token
 // that stands in the run's record, as "Authorization: Bearer <token>":

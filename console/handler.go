@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/jobrunner"
 	"github.com/nightwatch-go/nightwatch/node"
 )
@@ -22,7 +23,8 @@ type Config struct {
 	Callbacks http.Handler
 	// Log reads the log of a run for /api/v1/…/log: a node's ReadLog. Nil means that there is no such path.
 	Log func(context.Context, node.LogRequest) (io.ReadCloser, error)
-	// Node is the name that answers about logs carry, so that who asked for one can tell whose it is.
+	// Node is the name that every answer carries as nightwatch.NodeHeader, so that whoever reaches another node than he asked
+	// can tell. Empty means that none does.
 	Node string
 	// Gatherer is what /metrics tells. Nil means that there is no /metrics.
 	Gatherer prometheus.Gatherer
@@ -62,7 +64,7 @@ func New(cfg Config) http.Handler {
 		mux.Handle(logPattern, newLogs(cfg))
 	}
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "nightwatch\n\n"+paths) })
-	return guarded(mux)
+	return guarded(cfg.Node, mux)
 }
 
 // readiness is the text of /readyz, a line for each check, and whether all of them pass.
@@ -95,8 +97,11 @@ func answer(w http.ResponseWriter, status int, text string) {
 }
 
 // guarded adds what every answer carries.
-func guarded(next http.Handler) http.Handler {
+func guarded(name string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if name != "" {
+			w.Header().Set(nightwatch.NodeHeader, name)
+		}
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		next.ServeHTTP(w, r)

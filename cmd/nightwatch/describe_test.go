@@ -101,6 +101,21 @@ func TestDescribeOfANodeThatDoesNotAnswer(t *testing.T) {
 	matches(t, p.out.String(), `^Node: +n1$`, `^Checks: +cannot be asked: .*--advertise there`)
 }
 
+// TestDescribeOfANodeWhereAnotherAnswers shows the state of no other node under its name.
+func TestDescribeOfANodeWhereAnotherAnswers(t *testing.T) {
+	server := etcdtest.Start(t, etcdtest.WithElectionTimeout(time.Second))
+	address, other := freeAddress(t), freeAddress(t)
+	start(t, environment(t), "node", "--endpoints", server.Endpoint(), "--name", "n1", "--listen", address)
+	start(t, environment(t), "node", "--endpoints", server.Endpoint(), "--name", "n2", "--listen", other, "--advertise", address)
+	becomesReady(t, address)
+	becomesReady(t, other)
+	p := start(t, environment(t, "NIGHTWATCH_ENDPOINTS="+server.Endpoint()), "describe", "node", "n2")
+	if code := p.code(t); code != 0 || strings.Contains(p.out.String(), "[+]") {
+		t.Errorf("exit code %d: %s", code, &p.out)
+	}
+	matches(t, p.out.String(), `^Node: +n2$`, `^Checks: +cannot be asked: at `+regexp.QuoteMeta(address)+` answers node n1 `)
+}
+
 // TestWatch prints what happens, while etcd is out of reach and its history is compacted too, and when a task goes.
 func TestWatch(t *testing.T) {
 	server := etcdtest.Start(t, etcdtest.WithElectionTimeout(time.Second))
