@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net"
 	"regexp"
 	"strconv"
 	"strings"
@@ -68,6 +69,16 @@ const MaxNodeName = 63
 func CheckNodeName(name string) error {
 	if len(name) > MaxNodeName || !subdomain.MatchString(name) {
 		return FieldError{"name", fmt.Sprintf("%q: want lower-case letters, digits, '-' and '.', at most %d", clip(name), MaxNodeName)}
+	}
+	return nil
+}
+
+// CheckNodeAddress refuses what nobody could reach a node at: want host:port, with a host and a number from 1 to 65535.
+func CheckNodeAddress(address string) error {
+	host, port, err := net.SplitHostPort(address)
+	number, portErr := strconv.ParseUint(port, 10, 16)
+	if err != nil || portErr != nil || host == "" || number == 0 {
+		return fmt.Errorf("%q: want host:port as others reach it, with a host and a port from 1 to 65535", clip(address))
 	}
 	return nil
 }

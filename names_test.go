@@ -99,6 +99,18 @@ func TestRunRequestAndNodeNames(t *testing.T) {
 	}
 }
 
+func TestNodeAddresses(t *testing.T) {
+	for address, good := range map[string]bool{
+		"10.0.0.7:7420": true, "vm-1.example:1": true, "[::1]:65535": true, "localhost:7420": true,
+		"": false, "vm1": false, ":7420": false, "vm1:": false, "vm1:0": false, "vm1:65536": false, "vm1:-1": false, "vm1:+1": false,
+		"vm1:http": false, "::1:7420": false, "http://vm1:7420": false,
+	} {
+		if err := nightwatch.CheckNodeAddress(address); (err == nil) != good {
+			t.Errorf("CheckNodeAddress(%q) = %v", address, err)
+		}
+	}
+}
+
 var noon = time.Date(2026, 11, 20, 14, 15, 0, 0, time.UTC)
 
 func TestRunIDs(t *testing.T) {

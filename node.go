@@ -38,5 +38,9 @@ type Node struct {
 	StartTime time.Time `json:"startTime,omitzero"`
 }
 
+// NodeHeader is the HTTP header in which every answer of a node's listener says the node's name. Several nodes may announce
+// the same address, on loopback for example, where each is reached on its own machine only.
+const NodeHeader = "Nightwatch-Node"
+
 // KindOfHandler is what Capacities call the runs of one handler.
 func KindOfHandler(name string) string { return RunnerHandler + "/" + name }

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
+	"strings"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -57,13 +59,19 @@ const (
 	minPeriod = 100 * time.Millisecond
 	// capacity is how many runs a node of the bench takes at once.
 	capacity = 4096
-	// silence is how long nothing may happen before what is missing is given up.
-	silence = 30 * time.Second
-	// cleanTimeout bounds what is asked of etcd to leave nothing behind.
-	cleanTimeout = time.Minute
 	// poll is how often a condition is asked for that something measured depends on, slowPoll any other.
 	poll     = 20 * time.Millisecond
 	slowPoll = 200 * time.Millisecond
+)
+
+// These are changed by tests.
+var (
+	// silence is how long nothing may happen before what is missing is given up.
+	silence = 30 * time.Second
+	// stall is how long what the bench waits for may make no progress.
+	stall = 2 * time.Minute
+	// cleanTimeout bounds what is asked of etcd to leave nothing behind.
+	cleanTimeout = time.Minute
 )
 
 // Check refuses what cannot be measured, with the name of the field first.
@@ -79,7 +87,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Tasks < 1 || c.Tasks > maxTasks {
 		return c, fmt.Errorf("tasks: %d: want 1 to %d", c.Tasks, maxTasks)
 	}
-	if c.Rate < 0 {
+	if c.Rate < 0 || math.IsNaN(c.Rate) || math.IsInf(c.Rate, 0) {
 		return c, fmt.Errorf("rate: %g: want more than 0, or 0 for all at once", c.Rate)
 	}
 	if c.Rate > 0 && float64(c.Tasks)/c.Rate < minPeriod.Seconds() {
@@ -91,6 +99,10 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Duration < time.Second {
 		return c, fmt.Errorf("duration: %s: want 1s or more", c.Duration)
+	}
+	c.Duration = c.Duration.Truncate(time.Millisecond) // as times of tasks are
+	if c.Rate > 0 && c.Rate*c.Duration.Seconds() < 1 {
+		return c, fmt.Errorf("rate: %g: not one run is due in %s: want %g or more", c.Rate, c.Duration, 1/c.Duration.Seconds())
 	}
 	if c.Nodes == 0 {
 		c.Nodes = 1
@@ -121,8 +133,8 @@ type bench struct {
 	others  map[string]nightwatch.Node // that were there before
 }
 
-// Run measures, and returns what it found. It leaves nothing behind, whether it succeeds or not, as long as etcd and the
-// cluster answer within a minute.
+// Run measures, and returns what it found. It leaves nothing behind but what every cluster has (see Left behind), whether it
+// succeeds or not, as long as etcd and the cluster answer within a minute. With a report the error is about that alone.
 func Run(ctx context.Context, cfg Config) (report *Report, err error) {
 	if cfg, err = cfg.withDefaults(); err != nil {
 		return nil, err
@@ -153,13 +165,16 @@ func Run(ctx context.Context, cfg Config) (report *Report, err error) {
 			return nil, err
 		}
 	}
-	stop, err := b.startNodes(ctx)
+	alive, stop, err := b.startNodes(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
 	defer func() { err = errors.Join(err, b.clean(ctx)) }()
-	if report, err = b.load(ctx); err != nil {
+	if report, err = b.load(alive); err != nil {
+		if alive.Err() != nil {
+			err = context.Cause(alive)
+		}
 		return nil, err
 	}
 	report.CeilingPerSecond = round(ceiling)
@@ -192,15 +207,18 @@ func (b *bench) ownHandler() bool {
 	return b.Task.Image == "" && b.Task.Kubernetes == nil && b.Task.Process == nil && b.Task.HTTP == nil && b.Task.Handler == nil
 }
 
-// startNodes adds the bench's nodes to the cluster. Where there are no others, they lead it too.
-func (b *bench) startNodes(ctx context.Context) (stop func() error, err error) {
+// startNodes adds the bench's nodes to the cluster. Where there are no others, they lead it too. Should one of them end
+// before it is stopped, its error ends the context.
+func (b *bench) startNodes(ctx context.Context) (alive context.Context, stop func() error, err error) {
 	if b.others, err = b.store.Nodes(ctx); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	alive, failed := context.WithCancelCause(ctx)
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var ended []chan error
 	stop = func() error {
 		cancel()
+		failed(nil)
 		var errs []error
 		for _, c := range ended {
 			errs = append(errs, <-c)
@@ -209,29 +227,36 @@ func (b *bench) startNodes(ctx context.Context) (stop func() error, err error) {
 	}
 	var started []*node.Node
 	for i := range b.Nodes {
-		n, end, err := b.startNode(running, fmt.Sprintf("bench-%s-%d", b.id, i+1), len(b.others) > 0)
+		name := fmt.Sprintf("bench-%s-%d", b.id, i+1)
+		n, end, err := b.startNode(running, name, len(b.others) > 0, failed)
 		if err != nil {
-			return nil, errors.Join(err, stop())
+			return nil, nil, errors.Join(err, stop())
 		}
-		started, ended, b.nodes = append(started, n), append(ended, end), append(b.nodes, fmt.Sprintf("bench-%s-%d", b.id, i+1))
+		started, ended, b.nodes = append(started, n), append(ended, end), append(b.nodes, name)
 	}
-	err = until(ctx, slowPoll, func() (bool, error) {
-		for _, n := range started {
-			for _, check := range n.Checks() {
-				if check.Err != nil {
-					return false, nil //nolint:nilerr // not yet
-				}
-			}
-		}
-		return true, nil
-	})
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("wait for the bench's nodes: %w", err), stop())
+	if err := patiently(alive, slowPoll, func() (int, string, error) { return readiness(started) }); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("wait for the bench's nodes: %w", err), stop())
 	}
-	return stop, nil
+	return alive, stop, nil
 }
 
-func (b *bench) startNode(ctx context.Context, name string, follows bool) (*node.Node, chan error, error) {
+// readiness is how many checks of nodes pass, and what the others say.
+func readiness(nodes []*node.Node) (passed int, missing string, err error) {
+	var texts []string
+	for _, n := range nodes {
+		for _, check := range n.Checks() {
+			if check.Err == nil {
+				passed++
+			} else if text := check.Name + ": " + check.Err.Error(); !slices.Contains(texts, text) {
+				texts = append(texts, text)
+			}
+		}
+	}
+	return passed, strings.Join(texts, "; "), nil
+}
+
+// startNode starts a node, which runs until ctx ends. failed is called if it does not run so long.
+func (b *bench) startNode(ctx context.Context, name string, follows bool, failed context.CancelCauseFunc) (*node.Node, chan error, error) {
 	client, err := b.Dial()
 	if err != nil {
 		return nil, nil, err
@@ -259,6 +284,10 @@ func (b *bench) startNode(ctx context.Context, name string, follows bool) (*node
 	end := make(chan error, 1)
 	go func() {
 		err := n.Run(ctx)
+		if ctx.Err() == nil {
+			failed(fmt.Errorf("node %s has ended: %w", name, err))
+			err = nil // told by that
+		}
 		end <- errors.Join(err, client.Close())
 	}()
 	return n, end, nil
@@ -280,10 +309,37 @@ func until(ctx context.Context, every time.Duration, condition func() (bool, err
 	}
 }
 
+// patiently polls until nothing is missing or ctx ends, and gives up when there has been no progress for a long time.
+func patiently(ctx context.Context, every time.Duration, look func() (progress int, missing string, err error)) error {
+	best, since := -1, time.Now()
+	return until(ctx, every, func() (bool, error) {
+		progress, missing, err := look()
+		switch {
+		case err != nil || missing == "":
+			return true, err
+		case progress > best:
+			best, since = progress, time.Now()
+		case time.Since(since) > stall:
+			return false, fmt.Errorf("no progress for %s: %s", stall, missing)
+		}
+		return false, nil
+	})
+}
+
 // clean removes the tasks, and waits until the cluster has removed what it knows of them.
 func (b *bench) clean(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanTimeout+time.Duration(b.Tasks)*5*time.Millisecond)
+	limit := cleanTimeout + time.Duration(b.Tasks)*5*time.Millisecond
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
+	err := b.remove(ctx)
+	if err != nil && ctx.Err() != nil {
+		// Not that it took too long to answer one question, which would read as if etcd were away.
+		return fmt.Errorf("the tasks of namespace %s are not removed after %s: is a scheduler leading?", b.namespace(), limit)
+	}
+	return err
+}
+
+func (b *bench) remove(ctx context.Context) error {
 	indexes := make([]int, b.Tasks)
 	for i := range indexes {
 		indexes[i] = i
@@ -305,8 +361,7 @@ func (b *bench) clean(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("wait until the tasks of namespace %s are removed: %w", b.namespace(), err)
 	}
-	_, err = b.store.Unfreeze(ctx, b.namespace())
-	return err
+	return nil
 }
 
 // maxOps is how many operations etcd takes in a transaction.

@@ -2,6 +2,10 @@ package bench_test
 
 import (
 	"context"
+	"errors"
+	"math"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -13,6 +17,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/goleak"
 
+	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/bench"
 	"github.com/nightwatch-go/nightwatch/internal/etcdtest"
 	"github.com/nightwatch-go/nightwatch/node"
@@ -83,13 +88,18 @@ func TestClusterWithNodes(t *testing.T) {
 	server := etcdtest.Start(t)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	web := httptest.NewServer(promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(nightwatch.NodeHeader, "leads")
+		metrics.ServeHTTP(w, r)
+	}))
 	defer web.Close()
+	address := strings.TrimPrefix(web.URL, "http://")
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var ended []chan error
 	for _, cfg := range []node.Config{
-		{Name: "leads", Address: strings.TrimPrefix(web.URL, "http://")}, {Name: "hidden"}, {Name: "away", Address: "127.0.0.1:1"},
+		{Name: "leads", Address: address}, {Name: "hidden"}, {Name: "away", Address: "127.0.0.1:1"}, {Name: "same", Address: address},
 	} {
 		n, err := node.New(server.Client(t), cfg)
 		if err != nil {
@@ -102,7 +112,7 @@ func TestClusterWithNodes(t *testing.T) {
 	st := store.New(server.Client(t), "")
 	etcdtest.Eventually(t, time.Minute, func() bool {
 		nodes, err := st.Nodes(ctx)
-		return err == nil && len(nodes) == 3
+		return err == nil && len(nodes) == 4
 	}, "the cluster has its nodes")
 	cfg := config(t, server)
 	cfg.Tasks = 50
@@ -128,7 +138,69 @@ func TestEvenLoad(t *testing.T) {
 	server := etcdtest.Start(t)
 	cfg := config(t, server)
 	cfg.Tasks, cfg.Rate, cfg.Duration = 20, 40, 2*time.Second
-	measured(t, cfg, server, 80)
+	r := measured(t, cfg, server, 80)
+	// The first three runs of a task write eight keys each, and the fourth ten, with the record that leaves the history for
+	// the ledger. Nothing runs before the load, whose costs would be counted with theirs.
+	if r.KeysPerRun < 8 || r.KeysPerRun > 9.5 {
+		t.Errorf("%g keys a run, want about 8.5", r.KeysPerRun)
+	}
+	// Runs are due for as long as was asked for, however that lies to the tasks' period of 2.5 s.
+	cfg.Rate = 8
+	if r := measured(t, cfg, server, 16); r.RunsPerSecond > 8 {
+		t.Errorf("%g runs a second", r.RunsPerSecond)
+	}
+}
+
+// TestEvenLoadBesideANodeThatIsSilent counts the first runs however long it takes to measure what there was before.
+func TestEvenLoadBesideANodeThatIsSilent(t *testing.T) {
+	server := etcdtest.Start(t)
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	n, err := node.New(server.Client(t), node.Config{Name: "silent", Address: silent.Addr().String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := make(chan error, 1)
+	go func() { end <- n.Run(ctx) }()
+	st := store.New(server.Client(t), "")
+	etcdtest.Eventually(t, time.Minute, func() bool {
+		nodes, err := st.Nodes(ctx)
+		return err == nil && len(nodes) == 1
+	}, "the cluster has its node")
+	cfg := config(t, server)
+	cfg.Tasks, cfg.Rate, cfg.Duration = 20, 40, 2*time.Second
+	// None is skipped or missed because the machine is slow.
+	cfg.Task = nightwatch.Task{Overlap: nightwatch.OverlapAllow, CatchUp: nightwatch.CatchUp{Mode: nightwatch.CatchUpAll}}
+	r, err := bench.Run(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Runs != 80 || r.Missed > 0 {
+		t.Errorf("%d runs, %d missed", r.Runs, r.Missed)
+	}
+	stop()
+	if err := <-end; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestNodesThatEnd ends with what ended them.
+func TestNodesThatEnd(t *testing.T) {
+	server := etcdtest.Start(t)
+	if _, err := server.Client(t).Put(t.Context(), "/nightwatch/meta/version", "999"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, err := bench.Run(ctx, config(t, server))
+	if !errors.Is(err, nightwatch.ErrUnknownSchema) || ctx.Err() != nil {
+		t.Errorf("%v (%v)", err, ctx.Err())
+	}
 }
 
 func TestRefusedConfig(t *testing.T) {
@@ -138,6 +210,9 @@ func TestRefusedConfig(t *testing.T) {
 		"tasks: 5 at 100 runs a second are due oftener than every 100ms: want 11 or more": {Tasks: 5, Rate: 100},
 		"duration: 1ms: want 1s or more":                                                  {Duration: time.Millisecond},
 		"nodes: 101: want 1 to 100":                                                       {Nodes: 101},
+		"rate: NaN: want more than 0, or 0 for all at once":                               {Rate: math.NaN()},
+		"rate: +Inf: want more than 0, or 0 for all at once":                              {Rate: math.Inf(1)},
+		"rate: 0.1: not one run is due in 2s: want 0.5 or more":                           {Rate: 0.1, Duration: 2 * time.Second},
 	} {
 		if _, err := bench.Run(t.Context(), cfg); err == nil || err.Error() != name {
 			t.Errorf("%v: want %s", err, name)

@@ -11,14 +11,22 @@
 // # The load
 //
 // Tasks of a namespace of their own, "bench-<id>", are all due at one moment (a burst), or evenly, as many a second as
-// asked for. With the runner "handler" the bench is a node of the cluster itself, with a handler that notes the moment
-// and returns; other runners are those of the cluster's nodes. Lateness is from a run's nominal time to its effect: the
-// call of the handler, or the start that the record tells.
+// asked for, for as long as asked for and no longer. They run on nodes of the bench's own: with the runner "handler" by a
+// handler that notes the moment and returns, else by runners that these nodes bring along. Lateness is from a run's nominal
+// time to its effect: the call of the handler, or the start that the record tells.
+//
+// The tasks are put twice, the first time for in an hour, to find out how long the cluster takes to accept them: by the
+// moment that the first run is due all are accepted, and what there was before has been measured. All runs that are due
+// from then on count, and none else.
+//
+// The load is over when as many runs as were due have had their effect and the bench's nodes have none left that is not
+// recorded to its end; or, when some are missed, after half a minute without an effect. The rate of a burst is until the
+// nodes were first seen to have nothing left after the last effect.
 //
 // # Kubernetes
 //
 // Jobs have a ceiling of their own, which is mostly the API server's: before the load a bare loop of creates makes as many
-// of the same Job, as fast as the limits of requests allow. Beside it stands how many Jobs a second the runs had, from the
+// of the same Job, or what it can make of them in half a minute, as fast as the limits of requests allow. Beside it stands how many Jobs a second the runs had, from the
 // first nominal time until the last record named its Job. A run starts when it is claimed; its Job comes after that,
 // when its create's turn has come, and its lateness is given as well. The load and the bare loop have a namespace each on
 // the API server, which is removed with all in it.
@@ -26,12 +34,19 @@
 // # What a run costs
 //
 // After the load the history of its keys is read from etcd: each revision was a request that wrote, each event a key.
-// Nothing is counted while the load is on, so nothing is disturbed. Revisions that hold no key of the bench's tasks are
+// Nothing is counted while effects come one after the other, so nothing is disturbed. Revisions that hold no key of the bench's tasks are
 // not among them; a request that writes nothing has no revision.
 //
 // Processor time is that of the bench with its nodes, and of the cluster's own nodes that tell theirs at their address.
 //
+// # Rights
+//
+// What a node needs in etcd, and to read and write below "<prefix>-bench-" ("/nightwatch-bench-"): the keys of the ceiling
+// are beside those of the cluster, where nobody watches.
+//
 // # Left behind
 //
-// Nothing: tasks are deleted, and Run waits until the cluster has cleaned up after them, and the API server.
+// Nothing of the bench: tasks are deleted, and Run waits until the cluster has cleaned up after them, and the API server.
+// Where there was no cluster at the prefix yet, the keys stay that every cluster has: meta/version, meta/cluster and
+// meta/clock.
 package bench

@@ -8,14 +8,13 @@ import (
 
 // effects are what was seen to happen: which occurrence, and how late.
 type effects struct {
-	mu      sync.Mutex
-	seen    map[occurrence]int
-	late    []time.Duration
-	at      []time.Duration // of the same, since from
-	from    time.Time       // only occurrences from then on count,
-	to      time.Time       // and before then, unless it is zero
-	last    time.Time
-	changed chan struct{}
+	mu   sync.Mutex
+	seen map[occurrence]int
+	late []time.Duration
+	at   []time.Duration // of the same, since from
+	from time.Time       // only occurrences from then on count,
+	to   time.Time       // and before then, unless it is zero
+	last time.Time
 }
 
 type occurrence struct {
@@ -24,7 +23,7 @@ type occurrence struct {
 }
 
 func newEffects() *effects {
-	return &effects{seen: map[occurrence]int{}, changed: make(chan struct{}, 1)}
+	return &effects{seen: map[occurrence]int{}}
 }
 
 // note takes in that an occurrence of a task had its effect at a time.
@@ -39,10 +38,6 @@ func (e *effects) note(task string, nominal, at time.Time) {
 	e.at = append(e.at, at.Sub(e.from))
 	if at.After(e.last) {
 		e.last = at
-	}
-	select {
-	case e.changed <- struct{}{}:
-	default:
 	}
 }
 

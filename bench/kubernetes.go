@@ -11,8 +11,8 @@ import (
 
 // Kubernetes is a cluster that Jobs are made on.
 type Kubernetes interface {
-	// Ceiling is how many Jobs for a task a bare loop of creates makes in a second, as many of them as count says. Their
-	// namespace comes and goes with the call. progress is told how many there are.
+	// Ceiling is how many Jobs for a task a bare loop of creates makes in a second: as many of them as count says, or fewer if
+	// that takes long. Their namespace comes and goes with the call. progress is told how many there are.
 	Ceiling(ctx context.Context, namespace string, task *nightwatch.Task, count int, progress func(made int)) (perSecond float64, err error)
 	// Open makes a namespace that is ready for Jobs; Close removes it, and returns when it is gone.
 	Open(ctx context.Context, namespace string) error
@@ -25,7 +25,7 @@ type Kubernetes interface {
 type Jobs struct {
 	// JobsPerSecond counts from the moment that the first run was due to the one at which the last had its Job on record.
 	JobsPerSecond float64 `json:"jobsPerSecond"`
-	// CeilingPerSecond is what a bare loop of creates reached right before, of as many Jobs; Efficiency is the share of it.
+	// CeilingPerSecond is what a bare loop of creates reached right before; Efficiency is the share of it.
 	CeilingPerSecond float64 `json:"ceilingPerSecond"`
 	Efficiency       float64 `json:"efficiency"`
 	// LatenessMs is from nominal time until the record had the Job.
@@ -35,7 +35,7 @@ type Jobs struct {
 	RequestsPerRun float64 `json:"requestsPerRun"`
 }
 
-// measureKubernetes finds the ceiling of Jobs: as many as the load will have.
+// measureKubernetes finds the ceiling of Jobs, by as many as the load will have or as can be made in half a minute.
 func (b *bench) measureKubernetes(ctx context.Context) (perSecond float64, err error) {
 	count := b.Tasks
 	if b.Rate > 0 {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
@@ -12,6 +11,14 @@ import (
 
 	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/store"
+)
+
+const (
+	// margin is how long before the first run is due all has been measured that is to be known before, or the cluster was too
+	// slow: runs are given to their nodes half a second ahead.
+	margin = time.Second
+	// lull is how long nothing has happened before the queues are looked at, while more is expected.
+	lull = 100 * time.Millisecond
 )
 
 // load offers runs and watches what becomes of them.
@@ -23,31 +30,15 @@ func (b *bench) load(ctx context.Context) (*Report, error) {
 			return nil, err
 		}
 	}
-	putting := time.Now()
 	from, to, expected, err := b.put(ctx)
 	if err != nil {
 		return nil, err
 	}
-	put := time.Since(putting)
-	if b.Rate == 0 && time.Until(from) <= 0 {
-		return nil, fmt.Errorf("the cluster took more than %s to accept %d tasks: put fewer", put, b.Tasks)
-	}
-	before, err := b.measure(ctx)
+	before, err := b.measureBefore(ctx, from)
 	if err != nil {
 		return nil, err
 	}
-	b.effects.between(from, to)
-	b.jobs.between(from, to)
-	b.await(ctx, expected, from)
-	if err := ctx.Err(); err != nil {
-		return nil, context.Cause(ctx)
-	}
-	if b.Rate > 0 {
-		if err := b.suspend(ctx); err != nil {
-			return nil, err
-		}
-	}
-	recorded, err := b.drained(ctx)
+	recorded, err := b.await(ctx, expected, from)
 	if err != nil {
 		return nil, err
 	}
@@ -58,35 +49,78 @@ func (b *bench) load(ctx context.Context) (*Report, error) {
 	return b.report(ctx, from, to, recorded, expected, before, after)
 }
 
-// put writes the tasks and waits until they are accepted. It returns the moments between which runs are due, and how
+// put writes the tasks and waits until they are accepted: twice, the first time for in an hour, to find out how long that
+// takes. All are to be accepted before the first run is due. It returns the moments between which runs are due, and how
 // many.
 func (b *bench) put(ctx context.Context) (from, to time.Time, expected int, err error) {
-	if b.Rate == 0 {
-		// Put twice, the first time to find out how long that takes: all are to be accepted before they are due.
-		lead := time.Hour
-		for range 2 {
-			began := time.Now()
-			from = began.Add(lead).Truncate(time.Second)
-			at := from.UTC().Format(time.RFC3339)
-			if err = b.putAll(ctx, func(_ int, t *nightwatch.Task) { t.At = nightwatch.Strings{at} }); err != nil {
-				return from, to, 0, err
-			}
-			lead = 3*time.Since(began) + 3*time.Second
+	length := time.Second
+	if b.Rate > 0 {
+		length = b.Duration
+	}
+	lead := time.Hour
+	for range 2 {
+		began := time.Now()
+		from = began.Add(lead).Truncate(time.Second)
+		to = from.Add(length)
+		b.effects.between(from, to)
+		b.jobs.between(from, to)
+		expected = 0
+		if err = b.putAll(ctx, func(i int, t *nightwatch.Task) { expected += b.due(i, from, to, t) }); err != nil {
+			return from, to, 0, err
 		}
-		return from, from.Add(time.Second), b.Tasks, nil
+		lead = 3*time.Since(began) + 2*time.Second + b.beforehand()
+	}
+	return from, to, expected, nil
+}
+
+// due has a task be due between two moments, the second of which is not among its times, and returns how often it is.
+func (b *bench) due(i int, from, to time.Time, t *nightwatch.Task) int {
+	if b.Rate == 0 {
+		t.At = nightwatch.Strings{instant(from)}
+		return 1
 	}
 	period := time.Duration(float64(b.Tasks) / b.Rate * float64(time.Second)).Truncate(time.Millisecond)
-	if err = b.putAll(ctx, func(i int, t *nightwatch.Task) {
-		t.Every = nightwatch.Duration(period)
-		t.Offset = nightwatch.Duration((period * time.Duration(i) / time.Duration(b.Tasks)).Truncate(time.Millisecond))
-	}); err != nil {
-		return from, to, 0, err
+	offset := (period * time.Duration(i) / time.Duration(b.Tasks)).Truncate(time.Millisecond)
+	t.Every, t.Offset = nightwatch.Duration(period), nightwatch.Duration(offset)
+	t.StartsAt, t.EndsAt = instant(from), instant(to)
+	// Its times are multiples of the period since 1970, and the offset.
+	upTo := func(at time.Time) int64 { return (at.UnixMilli() - 1 - offset.Milliseconds()) / period.Milliseconds() }
+	return int(upTo(to) - upTo(from))
+}
+
+// instant is a moment as tasks have it.
+func instant(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.999Z07:00") }
+
+// beforehand is how long before the first run is due the bench begins to measure what is to be known before.
+func (b *bench) beforehand() time.Duration {
+	if len(b.others) > 0 {
+		return margin + time.Second + metricsTimeout
 	}
-	// From the beginning of a period to the end of one, each task is due once in each.
-	now := time.Now().Add(time.Second)
-	periods := int(math.Ceil(float64(b.Duration) / float64(period)))
-	from = time.UnixMilli((now.UnixMilli()/period.Milliseconds() + 1) * period.Milliseconds())
-	return from, from.Add(period * time.Duration(periods)), b.Tasks * periods, nil
+	return margin + time.Second
+}
+
+// measureBefore measures shortly before the first run is due.
+func (b *bench) measureBefore(ctx context.Context, from time.Time) (state, error) {
+	if !pause(ctx, time.Until(from.Add(-b.beforehand()))) {
+		return state{}, context.Cause(ctx)
+	}
+	before, err := b.measure(ctx)
+	if err == nil && time.Until(from) < margin {
+		err = fmt.Errorf("the cluster had not accepted %d tasks when the first was due, three times as long as it took before: put fewer", b.Tasks)
+	}
+	return before, err
+}
+
+// pause waits, and tells whether ctx let it.
+func pause(ctx context.Context, length time.Duration) bool {
+	timer := time.NewTimer(length)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // putAll puts the tasks, many in a request, and waits until all have been accepted.
@@ -113,59 +147,67 @@ func (b *bench) putAll(ctx context.Context, times func(int, *nightwatch.Task)) e
 		}
 	}
 	prefix := b.keys.Of(store.Accepted) + b.namespace() + "/"
-	return until(ctx, slowPoll, func() (bool, error) {
+	return patiently(ctx, slowPoll, func() (int, string, error) {
 		response, err := b.client.Get(ctx, prefix, clientv3.WithPrefix(), clientv3.WithKeysOnly(), clientv3.WithMinModRev(first))
 		if err != nil {
-			return false, fmt.Errorf("read %s: %w", prefix, err)
+			return 0, "", fmt.Errorf("read %s: %w", prefix, err)
 		}
-		b.Progress(Progress{"put tasks", len(response.Kvs), b.Tasks})
-		return len(response.Kvs) == b.Tasks, nil
+		accepted := len(response.Kvs)
+		b.Progress(Progress{"put tasks", accepted, b.Tasks})
+		switch accepted {
+		case b.Tasks:
+			return accepted, "", nil
+		case 0:
+			return accepted, "nobody has accepted a task: is a scheduler leading?", nil
+		}
+		return accepted, fmt.Sprintf("%d of %d tasks are accepted: is a scheduler leading?", accepted, b.Tasks), nil
 	})
 }
 
-// suspend ends an even load: nothing of it is due any more.
-func (b *bench) suspend(ctx context.Context) error {
-	return b.store.Freeze(ctx, b.namespace(), nightwatch.Freeze{By: "nightwatch bench"})
-}
-
-// await waits until all that is expected has been seen, or nothing has been for a long time.
-func (b *bench) await(ctx context.Context, expected int, from time.Time) {
-	quiet := time.NewTimer(time.Until(from) + silence)
-	defer quiet.Stop()
-	for {
+// await waits until all that is expected has had its effect and is recorded to its end, or nothing has happened for a long
+// time. It returns when the nodes of the bench were first seen to have nothing left after the last effect.
+func (b *bench) await(ctx context.Context, expected int, from time.Time) (recorded time.Time, err error) {
+	last, left := time.Time{}, 0
+	quiet := from // since when there was no effect
+	moved := from // since when there was none, and as much left
+	err = until(ctx, poll, func() (bool, error) {
+		now := time.Now()
 		seen, _ := b.effects.count()
 		b.Progress(Progress{"run", min(seen, expected), expected})
-		if seen >= expected {
-			return
+		if end := b.effects.end(); !end.Equal(last) {
+			last, quiet, moved, recorded = end, now, now, time.Time{}
 		}
-		select {
-		case <-b.effects.changed:
-			quiet.Reset(max(time.Until(from), 0) + silence)
-		case <-quiet.C:
-			return
-		case <-ctx.Done():
-			return
-		}
-		// Whoever waits for each effect takes time from those that make them.
-		select {
-		case <-time.After(poll):
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// drained waits until every run that was given to a node has been recorded to its end, and returns that moment.
-func (b *bench) drained(ctx context.Context) (time.Time, error) {
-	err := until(ctx, poll, func() (bool, error) {
-		for _, node := range b.nodes {
-			if left, err := b.count(ctx, b.keys.QueueOf(node)); left > 0 || err != nil {
+		// Whoever counts keys takes time from those that write them.
+		if recorded.IsZero() && now.After(from) && (seen >= expected || now.Sub(quiet) >= lull) {
+			n, err := b.queued(ctx)
+			if err != nil {
 				return false, err
 			}
+			if n == 0 {
+				recorded = time.Now()
+			}
+			if n != left {
+				left, moved = n, now
+			}
 		}
-		return true, nil
+		if now.Sub(moved) > stall && left > 0 {
+			return false, fmt.Errorf("%d runs have not ended, and nothing has happened for %s", left, stall)
+		}
+		return !recorded.IsZero() && (seen >= expected || now.Sub(quiet) > silence), nil
 	})
-	return time.Now(), err
+	return recorded, err
+}
+
+// queued is how many runs the nodes of the bench have that are not recorded to their end.
+func (b *bench) queued(ctx context.Context) (left int, err error) {
+	for _, node := range b.nodes {
+		n, err := b.count(ctx, b.keys.QueueOf(node))
+		if err != nil {
+			return 0, err
+		}
+		left += n
+	}
+	return left, nil
 }
 
 // watchStarts notes when runs start, by their records, and when these have their Jobs.

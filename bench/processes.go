@@ -32,7 +32,7 @@ const metricsTimeout = 2 * time.Second
 type used struct{ cpu, rss float64 }
 
 // processes asks the nodes that were there before the bench, by session. One that announces no address, or does not
-// answer with what processes tell of themselves, is left out.
+// answer there under its name with what processes tell of themselves, is left out.
 func (b *bench) processes(ctx context.Context) map[string]used {
 	ctx, cancel := context.WithTimeout(ctx, metricsTimeout)
 	defer cancel()
@@ -44,7 +44,7 @@ func (b *bench) processes(ctx context.Context) map[string]used {
 			continue
 		}
 		group.Go(func() {
-			if u, err := metricsOf(ctx, n.Address); err == nil {
+			if u, err := metricsOf(ctx, n); err == nil {
 				mu.Lock()
 				defer mu.Unlock()
 				all[n.Session] = u
@@ -55,8 +55,9 @@ func (b *bench) processes(ctx context.Context) map[string]used {
 	return all
 }
 
-func metricsOf(ctx context.Context, address string) (u used, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/metrics", nil)
+// metricsOf refuses what another node tells at the same address, or somebody who does not say which node it is.
+func metricsOf(ctx context.Context, n nightwatch.Node) (u used, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.Address+"/metrics", nil)
 	if err != nil {
 		return u, err
 	}
@@ -66,6 +67,9 @@ func metricsOf(ctx context.Context, address string) (u used, err error) {
 		return u, err
 	}
 	defer answer.Body.Close()
+	if by := answer.Header.Get(nightwatch.NodeHeader); by != n.Name {
+		return u, fmt.Errorf("%s answers as node %q, not %s", n.Address, by, n.Name)
+	}
 	for lines := bufio.NewScanner(answer.Body); lines.Scan(); {
 		name, value, _ := strings.Cut(lines.Text(), " ")
 		switch name {
@@ -79,7 +83,7 @@ func metricsOf(ctx context.Context, address string) (u used, err error) {
 		}
 	}
 	if u.rss == 0 {
-		return u, fmt.Errorf("%s: no metrics of a process", address)
+		return u, fmt.Errorf("%s: no metrics of a process", n.Address)
 	}
 	return u, nil
 }

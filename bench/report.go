@@ -15,8 +15,8 @@ type Report struct {
 	Runner string    `json:"runner"`
 	Rate   float64   `json:"rate,omitempty"` // offered; left out when all were due at once
 
-	// Runs is how many occurrences had their effect. RunsPerSecond counts from the moment that the first was due to the one
-	// at which the last was recorded to its end.
+	// Runs is how many occurrences had their effect. RunsPerSecond counts from the moment that the first was due: of a burst to
+	// the one at which the last with an effect was recorded to its end, of an even load to its end or to its last effect.
 	Runs          int     `json:"runs"`
 	RunsPerSecond float64 `json:"runsPerSecond"`
 	// CeilingPerSecond is what etcd takes of bare lives of runs, measured right before; Efficiency is the share of it that
@@ -29,7 +29,7 @@ type Report struct {
 	Missed     int `json:"missed"`
 	Duplicated int `json:"duplicated"`
 
-	// What a run cost in etcd, from the history of its keys; absent when that has been compacted meanwhile. A request is
+	// What a run cost in etcd, from the history of its keys; absent when that has been compacted meanwhile, or nothing ran. A request is
 	// one that wrote; bytes are those of keys and values.
 	RequestsPerRun float64 `json:"requestsPerRun,omitempty"`
 	KeysPerRun     float64 `json:"keysPerRun,omitempty"`

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/console"
 	"github.com/nightwatch-go/nightwatch/node"
 )
@@ -53,6 +54,18 @@ func TestReadyzNamesEachCheck(t *testing.T) {
 				t.Errorf("/livez: got %d %q", live.Code, live.Body)
 			}
 		})
+	}
+}
+
+func TestEveryAnswerSaysWhoseItIs(t *testing.T) {
+	handler := console.New(console.Config{Node: "n1", Gatherer: prometheus.NewRegistry()})
+	for _, path := range []string{"/", "/livez", "/readyz", "/metrics", "/nothing"} {
+		if by := get(handler, "GET", path).Header().Get(nightwatch.NodeHeader); by != "n1" {
+			t.Errorf("%s: %q", path, by)
+		}
+	}
+	if by := get(console.New(console.Config{}), "GET", "/livez").Header().Values(nightwatch.NodeHeader); len(by) > 0 {
+		t.Errorf("without a name: %q", by)
 	}
 }
 
@@ -123,21 +136,50 @@ func TestServeRefusesForeignHosts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	serve(t, listener, console.New(console.Config{}))
-	for host, want := range map[string]int{"": 200, "localhost:7420": 200, "evil.example": 421, "evil.example:7420": 421} {
-		request, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+listener.Addr().String()+"/livez", nil)
+	serve(t, listener, console.New(console.Config{
+		Gatherer:  prometheus.NewRegistry(),
+		Callbacks: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }),
+		Log: func(_ context.Context, r node.LogRequest) (io.ReadCloser, error) {
+			if r.Token != "secret" {
+				return nil, node.ErrLogDenied
+			}
+			return io.NopCloser(strings.NewReader("")), nil
+		},
+	}))
+	for _, row := range []struct {
+		method, path, host, token string
+		want                      int
+	}{
+		{method: "GET", path: "/livez", want: 200},
+		{method: "GET", path: "/livez", host: "localhost:7420", want: 200},
+		{method: "GET", path: "/livez", host: "evil.example", want: 421},
+		{method: "GET", path: "/livez", host: "evil.example:7420", want: 421},
+		{method: "GET", path: "/readyz", host: "evil.example", want: 421},
+		{method: "GET", path: "/metrics", host: "evil.example", want: 421},
+		{method: "GET", path: "/", host: "evil.example", want: 421},
+		{method: "POST", path: "/api/v1/callbacks/", host: "evil.example", want: 421},
+		// What wants a token comes from anywhere, and from nobody without one.
+		{method: "POST", path: "/api/v1/callbacks/token", host: "n1.example", want: 200},
+		{method: "GET", path: logPath, host: "n1.example", token: "secret", want: 200},
+		{method: "GET", path: logPath, host: "evil.example", want: 401},
+		{method: "GET", path: logPath, host: "evil.example", token: "guess", want: 401},
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), row.method, "http://"+listener.Addr().String()+row.path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		request.Host = host
+		request.Host = row.host
 		request.Close = true
+		if row.token != "" {
+			request.Header.Set("Authorization", "Bearer "+row.token)
+		}
 		answer, err := http.DefaultClient.Do(request)
 		if err != nil {
 			t.Fatal(err)
 		}
 		_ = answer.Body.Close()
-		if answer.StatusCode != want {
-			t.Errorf("Host %q: got %d, want %d", host, answer.StatusCode, want)
+		if answer.StatusCode != row.want {
+			t.Errorf("%s %s with Host %q: got %d, want %d", row.method, row.path, row.host, answer.StatusCode, row.want)
 		}
 	}
 }

@@ -2,7 +2,7 @@
 //
 // /livez answers 200 for as long as the process serves requests, whatever the state of etcd: restarting a node never
 // cures etcd. /readyz answers 200 while every check of the node passes and 503 otherwise, and names each check in the
-// form that Kubernetes uses. /metrics is the node's own registry.
+// form that Kubernetes uses. /metrics is the node's own registry. Every answer says whose it is, in the header Nightwatch-Node.
 //
 // GET /api/v1/namespaces/<namespace>/tasks/<task>/runs/<run>/log is what a run wrote, as text, for whoever has the token
 // that stands in the run's record, as "Authorization: Bearer <token>":
@@ -20,7 +20,7 @@
 // logs of proxies. It travels as plainly as the log itself: a port that others can listen in on wants TLS before it.
 //
 // POST /api/v1/callbacks/<token> is jobrunner.Callbacks: only who was given a token can say anything there. Nothing else
-// here changes anything, and only GET and HEAD are answered. A listener on a loopback address serves only
-// requests that were addressed to one (see LocalOnly): otherwise a web page whose name resolves to 127.0.0.1 could read
-// what a developer's node shows.
+// here changes anything, and only GET and HEAD are answered. A listener on a loopback address serves all but logs and
+// callbacks only to requests that were addressed to one (see LocalOnly): otherwise a web page whose name resolves to
+// 127.0.0.1 could read what a developer's node shows.
 package console

@@ -10,6 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/nightwatch-go/nightwatch"
+	"github.com/nightwatch-go/nightwatch/jobrunner"
 	"github.com/nightwatch-go/nightwatch/node"
 )
 
@@ -21,11 +23,18 @@ type Config struct {
 	Callbacks http.Handler
 	// Log reads the log of a run for /api/v1/…/log: a node's ReadLog. Nil means that there is no such path.
 	Log func(context.Context, node.LogRequest) (io.ReadCloser, error)
-	// Node is the name that answers about logs carry, so that who asked for one can tell whose it is.
+	// Node is the name that every answer carries as nightwatch.NodeHeader, so that whoever reaches another node than he asked
+	// can tell. Empty means that none does.
 	Node string
 	// Gatherer is what /metrics tells. Nil means that there is no /metrics.
 	Gatherer prometheus.Gatherer
 }
+
+// Paths that want a token.
+const (
+	callbackPattern = "POST " + jobrunner.CallbackPath + "{token}"
+	logPattern      = "GET /api/v1/namespaces/{namespace}/tasks/{task}/runs/{run}/log"
+)
 
 // New is the handler of a node's HTTP listener. It is safe for concurrent use.
 func New(cfg Config) http.Handler {
@@ -49,13 +58,13 @@ func New(cfg Config) http.Handler {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(cfg.Gatherer, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
 	}
 	if cfg.Callbacks != nil {
-		mux.Handle("POST /api/v1/callbacks/{token}", cfg.Callbacks)
+		mux.Handle(callbackPattern, cfg.Callbacks)
 	}
 	if cfg.Log != nil {
-		mux.Handle("GET /api/v1/namespaces/{namespace}/tasks/{task}/runs/{run}/log", newLogs(cfg))
+		mux.Handle(logPattern, newLogs(cfg))
 	}
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "nightwatch\n\n"+paths) })
-	return guarded(mux)
+	return guarded(cfg.Node, mux)
 }
 
 // readiness is the text of /readyz, a line for each check, and whether all of them pass.
@@ -88,8 +97,11 @@ func answer(w http.ResponseWriter, status int, text string) {
 }
 
 // guarded adds what every answer carries.
-func guarded(next http.Handler) http.Handler {
+func guarded(name string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if name != "" {
+			w.Header().Set(nightwatch.NodeHeader, name)
+		}
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		next.ServeHTTP(w, r)

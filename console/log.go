@@ -17,9 +17,6 @@ import (
 	"github.com/nightwatch-go/nightwatch/node"
 )
 
-// NodeHeader names the node that answers about a log.
-const NodeHeader = "Nightwatch-Node"
-
 const (
 	// maxLogs is how many logs are read at once.
 	maxLogs = 64
@@ -32,16 +29,14 @@ const (
 // logs serves the logs of runs.
 type logs struct {
 	read  func(context.Context, node.LogRequest) (io.ReadCloser, error)
-	node  string
 	turns chan struct{}
 }
 
 func newLogs(cfg Config) *logs {
-	return &logs{read: cfg.Log, node: cfg.Node, turns: make(chan struct{}, maxLogs)}
+	return &logs{read: cfg.Log, turns: make(chan struct{}, maxLogs)}
 }
 
 func (l *logs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set(NodeHeader, l.node)
 	request := node.LogRequest{
 		Task: r.PathValue("namespace") + "/" + r.PathValue("task"), Run: r.PathValue("run"), Token: bearer(r),
 	}

@@ -52,7 +52,7 @@ func TestLogAsksForWhatTheRequestSays(t *testing.T) {
 		},
 	} {
 		got := getLog(handler, logPath+test.query, "Bearer secret")
-		if got.Code != 200 || got.Body.String() != test.text || got.Header().Get(console.NodeHeader) != "n1" {
+		if got.Code != 200 || got.Body.String() != test.text || got.Header().Get(nightwatch.NodeHeader) != "n1" {
 			t.Errorf("%q: %d %q %v", test.query, got.Code, got.Body, got.Header())
 		}
 		want := node.LogRequest{Task: "default/demo", Run: "rev-7", Attempt: test.of, Token: "secret", LogOptions: test.want}

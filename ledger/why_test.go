@@ -433,6 +433,21 @@ func TestWhyOnAnExcludedDay(t *testing.T) {
 	})
 }
 
+// An expression that names its own zone has its days there, whatever the task's zone is.
+func TestWhyOnAnExcludedDayOfAnExpressionsZone(t *testing.T) {
+	weekends, err := nightwatch.ParseCalendar("weekends", []byte(`{"days":["Sat","Sun"]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := accountOf(t, `"schedule":["CRON_TZ=Asia/Shanghai 0 1 * * *","0 9 * * *"],"calendars":{"exclude":["weekends"]}`, "10:00:30", "13:00")
+	a.Calendars = map[string]nightwatch.AcceptedCalendar{"weekends": {Calendar: *weekends}}
+	checkAnswer(t, ledger.Why(a, instant("2026-11-20T17:00:00Z")), ledger.NotACalendarDay,
+		"2026-11-20T17:00:00Z is on an excluded day, Saturday 2026-11-21 in Asia/Shanghai: "+
+			`calendar "weekends" has it, which the task excludes.`, "after it is 2026-11-22T17:00:00Z")
+	checkAnswer(t, ledger.Why(a, instant("2026-11-21T09:00:00Z")), ledger.NotACalendarDay,
+		`2026-11-21T09:00:00Z is on an excluded day, Saturday 2026-11-21: calendar "weekends" has it, which the task excludes.`)
+}
+
 func TestWhyAroundAChangeOfTheClock(t *testing.T) {
 	a := accountOf(t, `"schedule":"30 2 * * *","timeZone":"Europe/Berlin"`, "10:00:30", "13:00")
 	a.Accepted.Since, a.Status.CreateTime = instant("2026-01-01T00:00:00Z"), instant("2026-01-01T00:00:00Z")

@@ -176,7 +176,12 @@ func (y *inquiry) tellUnexpected(at time.Time) {
 		}
 		y.neighbours(at)
 	case hasTime(bare, at):
-		y.say(NotACalendarDay, "%s is on an excluded day, %s: %s.", y.clock.text(at), at.In(y.clock.zone).Format("Monday 2006-01-02"), y.excludedBy(at))
+		zone, where := bare.Zone(at), ""
+		if zone.String() != y.clock.zone.String() {
+			where = " in " + zone.String()
+		}
+		day := at.In(zone)
+		y.say(NotACalendarDay, "%s is on an excluded day, %s%s: %s.", y.clock.text(at), day.Format("Monday 2006-01-02"), where, y.excludedBy(day))
 		switch task.Calendars.OnExcluded {
 		case schedule.NextIncluded, schedule.PreviousIncluded:
 			y.detail("The task has onExcluded: %s, so its time moves to another day.", task.Calendars.OnExcluded)
@@ -188,10 +193,10 @@ func (y *inquiry) tellUnexpected(at time.Time) {
 	}
 }
 
-// excludedBy says which calendars take a day away.
+// excludedBy says which calendars take a day away, in whose zone the time is given.
 func (y *inquiry) excludedBy(at time.Time) string {
 	use := y.a.Accepted.Task.Calendars
-	year, month, day := at.In(y.clock.zone).Date()
+	year, month, day := at.Date()
 	in := func(name string) bool { return y.a.calendar(name).Contains(year, month, day) }
 	var by []string
 	for _, name := range use.Exclude {

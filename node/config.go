@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"os"
 	"slices"
 	"strings"
@@ -125,8 +124,8 @@ func (c Config) withDefaults() (Config, error) {
 		names = append(names, name)
 	}
 	if c.Address != "" {
-		if _, _, err := net.SplitHostPort(c.Address); err != nil {
-			return c, fmt.Errorf("address: %q: want host:port", c.Address)
+		if err := nightwatch.CheckNodeAddress(c.Address); err != nil {
+			return c, fmt.Errorf("address: %w", err)
 		}
 		if c.CallbackURL == "" {
 			c.CallbackURL = "http://" + c.Address

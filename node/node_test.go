@@ -390,3 +390,12 @@ func TestStartAndStopManyTimes(t *testing.T) {
 		}
 	}
 }
+
+func TestAddressesThatNobodyReaches(t *testing.T) {
+	client := etcdtest.NewClient(t, "127.0.0.1:1")
+	for _, address := range []string{":7420", "vm1", "vm1:http", "vm1:0"} {
+		if _, err := node.New(client, node.Config{Name: "n1", Address: address}); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("address: %q: want host:port", address)) {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}

@@ -30,6 +30,27 @@ func (s *Schedule) Note(due time.Time) string {
 	return first
 }
 
+// Zone is whose days count for a due time of s: that of an expression that has it, where that names its own, else
+// Spec.TimeZone, as for a time that is not due.
+func (s *Schedule) Zone(due time.Time) *time.Location {
+	ms, ok := milli(due)
+	if !ok {
+		return s.zone
+	}
+	for _, p := range s.parts {
+		if at, ok := p.next(ms - 1); !ok || at != ms {
+			continue
+		}
+		if on, ok := p.(*onDays); ok {
+			return on.loc
+		}
+		if c, ok := p.(*cronPart); ok {
+			return c.loc
+		}
+	}
+	return s.zone
+}
+
 // noteOf is Note for a part that has the time.
 func noteOf(p part, due int64) string {
 	switch p := p.(type) {

@@ -179,6 +179,14 @@ func NamespaceTail(name string) string { return namespaceTail + name }
 // NamespaceOf is the namespace that the tail of an accepted or status key belongs to, if it is not a task's.
 func NamespaceOf(tail string) (name string, ok bool) { return strings.CutPrefix(tail, namespaceTail) }
 
+// TaskTail tells whether the tail of an accepted or status key is a task's, not a calendar's, a pool's or a namespace's.
+func TaskTail(tail string) bool {
+	_, calendar := CalendarOf(tail)
+	_, pool := PoolOf(tail)
+	_, namespace := NamespaceOf(tail)
+	return !calendar && !pool && !namespace
+}
+
 // MetaVersion holds the schema version.
 func (k Keys) MetaVersion() string { return k.Of(Meta) + "version" }
 

@@ -277,12 +277,7 @@ func (s *Store) TaskNames(ctx context.Context, namespace string) ([]string, erro
 // Statuses reads the states of all tasks, or of those of one namespace, by "<namespace>/<task>".
 func (s *Store) Statuses(ctx context.Context, namespace string) (map[string]nightwatch.Status, error) {
 	found, err := listOf[nightwatch.Status](ctx, s, Statuses, under(namespace))
-	maps.DeleteFunc(found, func(tail string, _ nightwatch.Status) bool {
-		_, calendar := CalendarOf(tail)
-		_, pool := PoolOf(tail)
-		_, namespace := NamespaceOf(tail)
-		return calendar || pool || namespace
-	})
+	maps.DeleteFunc(found, func(tail string, _ nightwatch.Status) bool { return !TaskTail(tail) })
 	return found, err
 }
 

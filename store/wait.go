@@ -7,13 +7,14 @@ import (
 	"fmt"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/nightwatch-go/nightwatch"
 )
 
 // Wait blocks until the status of a task satisfies done, and returns that status. It is called with nil while there
-// is no status key. It waits as long as ctx lets it, over any trouble with etcd.
+// is no status key. It waits as long as ctx lets it, over any trouble with etcd but that etcd does not let this user read.
 func (s *Store) Wait(ctx context.Context, task string, done func(*nightwatch.Status) bool) (*nightwatch.Status, error) {
 	var last *nightwatch.Status
 	err := s.waitKey(ctx, s.keys.Status(task), func(value []byte) bool {
@@ -61,6 +62,9 @@ func (s *Store) waitKey(ctx context.Context, key string, done func([]byte) bool)
 		finished, err := s.watchKey(ctx, key, done)
 		if finished {
 			return nil
+		}
+		if errors.Is(err, rpctypes.ErrPermissionDenied) {
+			return err
 		}
 		if ctx.Err() != nil {
 			if err != nil && !errors.Is(err, ctx.Err()) {

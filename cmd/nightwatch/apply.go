@@ -61,7 +61,7 @@ those beside it are, and none after.`,
 			if err := refused(documents); err != nil {
 				return failed(err)
 			}
-			var results []applied
+			results := []applied{}
 			err = etcd.with(cmd.Context(), func(ctx context.Context, st *store.Store) (err error) {
 				results, err = applyAll(ctx, st, documents, resubmit, etcd.timeout)
 				return err
@@ -93,7 +93,7 @@ const pageSize = 128
 // the first document that could not be put. Those of the same page are put all the same, later pages are not. The timeout
 // is for each answer of etcd.
 func applyAll(ctx context.Context, st *store.Store, documents []document, resubmit bool, timeout time.Duration) ([]applied, error) {
-	var results []applied
+	results := []applied{}
 	for page := range slices.Chunk(documents, pageSize) {
 		stored, err := readPage(ctx, st, page, timeout)
 		if err != nil {

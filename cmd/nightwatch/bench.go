@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ import (
 	"github.com/nightwatch-go/nightwatch/bench"
 	"github.com/nightwatch-go/nightwatch/jobrunner"
 	"github.com/nightwatch-go/nightwatch/jobrunner/httpcall"
+	"github.com/nightwatch-go/nightwatch/jobrunner/kubernetes"
 	"github.com/nightwatch-go/nightwatch/jobrunner/process"
 )
 
@@ -44,11 +46,14 @@ func newBench() *cobra.Command {
 
 First the bench finds how many lives of runs etcd alone takes on these machines, with the same keys and sizes and no
 scheduler. Then it adds nodes of its own to the cluster, puts tasks that only they may run, all due at one moment or, with
---rate, evenly, and removes everything again. On a cluster without nodes its own lead; else the cluster's do.
+--rate, evenly, and removes them again with all that became of them. On a cluster without nodes its own lead; else the cluster's do.
 
 With --runner kubernetes each run is a Job of a busybox that ends at once, in a namespace that comes and goes with the
 bench, and how many Jobs a second a bare loop of creates makes is found as well, within the same --kube-api-qps. That takes
 the rights to create and delete namespaces.
+
+With authentication on it takes what a node's user may do, and to read and write below /nightwatch-bench- (--etcd-prefix
+without its last /, and -bench-), where etcd is measured.
 
 It loads etcd as much as it can: measure a cluster that others work with at a quiet hour.`,
 		Example: `  nightwatch bench --tasks 20000 --nodes 3
@@ -60,14 +65,15 @@ It loads etcd as much as it can: measure a cluster that others work with at a qu
 			if err := s.format.check(); err != nil {
 				return err
 			}
+			if name := typed(cmd.Flags(), kubeFlags...); name != "" && s.runner != nightwatch.RunnerKubernetes {
+				return usage("--%s: want --runner kubernetes with it", name)
+			}
 			report, err := s.measure(cmd.Context(), cmd.ErrOrStderr())
-			if err != nil {
+			if report == nil {
 				return err
 			}
-			if s.format.format == formatHTML {
-				return failed(report.WriteHTML(cmd.OutOrStdout()))
-			}
-			return failed(s.format.print(cmd.OutOrStdout(), report, func(out io.Writer) { benchTable(out, report) }))
+			// What was found is told even if not all could be removed again.
+			return cmp.Or(failed(s.print(cmd.OutOrStdout(), report)), err)
 		},
 	}
 	flags := cmd.Flags()
@@ -85,6 +91,13 @@ It loads etcd as much as it can: measure a cluster that others work with at a qu
 	return cmd
 }
 
+func (s *benchSettings) print(out io.Writer, report *bench.Report) error {
+	if s.format.format == formatHTML {
+		return report.WriteHTML(out)
+	}
+	return s.format.print(out, report, func(out io.Writer) { benchTable(out, report) })
+}
+
 func (s *benchSettings) measure(ctx context.Context, progress io.Writer) (*bench.Report, error) {
 	etcd, err := s.etcd.config(0, zap.NewNop())
 	if err != nil {
@@ -96,9 +109,6 @@ func (s *benchSettings) measure(ctx context.Context, progress io.Writer) (*bench
 	}
 	if err := cfg.Check(); err != nil {
 		return nil, usage("--%w", err)
-	}
-	if s.kube.named() && s.runner != nightwatch.RunnerKubernetes {
-		return nil, usage("--kubeconfig, --kube-context: want --runner kubernetes")
 	}
 	switch s.runner {
 	case nightwatch.RunnerHandler:
@@ -124,7 +134,7 @@ func (s *benchSettings) measure(ctx context.Context, progress io.Writer) (*bench
 		if err != nil {
 			return nil, err
 		}
-		cfg.Kubernetes = cluster
+		cfg.Kubernetes = benchCluster{cluster}
 		// A Job takes longer than the time between two runs may be.
 		cfg.Task = nightwatch.Task{Image: "busybox", Command: []string{"true"}, Overlap: nightwatch.OverlapAllow}
 		cfg.Runners = func() ([]jobrunner.Runner, error) {
@@ -146,6 +156,22 @@ func (s *benchSettings) measure(ctx context.Context, progress io.Writer) (*bench
 	}
 	report, err := bench.Run(ctx, cfg)
 	return report, s.etcd.failed(err)
+}
+
+// benchCluster has what goes wrong with Kubernetes never be taken for an etcd that does not answer.
+type benchCluster struct{ *kubernetes.Bench }
+
+func (c benchCluster) Ceiling(ctx context.Context, namespace string, task *nightwatch.Task, count int, progress func(int)) (float64, error) {
+	perSecond, err := c.Bench.Ceiling(ctx, namespace, task, count, progress)
+	return perSecond, failed(err)
+}
+
+func (c benchCluster) Open(ctx context.Context, namespace string) error {
+	return failed(c.Bench.Open(ctx, namespace))
+}
+
+func (c benchCluster) Close(ctx context.Context, namespace string) error {
+	return failed(c.Bench.Close(ctx, namespace))
 }
 
 // reach finds out whether etcd answers.
@@ -186,6 +212,9 @@ func benchTable(out io.Writer, r *bench.Report) {
 	fact := func(name, format string, args ...any) { fmt.Fprintf(out, name+"\t"+format+"\n", args...) }
 	fact("OFFERED", "%s", r.Offered())
 	fact("RUNS", "%d, %d missed, %d twice", r.Runs, r.Missed, r.Duplicated)
+	if r.Runs == 0 {
+		return // and nothing to say of them
+	}
 	fact("RATE", "%.0f runs/s, %.0f%% of the %.0f/s that etcd alone takes", r.RunsPerSecond, 100*r.Efficiency, r.CeilingPerSecond)
 	l := r.LatenessMs
 	fact("LATENESS", "p50 %.1f ms, p99 %.1f ms, p99.9 %.1f ms, max %.1f ms", l.P50, l.P99, l.P999, l.Max)

@@ -47,7 +47,7 @@ func (d *describing) node(cmd *cobra.Command, args []string) error {
 		if description.Queue, err = readQueue(ctx, st, args[0]); err != nil {
 			return err
 		}
-		description.Checks, err = readChecks(ctx, description.Address)
+		description.Checks, err = readChecks(ctx, args[0], description.Address)
 		if err != nil {
 			description.CheckError = err.Error()
 		}
@@ -84,8 +84,8 @@ func readQueue(ctx context.Context, st *store.Store, node string) ([]nightwatch.
 // checksWithin bounds the question to a node that may not answer.
 const checksWithin = 2 * time.Second
 
-// readChecks asks a node how it is.
-func readChecks(ctx context.Context, address string) ([]string, error) {
+// readChecks asks a node how it is. Of what another says there, nothing is taken.
+func readChecks(ctx context.Context, node, address string) ([]string, error) {
 	if address == "" {
 		return nil, fmt.Errorf("the node has no address (--listen there)")
 	}
@@ -100,6 +100,13 @@ func readChecks(ctx context.Context, address string) ([]string, error) {
 		return nil, fmt.Errorf("%w (--advertise there says where it is reached)", err)
 	}
 	defer answer.Body.Close()
+	switch by := answer.Header.Get(nightwatch.NodeHeader); by {
+	case node:
+	case "":
+		return nil, fmt.Errorf("what answers at %s does not say that it is a node: %s (--advertise there says where it is reached)", address, answer.Status)
+	default:
+		return nil, fmt.Errorf("at %s answers node %s (--advertise there says where it is reached)", address, by)
+	}
 	var checks []string
 	lines := bufio.NewScanner(io.LimitReader(answer.Body, 64<<10))
 	for lines.Scan() {

@@ -101,6 +101,21 @@ func TestDescribeOfANodeThatDoesNotAnswer(t *testing.T) {
 	matches(t, p.out.String(), `^Node: +n1$`, `^Checks: +cannot be asked: .*--advertise there`)
 }
 
+// TestDescribeOfANodeWhereAnotherAnswers shows the state of no other node under its name.
+func TestDescribeOfANodeWhereAnotherAnswers(t *testing.T) {
+	server := etcdtest.Start(t, etcdtest.WithElectionTimeout(time.Second))
+	address, other := freeAddress(t), freeAddress(t)
+	start(t, environment(t), "node", "--endpoints", server.Endpoint(), "--name", "n1", "--listen", address)
+	start(t, environment(t), "node", "--endpoints", server.Endpoint(), "--name", "n2", "--listen", other, "--advertise", address)
+	becomesReady(t, address)
+	becomesReady(t, other)
+	p := start(t, environment(t, "NIGHTWATCH_ENDPOINTS="+server.Endpoint()), "describe", "node", "n2")
+	if code := p.code(t); code != 0 || strings.Contains(p.out.String(), "[+]") {
+		t.Errorf("exit code %d: %s", code, &p.out)
+	}
+	matches(t, p.out.String(), `^Node: +n2$`, `^Checks: +cannot be asked: at `+regexp.QuoteMeta(address)+` answers node n1 `)
+}
+
 // TestWatch prints what happens, while etcd is out of reach and its history is compacted too, and when a task goes.
 func TestWatch(t *testing.T) {
 	server := etcdtest.Start(t, etcdtest.WithElectionTimeout(time.Second))
@@ -135,6 +150,18 @@ func TestWatch(t *testing.T) {
 	lines.find(t, `^\{"time":"20[^"]+","kind":"run","task":"default/demo-1","run":"rev-\d+","phase":"Failed","reason":"ExitCode"`)
 	lines.find(t, `^\{"time":"20[^"]+","kind":"task","task":"default/demo-1","phase":"Failed"`)
 
+	// Pools and namespaces have verdicts beside those of tasks, and are none.
+	keys := st.Keys()
+	for key, verdict := range map[string]string{keys.Pool("db"): keys.PoolStatus("db"), keys.Namespace("demo"): keys.NamespaceStatus("demo")} {
+		if _, err := client.Put(t.Context(), key, "{}"); err != nil {
+			t.Fatal(err)
+		}
+		etcdtest.Eventually(t, patience, func() bool {
+			got, err := client.Get(t.Context(), verdict)
+			return err == nil && len(got.Kvs) > 0
+		}, "%s", verdict)
+	}
+
 	// What happens while etcd is out of reach, and its history with it, is told when it is back.
 	proxy.Refuse()
 	table.find(t, `^nightwatch: watching is interrupted, trying on`)
@@ -156,7 +183,7 @@ func TestWatch(t *testing.T) {
 	}
 	for line := range strings.Lines(lines.out.String()) {
 		var c change
-		if err := json.Unmarshal([]byte(line), &c); err != nil || c.Time.IsZero() || c.Task == "" {
+		if err := json.Unmarshal([]byte(line), &c); err != nil || c.Time.IsZero() || c.Task == "" || strings.HasPrefix(c.Task, "_") {
 			t.Errorf("%q: %v", line, err)
 		}
 	}

@@ -132,11 +132,16 @@ func (c *connection) with(ctx context.Context, do func(context.Context, *store.S
 	return c.failed(do(ctx, store.New(client, c.prefix)))
 }
 
-// quick is with for commands that do not wait for anything but etcd.
+// quickly is how long a command may take that does not wait for anything but etcd: far longer than any does, but the store
+// gives requests that have no end at all a time of its own.
+const quickly = time.Hour
+
+// quick is with for commands that do not wait for anything but etcd, which has the time of --command-timeout for each answer.
 func (c *connection) quick(ctx context.Context, do func(context.Context, *store.Store) error) error {
 	return c.with(ctx, func(ctx context.Context, st *store.Store) error {
-		ctx, cancel := context.WithTimeout(ctx, c.timeout)
+		ctx, cancel := context.WithTimeout(ctx, quickly)
 		defer cancel()
+		st.Client().KV = answers{st.Client().KV, c.timeout}
 		return do(ctx, st)
 	})
 }

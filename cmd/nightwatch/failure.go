@@ -64,12 +64,17 @@ func failed(err error) error {
 
 // failed is the function of that name for commands that talk to etcd.
 func (c *connection) failed(err error) error {
-	if err == nil || !unreachable(err) {
+	var already failure
+	if err == nil || errors.As(err, &already) || !unreachable(err) {
 		return failed(err)
 	}
 	text := fmt.Sprintf("cluster not reachable at %s within %s", strings.Join(c.endpoints, ", "), c.timeout)
-	if why := c.probe(); why != "" {
+	var answer rpctypes.EtcdError
+	if why := c.probe(); why != "" && !errors.As(err, &answer) {
 		text += ": " + why
+	}
+	if more := err.Error(); more != context.DeadlineExceeded.Error() {
+		text += " (" + more + ")"
 	}
 	if errors.Is(err, nightwatch.ErrOutcomeUnknown) {
 		text += "; the change may or may not have been made"

@@ -317,6 +317,13 @@ func (t *tailing) followRun(ctx context.Context, run *nightwatch.Run) error {
 		switch {
 		case ctx.Err() != nil:
 			return nil //nolint:nilerr // whoever reads has had enough
+		case unreachable(err): // etcd, which is waited for wherever the run is
+			if told != err.Error() {
+				told = err.Error()
+				t.note("etcd cannot be asked which nodes there are: %v; waiting", err)
+			}
+			pause(ctx, retryLog)
+			continue
 		case err != nil && !errors.As(err, &none):
 			return err
 		case err == nil && (run.Phase.Terminal() || t.attempt != 0):
@@ -343,6 +350,14 @@ func (t *tailing) followRun(ctx context.Context, run *nightwatch.Run) error {
 			return nil
 		}
 		run = next
+	}
+}
+
+// pause waits, no longer than ctx lets it.
+func pause(ctx context.Context, length time.Duration) {
+	select {
+	case <-time.After(length):
+	case <-ctx.Done():
 	}
 }
 

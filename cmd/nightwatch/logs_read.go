@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/nightwatch-go/nightwatch"
-	"github.com/nightwatch-go/nightwatch/console"
 	"github.com/nightwatch-go/nightwatch/jobrunner"
 )
 
@@ -125,7 +124,7 @@ func (r *logReader) from(ctx context.Context, node nightwatch.Node, none *unavai
 		return because("node %s cannot be reached at %s, which it announces (--advertise there): %v", node.Name, node.Address, err)
 	}
 	defer answer.Body.Close()
-	switch by := answer.Header.Get(console.NodeHeader); {
+	switch by := answer.Header.Get(nightwatch.NodeHeader); {
 	case by == "":
 		return because("what answers at %s, which node %s announces (--advertise there), does not serve logs: %s", node.Address, node.Name, answer.Status)
 	case by != node.Name:

@@ -297,6 +297,32 @@ func TestLogsWhileTheNodeDrains(t *testing.T) {
 	}
 }
 
+// TestLogsFollowedWithoutEtcd breaks a log off while etcd is away: it goes on when both are back.
+func TestLogsFollowedWithoutEtcd(t *testing.T) {
+	server := etcdtest.Start(t, etcdtest.WithElectionTimeout(time.Second))
+	etcd, address, go_ := server.Proxy(t), freeAddress(t), filepath.Join(t.TempDir(), "go")
+	front := etcdtest.StartProxy(t, address)
+	start(t, environment(t), "node", "--endpoints", server.Endpoint(), "--name", "n1", "--listen", address, "--advertise", front.Endpoint(), "--runners", "process")
+	becomesReady(t, address)
+	st := store.New(server.Client(t), "")
+	if _, err := st.Put(t.Context(), "default/demo", []byte(`{"process":{"shell":"echo one; until [ -e `+go_+` ]; do sleep 0.01; done; echo two"}}`)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := st.Wait(t.Context(), "default/demo", inPhase(nightwatch.PhaseRunning)); err != nil {
+		t.Fatal(err)
+	}
+	following := start(t, environment(t, "NIGHTWATCH_ENDPOINTS="+etcd.Endpoint()), "logs", "demo", "-f", "--command-timeout", "1s")
+	following.printed(t, "one\n")
+	etcd.Refuse()
+	front.Cut()
+	following.told(t, "etcd cannot be asked which nodes there are")
+	etcd.Resume()
+	touch(t, go_)
+	if code := following.code(t); code != 0 || following.out.String() != "one\ntwo\n" {
+		t.Errorf("exit code %d: %q, %q", code, &following.out, &following.err)
+	}
+}
+
 // TestEnvironmentIsWrittenNowhere gives a task and a node values that nobody should see, and looks at all that the node
 // writes: its own log at its most talkative, the logs of runs, the keys that are not the task's own value, its pages.
 func TestEnvironmentIsWrittenNowhere(t *testing.T) {

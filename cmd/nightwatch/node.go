@@ -137,8 +137,8 @@ func (s *nodeSettings) peer(logs io.Writer) (*peer, error) {
 		},
 	}
 	if s.advertise != "" {
-		if _, _, err := net.SplitHostPort(s.advertise); err != nil {
-			return nil, usage("--advertise: %q: want host:port", s.advertise)
+		if err := nightwatch.CheckNodeAddress(s.advertise); err != nil {
+			return nil, usage("--advertise: %w", err)
 		}
 	}
 	if err := p.check(); err != nil {

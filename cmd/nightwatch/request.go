@@ -11,13 +11,15 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/store"
 )
 
-// verdictTimeout is how long a command waits for the cluster's answer to a request: longer than a new scheduler takes.
-const verdictTimeout = 30 * time.Second
+// verdictTimeout is how long a command waits for the cluster's answer to a request: longer than a new scheduler takes. It
+// is changed by tests.
+var verdictTimeout = 30 * time.Second
 
 // asking is what commands that make a request have in common.
 type asking struct {
@@ -71,10 +73,10 @@ func (a *asking) ask(cmd *cobra.Command, argument string, request *nightwatch.Re
 		waitCtx, cancel := context.WithTimeoutCause(ctx, verdictTimeout, errNoVerdict)
 		defer cancel()
 		verdict, err := st.WaitVerdict(waitCtx, task, id)
+		if errors.Is(err, errNoVerdict) {
+			err = a.unanswered(ctx, st, task, id)
+		}
 		if err != nil {
-			if ctx.Err() == nil {
-				return fmt.Errorf("%w on %s within %s: is a node running? The request stays and is answered when one is", errNoVerdict, st.Keys().Request(task, id), verdictTimeout)
-			}
 			return err
 		}
 		if err := a.out.print(cmd.OutOrStdout(), verdict, func(out io.Writer) {
@@ -92,6 +94,17 @@ func (a *asking) ask(cmd *cobra.Command, argument string, request *nightwatch.Re
 }
 
 var errNoVerdict = errors.New("no verdict")
+
+// unanswered says why nothing was heard of a request: nobody has answered it, or etcd is away.
+func (a *asking) unanswered(ctx context.Context, st *store.Store, task, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, a.etcd.timeout)
+	defer cancel()
+	key := st.Keys().Verdict(task, id)
+	if _, err := st.Client().Get(ctx, key, clientv3.WithCountOnly()); err != nil {
+		return fmt.Errorf("the request was put, and its verdict cannot be read: get %s: %w", key, err)
+	}
+	return fmt.Errorf("%w on %s within %s: is a node running? The request stays and is answered when one is", errNoVerdict, st.Keys().Request(task, id), verdictTimeout)
+}
 
 func (a *asking) put(ctx context.Context, st *store.Store, task, id string, request *nightwatch.Request) error {
 	ctx, cancel := context.WithTimeout(ctx, a.etcd.timeout)

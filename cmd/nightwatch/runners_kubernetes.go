@@ -19,6 +19,9 @@ type kube struct {
 	burst      int
 }
 
+// kubeFlags are the flags that say which clusters are meant.
+var kubeFlags = []string{"kubeconfig", "kube-context"}
+
 func (k *kube) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&k.kubeconfig, "kubeconfig", "", "kubeconfig file for the kubernetes runner")
 	flags.StringArrayVar(&k.contexts, "kube-context", nil,

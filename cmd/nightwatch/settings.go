@@ -36,18 +36,41 @@ func applySettings(cmd *cobra.Command, configFile string) error {
 			if err := cmd.Flags().Set(flag.Name, value); err != nil {
 				faults = append(faults, fmt.Errorf("%s: %s", environmentName(flag.Name), setFault(flag, value, err)))
 			}
+			fromElsewhere(cmd.Flags(), flag.Name)
 			return
 		}
 		if value, ok := file[flag.Name]; ok {
 			if err := setFromYAML(cmd.Flags(), flag, value); err != nil {
 				faults = append(faults, fmt.Errorf("%s: line %d: %s: %w", configFile, value.Line, flag.Name, err))
 			}
+			fromElsewhere(cmd.Flags(), flag.Name)
 		}
 	})
 	if len(faults) > 0 {
 		return usageError{errors.Join(faults...)}
 	}
 	return nil
+}
+
+const elsewhereAnnotation = "elsewhere"
+
+// fromElsewhere marks a flag whose value is the environment's or the config file's.
+func fromElsewhere(flags *pflag.FlagSet, name string) {
+	if err := flags.SetAnnotation(name, elsewhereAnnotation, []string{"true"}); err != nil {
+		panic(err) // a flag that was just visited
+	}
+}
+
+// typed is the first of some flags that the command line has, and "" when it has none. Only of those can a command say that
+// they are out of place: the environment and the config file may serve several commands.
+func typed(flags *pflag.FlagSet, names ...string) string {
+	for _, name := range names {
+		flag := flags.Lookup(name)
+		if _, elsewhere := flag.Annotations[elsewhereAnnotation]; flag.Changed && !elsewhere {
+			return name
+		}
+	}
+	return ""
 }
 
 // knownSettings are the settings of every command: one file may serve several.

@@ -86,6 +86,9 @@ says what it would of the Job that the task makes, admission and quota included,
 			if err := checkAll(&format, &names); err != nil {
 				return err
 			}
+			if name := typed(cmd.Flags(), kubeFlags...); name != "" && !server.wanted {
+				return usage("--%s: want --server with it", name)
+			}
 			documents, err := readDocuments(files, cmd.InOrStdin(), names.namespace)
 			if err != nil {
 				return failed(err)

@@ -189,8 +189,7 @@ func (w *watching) read(e store.Event) (change, bool) {
 		return change{}, false
 	}
 	if kind == store.Statuses {
-		_, calendar := store.CalendarOf(tail)
-		if calendar || w.task != "" && tail != w.task {
+		if !store.TaskTail(tail) || w.task != "" && tail != w.task {
 			return change{}, false
 		}
 		c := change{Kind: "task", Task: tail}

@@ -86,7 +86,7 @@
 // # Rights
 //
 // In the API group batch: jobs get, list, watch, create, patch, delete. In the core group: pods list, watch; pods/log get; events list;
-// namespaces get. All of them in every namespace, as the watches are for all. Without the rights to pods the outcome is
+// namespaces get. All of them in every namespace, as the watches are for all (examples/kubernetes/rbac.yaml). Without the rights to pods the outcome is
 // what the Job says, without those to pods and events a live run does not say what it waits for, and without those to
 // pods/log there are no logs to read.
 //

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -74,6 +75,45 @@ func TestProcessRunnerDropInVerifies(t *testing.T) {
 	// That verify reads the drop-in at all:
 	if out := verify(t, machine(t, append(conf, "Protectsystem=no\n"...))); !strings.Contains(out, "Protectsystem") {
 		t.Errorf("systemd-analyze verify of an unknown setting:\n%s", out)
+	}
+}
+
+// The README and the drop-in tell the same steps. The user is made while the unit is stopped: as long as it runs with a user
+// that systemd made up, that user is there, and useradd refuses its name.
+func TestProcessRunnerSteps(t *testing.T) {
+	read := func(name string) string {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	plain := func(steps string) (lines []string) {
+		steps = strings.NewReplacer("| sudo tee -a", ">>", "sudo ", "", "deploy/systemd/", "").Replace(steps)
+		for line := range strings.Lines(steps) {
+			line, _, _ = strings.Cut(strings.TrimSpace(line), "    # ")
+			lines = append(lines, line)
+		}
+		return lines
+	}
+	header := regexp.MustCompile(`(?m)^#   (.*\n)`).FindAllStringSubmatch(read(dropIn), -1)
+	var inDropIn strings.Builder
+	for _, line := range header {
+		inDropIn.WriteString(line[1])
+	}
+	inReadme := regexp.MustCompile("```sh\n([^`]*process-runner\\.conf[^`]*)```").FindStringSubmatch(read(root + "/README.md"))
+	if inReadme == nil {
+		t.Fatal("the README has no steps")
+	}
+	steps := plain(inDropIn.String())
+	if got := plain(inReadme[1]); !slices.Equal(got, steps) {
+		t.Errorf("the README says\n%s\nthe drop-in\n%s", strings.Join(got, "\n"), strings.Join(steps, "\n"))
+	}
+	starts := func(with string) int {
+		return slices.IndexFunc(steps, func(step string) bool { return strings.HasPrefix(step, with) })
+	}
+	if stop, add := starts("systemctl stop nightwatch"), starts("useradd "); stop < 0 || add < stop {
+		t.Errorf("the user is made before the unit is stopped:\n%s", strings.Join(steps, "\n"))
 	}
 }
 
