@@ -445,10 +445,10 @@ func (j *job) attempt(accepted *nightwatch.Accepted) {
 	// Else the session is lost or the run another's: its record is no longer ours to write.
 }
 
-// deadline is the session's, or past once the drain's time is up: a stop waits for nothing longer than that, the end of
-// a canceled attempt included.
+// deadline is the session's, or, for an effect that lives apart from the node, past once the drain's time is up: a stop does
+// not wait longer than that for its end, were it canceled. What ends with the node is left the grace of its runner.
 func (j *job) deadline() time.Time {
-	if j.hurried() {
+	if j.detached && j.hurried() {
 		return time.Time{}
 	}
 	return j.w.cfg.Deadline()
