@@ -22,7 +22,7 @@ import (
 //	name taken by a stranger            TestNameTakenByStranger, TestBothNamesTaken, TestHashedNameIsRecordedFirst
 //	Job deleted by hand                 TestDeletedByHand, TestDeletedByHandInTheForeground
 //	namespace deleted                   TestNamespaceDeleted
-//	API server restarted, or away       TestAPIServerRestarts, TestAPIServerAwayAtTheStart, TestTwoClusters
+//	API server restarted, or away       TestAPIServerRestarts, TestAPIServerAwayAtTheStart, TestAPIServerComesBack, TestTwoClusters
 //	watch silent, closed or compacted   watch_test.go
 //	429 with Retry-After, 503, 403 of an API server that is starting   TestPassingRefusalsAreRepeated, TestTurns
 //	429, 500, no answer for too long    TestStartWithin
@@ -31,7 +31,7 @@ import (
 func TestRefusedForGood(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, intercept(func(next http.RoundTripper, request *http.Request) (*http.Response, error) {
-		if name, ok := request.Context().Value(whom{}).(string); ok && creates(request) {
+		if name, ok := request.Context().Value(whom{}).(string); ok {
 			request = request.Clone(request.Context())
 			request.Header.Set("Impersonate-User", name)
 		}
@@ -68,7 +68,7 @@ func TestRefusedForGood(t *testing.T) {
 	}
 }
 
-// whom is the key of the user as whom a Job is to be created.
+// whom is the key of the user as whom requests are made.
 type whom struct{}
 
 // quota allows no Jobs in the place's namespace.
