@@ -67,7 +67,8 @@
 //   - While it refuses for now the run's startWithin passes: what is known not to have been created never is, and the
 //     run is Missed. Where that is not known the name is occupied by a tombstone first, as after a handover. A Job that a
 //     predecessor made in time is adopted, however late it is by then.
-//   - The session is lost or the node stops: the Job is left alone, the next owner adopts it.
+//   - The session is lost or the node stops: the Job is left alone, the next owner adopts it. One that is being ended when the
+//     node is told to stop is seen to until its drain's time is up.
 //   - The watch is silent, closed or compacted: it is listed and watched anew, and in any case every few minutes. An
 //     attempt whose Job is not in the watch polls with GET.
 //
