@@ -411,9 +411,14 @@ func (j *job) attempt(accepted *nightwatch.Accepted) {
 	case accepted == nil || changed && record.Job.UID == "":
 		j.end(ErrCancel) // what an earlier claim may have made is ended, and nothing new made
 	}
+	a := j.describe(&record, accepted)
+	if !j.again && !a.StartBy.IsZero() && time.Now().After(a.StartBy) && j.ctx.Err() == nil {
+		j.finish(Outcome{Phase: nightwatch.PhaseMissed, Reason: nightwatch.ReasonStartWithin,
+			Message: "could not start within " + a.Task.StartWithin.String()})
+		return
+	}
 	j.log.Debug("start", "runner", record.Runner, "fence", record.Fence)
 	j.w.cfg.Metrics.started(record.Runner)
-	a := j.describe(&record, accepted)
 	// gofail: var afterClaim struct{}
 	ctx, release := j.untilRunTimeout(&record, a.Task)
 	defer release()
@@ -472,6 +477,9 @@ func (j *job) describe(record *nightwatch.Run, accepted *nightwatch.Accepted) *A
 	}
 	whole := j.common(record)
 	a.Run = userView(record, whole, a.Task, j.w.cfg.ClusterID)
+	if shard := record.Shard; shard != nil && shard.Node == "" {
+		return a // once one of them has started the others may be late: the scheduler sees to it
+	}
 	if a.Task != nil && a.Task.StartWithin > 0 && record.Attempt == 1 && whole.Backfill == "" && whole.RetryOf == "" {
 		due := record.NominalTime
 		if record.NotBefore.After(due) {

@@ -59,7 +59,7 @@ func (j *job) finish(outcome Outcome) {
 		r.ExitCode, r.EndTime, r.Output = outcome.ExitCode, ended, lastOutput(outcome)
 		r.Usage = outcome.Usage
 		if outcome.Phase == nightwatch.PhaseMissed {
-			r.StartTime = time.Time{} // it was claimed, and never began
+			r.StartTime, r.AttemptTime = time.Time{}, time.Time{} // it was claimed, and never began
 		}
 	}, true)
 	// gofail: var afterFinish struct{}

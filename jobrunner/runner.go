@@ -108,7 +108,8 @@ type Attempt struct {
 	// session is renewed.
 	Deadline func() time.Time
 	// StartBy is the last moment at which an effect may be made where none has been, by the clock of this process: after it
-	// the run is Missed. Zero: there is none.
+	// the run is Missed. When Run is called it has not passed, unless Adopt is set; a Runner whose effect may be long in the
+	// making asks again. Zero: there is none.
 	StartBy time.Time
 	// Save changes the record in etcd under its revision. The first call after the effect frees the task's mutex; a
 	// Preparer's effect is there when the record has Job.UID. An error while the ctx it was given lives means that the
