@@ -88,6 +88,13 @@ func (j *job) holds() bool {
 	return j.claimed
 }
 
+// running tells whether the run has been claimed, and this job has written nothing that ended that.
+func (j *job) running() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.claimed && j.run.Phase == nightwatch.PhaseRunning
+}
+
 // do sees the run through: wait, claim, effect, record.
 func (j *job) do() {
 	defer j.end(nil)
@@ -335,9 +342,9 @@ func (j *job) catchUp(ctx context.Context, record nightwatch.Run, now store.Stan
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.revision < now.Revision { // else the watch has told of a later one
-		j.run, j.revision = now.Run, now.Revision
-	}
+	// Should the watch have told of a later one already, the next try is refused, and reads that. But a queue key that
+	// somebody put anew has a later revision than any record.
+	j.run, j.revision = now.Run, now.Revision
 	return false, nil
 }
 
