@@ -54,7 +54,7 @@ type attempt struct {
 // deadlineEvery is how often an attempt that is being ended asks whether this node may still act for it.
 const deadlineEvery = time.Second
 
-// noImage stands in the tombstone of a task that is gone. It is never pulled.
+// noImage stands in the tombstone of a task that is gone, or of which no Job can be made. It is never pulled.
 const noImage = "nightwatch.invalid/tombstone"
 
 func (r *Runner) newAttempt(ctx context.Context, a *jobrunner.Attempt) (at *attempt, release func()) {

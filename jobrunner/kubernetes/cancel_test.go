@@ -145,6 +145,22 @@ func TestCancelAfterHandoverInMissingNamespace(t *testing.T) {
 // A create that was sent, and is still on its way when the run is canceled, must find its name taken.
 func TestCancelAfterCreateWithoutAnswer(t *testing.T) {
 	t.Parallel()
+	for name, prepare := range map[string]func(*place){
+		"any Job may be": func(*place) {},
+		"only busybox may be run": func(p *place) {
+			other := jobOf(p.t, p.attempt("other", nil).Attempt, p.namespace, "other")
+			other.Spec.Template.Spec.Containers[0].Image = "alpine"
+			p.policy("object.spec.template.spec.containers.all(c, c.image.startsWith('busybox'))", "no such image is wanted here", other)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cancelAfterCreateWithoutAnswer(t, prepare)
+		})
+	}
+}
+
+func cancelAfterCreateWithoutAnswer(t *testing.T, prepare func(*place)) {
 	var posts atomic.Int64
 	sent := make(chan struct{})
 	var late atomic.Pointer[http.Request]
@@ -161,6 +177,7 @@ func TestCancelAfterCreateWithoutAnswer(t *testing.T) {
 		}
 		return next.RoundTrip(request)
 	}))
+	prepare(p)
 	r := p.attempt("hello", forever).start()
 	<-sent
 	r.end(jobrunner.ErrCancel)

@@ -77,7 +77,9 @@
 // A task's template with its short form laid over it (merge), what neither says (withDefaults), and what the system says:
 // name, namespace, labels and annotations under Prefix, and variables of every container. Templates are read strictly, and
 // the API server is asked to be strict too: a field that this node or the cluster is too old for ends the attempt as
-// StartRefused, and is never left out silently. A tombstone has the metadata and none of the rest.
+// StartRefused, and is never left out silently. A tombstone is the same Job, so that policies and quotas treat it as they
+// would the attempt's own, but suspended, without finalizers, and with a parallelism of 0: resumed, it has no pods. Where the task
+// is gone it has the metadata and no more than a Job must.
 //
 // # What is left over
 //

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -94,8 +95,14 @@ func (p *place) quota() {
 // deny has admission refuse Jobs of a name in the place's namespace.
 func (p *place) deny(name string) {
 	p.t.Helper()
+	p.policy("object.metadata.name != '"+name+"'", "no Job of this name is wanted here", jobOf(p.t, p.attempt(name, nil).Attempt, p.namespace, name))
+}
+
+// policy has admission want something of Jobs in the place's namespace, which this one is not.
+func (p *place) policy(want, message string, refused *batchv1.Job) {
+	p.t.Helper()
 	policies, bindings := p.client.AdmissionregistrationV1().ValidatingAdmissionPolicies(), p.client.AdmissionregistrationV1().ValidatingAdmissionPolicyBindings()
-	id := p.namespace + "-deny"
+	id := p.namespace + "-want"
 	_, err := policies.Create(p.t.Context(), &admissionv1.ValidatingAdmissionPolicy{
 		ObjectMeta: metav1.ObjectMeta{Name: id},
 		Spec: admissionv1.ValidatingAdmissionPolicySpec{
@@ -105,7 +112,7 @@ func (p *place) deny(name string) {
 					Rule:       admissionv1.Rule{APIGroups: []string{"batch"}, APIVersions: []string{"v1"}, Resources: []string{"jobs"}},
 				},
 			}}},
-			Validations: []admissionv1.Validation{{Expression: "object.metadata.name != '" + name + "'", Message: "no Job of this name is wanted here"}},
+			Validations: []admissionv1.Validation{{Expression: want, Message: message}},
 		},
 	}, metav1.CreateOptions{})
 	if err != nil {
@@ -125,9 +132,8 @@ func (p *place) deny(name string) {
 		p.t.Fatal(err)
 	}
 	p.t.Cleanup(func() { _ = bindings.Delete(context.WithoutCancel(p.t.Context()), id, metav1.DeleteOptions{}) })
-	job := jobOf(p.t, p.attempt(name, nil).Attempt, p.namespace, name)
 	p.eventually("the policy is in force", func(ctx context.Context) error {
-		_, err := p.client.BatchV1().Jobs(p.namespace).Create(ctx, job, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		_, err := p.client.BatchV1().Jobs(p.namespace).Create(ctx, refused, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 		if err == nil {
 			return errors.New("it is not")
 		}
