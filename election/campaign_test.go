@@ -133,6 +133,27 @@ func TestCampaignIsConfirmed(t *testing.T) {
 	}
 }
 
+// A key that somebody puts anew while it waits has no lease any more. It does not leave the role vacant.
+func TestCampaignWithAKeyPutByHand(t *testing.T) {
+	client := etcdtest.Start(t).Client(t)
+	leader := campaign(t, newCandidate(t, client, newSession(t, client, 5), "leader"))
+	s := newSession(t, client, 5)
+	outcomes := campaignInBackground(t, t.Context(), client, newCandidate(t, client, s, "n2"), keyOf(s))
+	if _, err := client.Put(t.Context(), keyOf(s), "n2"); err != nil {
+		t.Fatal(err)
+	}
+	if err := leader.Resign(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := receive(t, outcomes, 5*time.Second)
+	if got.err != nil {
+		t.Fatal(got.err)
+	}
+	if !passes(t, client, got.term) {
+		t.Error("a term without a key")
+	}
+}
+
 func TestCampaignCalledOffRemovesItsKey(t *testing.T) {
 	client := etcdtest.Start(t).Client(t)
 	campaign(t, newCandidate(t, client, newSession(t, client, 5), "leader"))

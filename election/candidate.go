@@ -187,6 +187,7 @@ func (c *Candidate) stand(ctx context.Context) (held, error) {
 				if ours, at, err = c.confirm(ctx, created); err == nil && ours && ctx.Err() == nil {
 					return held{created: created, confirmedAt: at}, nil
 				}
+				fresh = ours || err != nil // else somebody put the key anew, without our lease: it has to go first
 			}
 		}
 		if ctx.Err() != nil {

@@ -16,7 +16,8 @@
 // attempt's fence. Where the task is frozen, or somebody holds its mutex for long, the run goes back to Pending with that
 // reason, and the scheduler brings it again. A run whose Job is on record, or that is only to be ended, is claimed
 // without lock and freezes: nothing is dispatched. A run that was announced, half a second ahead of its time, is waited with
-// until then, by this node's clock; its claim compares the task's key too, and it is given back when that has changed.
+// until then, by this node's clock; its claim compares the task's key too, and it is given back when that has changed. A run
+// that is claimed after its startWithin has passed is Missed, unless it is a Job that may exist.
 //
 // Then the runner makes the effect, asking last of all whether the session's deadline has passed, and Save writes
 // what there is to write of it and frees the lock in one transaction. An attempt that ends first frees it as it

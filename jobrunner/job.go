@@ -88,6 +88,13 @@ func (j *job) holds() bool {
 	return j.claimed
 }
 
+// running tells whether the run has been claimed, and this job has written nothing that ended that.
+func (j *job) running() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.claimed && j.run.Phase == nightwatch.PhaseRunning
+}
+
 // do sees the run through: wait, claim, effect, record.
 func (j *job) do() {
 	defer j.end(nil)
@@ -335,9 +342,9 @@ func (j *job) catchUp(ctx context.Context, record nightwatch.Run, now store.Stan
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.revision < now.Revision { // else the watch has told of a later one
-		j.run, j.revision = now.Run, now.Revision
-	}
+	// Should the watch have told of a later one already, the next try is refused, and reads that. But a queue key that
+	// somebody put anew has a later revision than any record.
+	j.run, j.revision = now.Run, now.Revision
 	return false, nil
 }
 
@@ -411,9 +418,14 @@ func (j *job) attempt(accepted *nightwatch.Accepted) {
 	case accepted == nil || changed && record.Job.UID == "":
 		j.end(ErrCancel) // what an earlier claim may have made is ended, and nothing new made
 	}
+	a := j.describe(&record, accepted)
+	if !j.again && !a.StartBy.IsZero() && time.Now().After(a.StartBy) && j.ctx.Err() == nil {
+		j.finish(Outcome{Phase: nightwatch.PhaseMissed, Reason: nightwatch.ReasonStartWithin,
+			Message: "could not start within " + a.Task.StartWithin.String()})
+		return
+	}
 	j.log.Debug("start", "runner", record.Runner, "fence", record.Fence)
 	j.w.cfg.Metrics.started(record.Runner)
-	a := j.describe(&record, accepted)
 	// gofail: var afterClaim struct{}
 	ctx, release := j.untilRunTimeout(&record, a.Task)
 	defer release()
@@ -445,10 +457,10 @@ func (j *job) attempt(accepted *nightwatch.Accepted) {
 	// Else the session is lost or the run another's: its record is no longer ours to write.
 }
 
-// deadline is the session's, or past once the drain's time is up: a stop waits for nothing longer than that, the end of
-// a canceled attempt included.
+// deadline is the session's, or, for an effect that lives apart from the node, past once the drain's time is up: a stop does
+// not wait longer than that for its end, were it canceled. What ends with the node is left the grace of its runner.
 func (j *job) deadline() time.Time {
-	if j.hurried() {
+	if j.detached && j.hurried() {
 		return time.Time{}
 	}
 	return j.w.cfg.Deadline()
@@ -472,6 +484,9 @@ func (j *job) describe(record *nightwatch.Run, accepted *nightwatch.Accepted) *A
 	}
 	whole := j.common(record)
 	a.Run = userView(record, whole, a.Task, j.w.cfg.ClusterID)
+	if shard := record.Shard; shard != nil && shard.Node == "" {
+		return a // once one of them has started the others may be late: the scheduler sees to it
+	}
 	if a.Task != nil && a.Task.StartWithin > 0 && record.Attempt == 1 && whole.Backfill == "" && whole.RetryOf == "" {
 		due := record.NominalTime
 		if record.NotBefore.After(due) {

@@ -13,9 +13,11 @@ import (
 )
 
 // save writes the record as long as it is this session's, and frees the task's mutex with it once the effect is on
-// record: for a Job, its uid.
+// record: for a Job, its uid. Like the last writes it gives up when the worker has long stopped, whatever ctx is.
 func (j *job) save(ctx context.Context, change func(*nightwatch.Run)) error {
-	err := j.write(ctx, change, false)
+	patient, cancel := j.patiently(ctx)
+	defer cancel()
+	err := j.write(patient, change, false)
 	// gofail: var afterSave struct{}
 	switch {
 	case err == nil:
@@ -57,7 +59,7 @@ func (j *job) finish(outcome Outcome) {
 		r.ExitCode, r.EndTime, r.Output = outcome.ExitCode, ended, lastOutput(outcome)
 		r.Usage = outcome.Usage
 		if outcome.Phase == nightwatch.PhaseMissed {
-			r.StartTime = time.Time{} // it was claimed, and never began
+			r.StartTime, r.AttemptTime = time.Time{}, time.Time{} // it was claimed, and never began
 		}
 	}, true)
 	// gofail: var afterFinish struct{}
@@ -143,10 +145,14 @@ func (j *job) report(err error, what string, args ...any) {
 	}
 }
 
-// lastWrites outlives the attempt's context: results are worth waiting for, even beyond the session. It ends some
-// time after the session's life, or after the drain's time is up.
+// lastWrites outlives the attempt's context: results are worth waiting for, even beyond the session.
 func (j *job) lastWrites() (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(j.ctx))
+	return j.patiently(context.WithoutCancel(j.ctx))
+}
+
+// patiently is ctx, which ends some time after the session's life, or after the drain's time is up, at the latest.
+func (j *job) patiently(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(j.patience, func() {
 		timer := time.AfterFunc(afterlife, cancel)
 		context.AfterFunc(ctx, func() { timer.Stop() })

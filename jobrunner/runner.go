@@ -108,12 +108,14 @@ type Attempt struct {
 	// session is renewed.
 	Deadline func() time.Time
 	// StartBy is the last moment at which an effect may be made where none has been, by the clock of this process: after it
-	// the run is Missed. Zero: there is none.
+	// the run is Missed. When Run is called it has not passed, unless Adopt is set; a Runner whose effect may be long in the
+	// making asks again. Zero: there is none.
 	StartBy time.Time
 	// Save changes the record in etcd under its revision. The first call after the effect frees the task's mutex; a
 	// Preparer's effect is there when the record has Job.UID. An error while the ctx it was given lives means that the
-	// run is no longer this session's (the attempt's ctx is about to end): touch nothing. When that ctx ended first,
-	// nobody knows whether the change was made. It is safe for concurrent use.
+	// run is no longer this session's, or that the node stops and has waited long enough (the attempt's ctx has ended or
+	// is about to): touch nothing. When that ctx ended first, nobody knows whether the change was made. It is safe for
+	// concurrent use.
 	Save func(ctx context.Context, change func(*nightwatch.Run)) error
 	// Log takes what user code writes, as it writes it; never nil. It is safe for concurrent use, and neither fails nor
 	// takes long. When Run has returned, what is written to it is dropped. See also Note.

@@ -154,6 +154,42 @@ func TestStopEndsThoughNothingCanBeWritten(t *testing.T) {
 	endLife()
 }
 
+// Nor must an attempt that was asked to end, and then has something to put on record: its context has ended for that, and
+// does not say that the node stops.
+func TestStopWhileACanceledAttemptSaves(t *testing.T) {
+	life, endLife := context.WithCancel(context.WithoutCancel(t.Context()))
+	defer endLife()
+	r := newRig(t, func(c *Config) {
+		c.Life, c.DrainTimeout = life, 50*time.Millisecond
+		c.Deadline = func() time.Time { return time.Now().Add(time.Minute) }
+	})
+	defer r.proxy.Resume()
+	canceled := make(chan struct{})
+	r.kube.run = func(ctx context.Context, a *Attempt) Outcome {
+		if err := a.Save(ctx, func(run *nightwatch.Run) { run.Job.UID = "u1" }); err != nil && ctx.Err() == nil {
+			t.Error(err)
+		}
+		<-ctx.Done()
+		r.proxy.Refuse()
+		close(canceled)
+		if err := a.Save(context.WithoutCancel(ctx), func(*nightwatch.Run) {}); !errors.Is(err, ErrSessionLost) {
+			t.Errorf("saved: %v", err)
+		}
+		return Interrupted
+	}
+	r.accept(`{"image":"alpine"}`)
+	r.start().give("a", func(run *nightwatch.Run) { run.Runner = nightwatch.RunnerKubernetes })
+	r.wait("a", "has its Job", func(run nightwatch.Run) bool { return run.Job != nil && run.Job.UID != "" })
+	r.tellCancel("a")
+	<-canceled
+	r.stop()
+	select {
+	case <-r.stopped:
+	case <-time.After(4 * afterlife):
+		t.Error("it does not stop")
+	}
+}
+
 func TestSessionLostLetsGo(t *testing.T) {
 	life, endLife := context.WithCancel(context.WithoutCancel(t.Context()))
 	defer endLife()

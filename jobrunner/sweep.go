@@ -103,6 +103,17 @@ func (j *job) giveUp() {
 	j.interrupt(j.w.delivery(j.ctx, run.Task))
 }
 
+// giveUpClaim gives back a run that was claimed here, and whose queue key is gone without an end of the run that this node
+// wrote. As a rule the scheduler has taken it, perhaps to give it to us again; but if it is Running as ours still, somebody
+// deleted the key.
+func (j *job) giveUpClaim() {
+	defer j.end(nil)
+	run, _, err := j.w.cfg.Store.Run(j.ctx, j.run.Task, j.run.ID)
+	if err == nil && run.Session == j.w.cfg.Session && run.Phase == nightwatch.PhaseRunning {
+		j.giveUp()
+	}
+}
+
 // delivery is the task's, or the careful one when it cannot be read.
 func (w *Worker) delivery(ctx context.Context, task string) string {
 	accepted, err := w.cfg.Store.Accepted(ctx, task)

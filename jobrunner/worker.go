@@ -245,7 +245,7 @@ func (w *Worker) apply(b store.Batch) {
 	}
 }
 
-// gone ends the attempt whose queue key was deleted: the run has ended or is another's.
+// gone ends the attempt whose queue key was deleted: the run has ended or is another's, or somebody deleted it by hand.
 func (w *Worker) gone(key string) {
 	delete(w.queue, key)
 	if j := w.jobs[key]; j != nil {
@@ -275,7 +275,8 @@ func (w *Worker) start(key string, q queued) {
 	w.begin(j, (*job).do)
 }
 
-// begin has do see to j, and then to what the queue has told of under its key since. It is called with w.mu held.
+// begin has do see to j, and then to what the queue has told of under its key since: another assignment, or that somebody
+// deleted the key while the run was ours. It is called with w.mu held.
 func (w *Worker) begin(j *job, do func(*job)) {
 	w.jobs[j.key] = j
 	if w.stopping {
@@ -286,8 +287,11 @@ func (w *Worker) begin(j *job, do func(*job)) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		delete(w.jobs, j.key)
-		if q, there := w.queue[j.key]; there && q.created != j.created {
+		switch q, there := w.queue[j.key]; {
+		case there && q.created != j.created:
 			w.start(j.key, q)
+		case !there && j.running() && w.cfg.Life.Err() == nil:
+			w.begin(w.newJob(j.key, queued{j.run, j.created, j.revision}), (*job).giveUpClaim)
 		}
 		select {
 		case w.ended <- struct{}{}:

@@ -15,8 +15,9 @@
 // Many runs change state at the same moment, and a request costs etcd more than a key. So transactions that are
 // committed at the same time go into one request, each nested in it with its own comparisons and its own answer.
 // All comparisons of a request see what was there before it, so two transactions share one only if neither writes a key
-// or prefix that the other compares, reads or writes; nor is one sent while another that it meets in such a way is under
-// way, or waits before it. What shares a request is then done as it would be one after the other; it has one revision.
+// or prefix that the other compares, reads or writes (but see Txn.NoLockBesideShards); nor is one sent while another that it
+// meets in such a way is under way, or waits before it. What shares a request is then done as it would be one after the
+// other; it has one revision.
 //
 // A transaction that finds nothing under way is sent at once, and so is any while etcd answers promptly, within 2 ms. Else it
 // waits for company for as long as etcd takes longer than that, up to 20 ms, or until 32 are together; 8 requests are under

@@ -58,11 +58,17 @@ func created(key string, revision int64) *pb.Compare {
 	return &pb.Compare{Key: []byte(key), Target: pb.Compare_CREATE, TargetUnion: &pb.Compare_CreateRevision{CreateRevision: revision}}
 }
 
-// NoLockBesideShards adds that nobody holds or waits for a task's mutex but the dispatch of shards.
+// NoLockBesideShards adds that nobody holds or waits for a task's mutex but the dispatch of shards. It goes with a put of a
+// shard's own lock.
+//
+// Its ranges are not in the footprint, where they would keep it apart from every write. Whoever puts a lock in them compares
+// that the task has none, shards' included, and so shares no request with it; whoever deletes one beside it has it refused,
+// as if that came after, and tried again.
 func (t *Txn) NoLockBesideShards(keys Keys, task string) {
 	all, shards := keys.LocksOf(task), keys.LocksOf(task)+shardLocks
 	for _, span := range [][2]string{{all, shards}, {clientv3.GetPrefixRangeEnd(shards), clientv3.GetPrefixRangeEnd(all)}} {
 		t.ifs = append(t.ifs, none(span[0], span[1]))
+		t.bytes += opBytes + len(span[0])
 	}
 }
 

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -212,6 +214,41 @@ func TestNodeTellsSystemd(t *testing.T) {
 		t.Errorf("exit code %d after SIGTERM", code)
 	}
 	expect("STOPPING=1")
+}
+
+// TestNodeEndsWhatRunsWithGrace: a process that is under way when the drain's time is up is asked to end, and may tidy up.
+func TestNodeEndsWhatRunsWithGrace(t *testing.T) {
+	server := etcdtest.Start(t, etcdtest.WithElectionTimeout(time.Second))
+	st := store.New(server.Client(t), "")
+	p := start(t, environment(t), "node", "--endpoints", server.Endpoint(), "--name", "n1", "--listen", "127.0.0.1:0", "--runners", "process", "--drain-timeout", "100ms")
+	dir := t.TempDir()
+	script := "cd " + dir + "; trap 'sleep 2; echo tidied >tidied; exit' TERM; echo >began; while :; do sleep 0.05; done"
+	value, err := json.Marshal(map[string]any{"process": map[string]string{"shell": script}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := st.Put(t.Context(), "default/long", value); err != nil {
+		t.Fatal(err)
+	}
+	etcdtest.Eventually(t, patience, func() error {
+		_, err := os.Stat(filepath.Join(dir, "began"))
+		return err
+	}, "it runs")
+	if code := p.stop(t); code != 0 {
+		t.Errorf("exit code %d after SIGTERM", code)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "tidied")); err != nil {
+		t.Errorf("it was not left to tidy up: %v", err)
+	}
+	runs, err := st.Runs(t.Context(), "default/long")
+	if err != nil || len(runs) != 1 {
+		t.Fatal(runs, err)
+	}
+	for _, run := range runs {
+		if run.Phase != nightwatch.PhasePending || run.Reason != nightwatch.ReasonHandedBack || run.Attempt != 2 {
+			t.Errorf("%+v: want it handed back", run)
+		}
+	}
 }
 
 // TestSecondSignalEndsANodeAtOnce: the first one drains; whoever cannot wait for that asks again.

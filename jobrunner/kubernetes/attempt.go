@@ -46,12 +46,15 @@ type attempt struct {
 	// startBy is when a run that has not begun is missed, zero when it never is; lastErr is why the last request failed.
 	startBy time.Time
 	lastErr error
-	// ctx is the caller's. work outlives a wish to end the attempt, for what that takes. firm outlives also, for the time
-	// of one request, that the node stops: what has been created is to be on record.
+	// ctx is the caller's. work outlives a wish to end the attempt, for what that takes, until the node may not act for it
+	// any more. firm outlives also, for the time of one request, that the node stops: what has been created is to be on record.
 	ctx, work, firm context.Context
 }
 
-// noImage stands in the tombstone of a task that is gone. It is never pulled.
+// deadlineEvery is how often an attempt that is being ended asks whether this node may still act for it.
+const deadlineEvery = time.Second
+
+// noImage stands in the tombstone of a task that is gone, or of which no Job can be made. It is never pulled.
 const noImage = "nightwatch.invalid/tombstone"
 
 func (r *Runner) newAttempt(ctx context.Context, a *jobrunner.Attempt) (at *attempt, release func()) {
@@ -74,7 +77,10 @@ func (r *Runner) newAttempt(ctx context.Context, a *jobrunner.Attempt) (at *atte
 	at.work, at.firm = work, firm
 	stop := context.AfterFunc(ctx, func() {
 		if wish(ctx) {
-			return
+			// ctx says nothing more: that the node stops, or loses its session, shows by the deadline alone.
+			for work.Err() == nil && time.Until(at.Deadline()) > 0 {
+				sleep(work, deadlineEvery)
+			}
 		}
 		endWork()
 		if errors.Is(context.Cause(ctx), jobrunner.ErrStopping) {

@@ -80,8 +80,9 @@ func (at *attempt) suspend() (jobrunner.Outcome, error) {
 			return newTombstone(at.Attempt, namespace, name, keepUntil), nil
 		})
 		if errors.As(err, new(refused)) {
-			// There is no Job of this attempt, and what refuses ours refuses any other: a name that is taken, a
-			// namespace that is missing, a quota. Should that change, the sweep ends what it lets in.
+			// There is no Job of this attempt, and what refuses this one refuses that as well: a name that is taken, a
+			// namespace that is missing, a quota, a policy. Should that change, or the task be another one than when the
+			// create was sent, the sweep ends what is let in.
 			return at.stopped(), nil
 		}
 		if err != nil {

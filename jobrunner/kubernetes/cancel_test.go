@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/internal/kubetest"
@@ -143,6 +145,22 @@ func TestCancelAfterHandoverInMissingNamespace(t *testing.T) {
 // A create that was sent, and is still on its way when the run is canceled, must find its name taken.
 func TestCancelAfterCreateWithoutAnswer(t *testing.T) {
 	t.Parallel()
+	for name, prepare := range map[string]func(*place){
+		"any Job may be": func(*place) {},
+		"only busybox may be run": func(p *place) {
+			other := jobOf(p.t, p.attempt("other", nil).Attempt, p.namespace, "other")
+			other.Spec.Template.Spec.Containers[0].Image = "alpine"
+			p.policy("object.spec.template.spec.containers.all(c, c.image.startsWith('busybox'))", "no such image is wanted here", other)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cancelAfterCreateWithoutAnswer(t, prepare)
+		})
+	}
+}
+
+func cancelAfterCreateWithoutAnswer(t *testing.T, prepare func(*place)) {
 	var posts atomic.Int64
 	sent := make(chan struct{})
 	var late atomic.Pointer[http.Request]
@@ -159,6 +177,7 @@ func TestCancelAfterCreateWithoutAnswer(t *testing.T) {
 		}
 		return next.RoundTrip(request)
 	}))
+	prepare(p)
 	r := p.attempt("hello", forever).start()
 	<-sent
 	r.end(jobrunner.ErrCancel)
@@ -181,26 +200,49 @@ func TestCancelAfterCreateWithoutAnswer(t *testing.T) {
 	p.checkTombstone(p.jobs()["hello"])
 }
 
+// A Job that cannot be ended is waited for no longer than the node may act for its run, whatever the API server says.
 func TestCancelGivesUpWithTheSession(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t, intercept(func(next http.RoundTripper, request *http.Request) (*http.Response, error) {
-		if request.Method == http.MethodDelete {
-			return nil, errors.New("no route to host")
-		}
-		return next.RoundTrip(request)
-	}))
-	var over atomic.Bool
-	r := p.attempt("hello", forever)
-	r.Deadline = func() time.Time {
-		if over.Load() {
-			return time.Now()
-		}
-		return time.Now().Add(time.Second)
-	}
-	r.start().running()
-	r.end(jobrunner.ErrCancel)
-	over.Store(true)
-	if out := r.outcome(); out.Phase != "" {
-		t.Errorf("outcome %+v", out)
+	for name, refuse := range map[string]func(*http.Request) (*http.Response, error){
+		"no answer": func(*http.Request) (*http.Response, error) { return nil, errors.New("no route to host") },
+		"asks to wait by its header": func(request *http.Request) (*http.Response, error) {
+			return answer(request, metav1.Status{Code: 429, Reason: metav1.StatusReasonTooManyRequests}, "Retry-After", "3600"), nil
+		},
+		"asks to wait by its words": func(request *http.Request) (*http.Response, error) {
+			return answer(request, metav1.Status{Code: 429, Reason: metav1.StatusReasonTooManyRequests,
+				Details: &metav1.StatusDetails{RetryAfterSeconds: 3600}}), nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			asked := make(chan struct{})
+			once := sync.OnceFunc(func() { close(asked) })
+			p := newPlace(t, intercept(func(next http.RoundTripper, request *http.Request) (*http.Response, error) {
+				if request.Method == http.MethodDelete {
+					defer once()
+					return refuse(request)
+				}
+				return next.RoundTrip(request)
+			}))
+			var over atomic.Bool
+			r := p.attempt("hello", forever)
+			r.Deadline = func() time.Time {
+				if over.Load() {
+					return time.Now()
+				}
+				return time.Now().Add(time.Second)
+			}
+			r.start().running()
+			r.end(jobrunner.ErrCancel)
+			<-asked
+			over.Store(true)
+			began := time.Now()
+			if out := r.outcome(); out.Phase != "" {
+				t.Errorf("outcome %+v", out)
+			}
+			if took := time.Since(began); took > maxRetryAfter/2 {
+				t.Errorf("it gave up after %s", took)
+			}
+		})
 	}
 }

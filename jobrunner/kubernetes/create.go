@@ -15,7 +15,7 @@ import (
 	"github.com/nightwatch-go/nightwatch/jobrunner"
 )
 
-// roleGrace is for how long a refusal for want of rights is doubted. See unauthorized.
+// roleGrace is for how long refusals for want of rights are doubted, from the first of them on. See unauthorized.
 const roleGrace = 5 * time.Second
 
 // start makes or finds the attempt's Job and puts its uid on record.
@@ -48,18 +48,19 @@ func (at *attempt) record(job *batchv1.Job) error {
 }
 
 // occupy creates the Job that build makes, under the name on record, or finds the attempt's Job there. If the name is
-// taken by anything else it does the same with the hashed name. created says that build's Job was made by this call.
+// taken by anything else it does the same with the hashed name. created says that build's Job was made by this call. That
+// build makes none is a refusal only if the attempt's Job is not there: the task may have been another one when it was made.
 func (at *attempt) occupy(ctx context.Context, build func(namespace, name string) (*batchv1.Job, error)) (job *batchv1.Job, created bool, err error) {
 	for {
-		want, err := build(at.job.Namespace, at.job.Name)
-		if err != nil {
-			return nil, false, refused{jobrunner.Outcome{
-				Phase: nightwatch.PhaseFailed, Reason: nightwatch.ReasonStartRefused, Message: fmt.Sprintf("make Job: %v", err),
-			}}
-		}
+		want, unfit := build(at.job.Namespace, at.job.Name)
 		job, created, err = at.createOrGet(ctx, want)
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, false, err
+		case job == nil:
+			return nil, false, refused{jobrunner.Outcome{
+				Phase: nightwatch.PhaseFailed, Reason: nightwatch.ReasonStartRefused, Message: fmt.Sprintf("make Job: %v", unfit),
+			}}
 		}
 		if id, ok := identify(job); created || ok && id == at.id {
 			return job, created, nil
@@ -83,24 +84,30 @@ func (at *attempt) occupy(ctx context.Context, build func(namespace, name string
 	}
 }
 
-// createOrGet creates the Job, or returns whatever has its name. Before a create is repeated it looks for what the one
-// before may have made.
+// createOrGet creates the Job, or returns whatever has its name. Where one may be there it looks for that first, and goes on
+// only when it is told that there is none. Without a Job to create that is all: nil, if there is none.
 func (at *attempt) createOrGet(ctx context.Context, want *batchv1.Job) (job *batchv1.Job, created bool, err error) {
-	jobs := at.cluster.client.BatchV1().Jobs(want.Namespace)
-	began, repeated := time.Now(), false
+	jobs := at.cluster.client.BatchV1().Jobs(at.job.Namespace)
+	var unauthorizedSince time.Time
 	// The node's stop does not cut off a create: its answer would be unknown, where a moment later it is on record.
 	err = at.retryOn(ctx, at.firm, "create Job", func(ctx context.Context) error {
-		if at.unsure || repeated {
-			found, err := jobs.Get(ctx, want.Name, metav1.GetOptions{})
-			if !apierrors.IsNotFound(err) {
+		mayExist := at.Adopt || at.unsure
+		if mayExist {
+			found, err := jobs.Get(ctx, at.job.Name, metav1.GetOptions{})
+			switch {
+			case err == nil:
 				job = found
-				return err
+				return nil
+			case !apierrors.IsNotFound(err):
+				return unheeded(err) // to give up would leave a Job alone that may be there
 			}
+		}
+		if want == nil {
+			return nil
 		}
 		if at.late() {
 			return errLate // what is not there yet is not to be, and what may come finds its name taken: see end
 		}
-		repeated = true
 		// Strict: an API server older than a field refuses it then, and does not run a Job without it.
 		// gofail: var kubernetesBeforeCreate struct{}
 		made, err := jobs.Create(ctx, want, metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict})
@@ -117,24 +124,29 @@ func (at *attempt) createOrGet(ctx context.Context, want *batchv1.Job) (job *bat
 		}
 		// The name may be taken though the refusal is about something else: admission comes first, and a quota may be
 		// used up by the very Job that is to be adopted.
-		found, getErr := jobs.Get(ctx, want.Name, metav1.GetOptions{})
+		found, getErr := jobs.Get(ctx, at.job.Name, metav1.GetOptions{})
 		switch {
 		case getErr == nil:
 			job = found
 			return nil
 		case apierrors.IsAlreadyExists(err): // and deleted since, or not to be read for the moment
 			return passing{getErr}
-		case !final(getErr):
-			return getErr
-		case unauthorized(err) && time.Since(began) < roleGrace:
-			return passing{err}
+		case !final(getErr), mayExist && !apierrors.IsNotFound(getErr):
+			return unheeded(getErr)
+		case unauthorized(err):
+			if unauthorizedSince.IsZero() {
+				unauthorizedSince = time.Now()
+			}
+			if time.Since(unauthorizedSince) < roleGrace {
+				return passing{err}
+			}
 		}
 		return err
 	})
 	if final(err) {
 		return nil, false, refused{jobrunner.Outcome{
 			Phase: nightwatch.PhaseFailed, Reason: nightwatch.ReasonStartRefused,
-			Message: fmt.Sprintf("create Job %s/%s: %v", want.Namespace, want.Name, err),
+			Message: fmt.Sprintf("create Job %s/%s: %v", at.job.Namespace, at.job.Name, err),
 		}}
 	}
 	return job, created, err

@@ -59,12 +59,16 @@
 // # Failures
 //
 //   - The API server is away, slow, or refuses for now (timeouts, 5xx, 429, 401): the request is repeated with backoff
-//     while the session lives. After a create whose answer is unknown comes a GET by name before anything else.
+//     while the session lives. After a create whose answer is unknown, and where a predecessor may have made the Job, comes a
+//     GET by name before anything else, which is repeated for as long as it says neither that the Job is there nor that it is not.
 //   - A credential plugin (exec) of the kubeconfig hangs: the same, as requests end with their time all the same.
-//   - The API server refuses for good (403, missing namespace, invalid, admission): Failed, StartRefused.
+//   - The API server refuses for good (403, missing namespace, invalid, admission): Failed, StartRefused. One that has just
+//     started may know no roles and refuse everybody: want of rights is doubted for some seconds.
 //   - While it refuses for now the run's startWithin passes: what is known not to have been created never is, and the
-//     run is Missed. Where that is not known the name is occupied by a tombstone first, as after a handover.
-//   - The session is lost or the node stops: the Job is left alone, the next owner adopts it.
+//     run is Missed. Where that is not known the name is occupied by a tombstone first, as after a handover. A Job that a
+//     predecessor made in time is adopted, however late it is by then.
+//   - The session is lost or the node stops: the Job is left alone, the next owner adopts it. One that is being ended when the
+//     node is told to stop is seen to until its drain's time is up.
 //   - The watch is silent, closed or compacted: it is listed and watched anew, and in any case every few minutes. An
 //     attempt whose Job is not in the watch polls with GET.
 //
@@ -73,7 +77,9 @@
 // A task's template with its short form laid over it (merge), what neither says (withDefaults), and what the system says:
 // name, namespace, labels and annotations under Prefix, and variables of every container. Templates are read strictly, and
 // the API server is asked to be strict too: a field that this node or the cluster is too old for ends the attempt as
-// StartRefused, and is never left out silently. A tombstone has the metadata and none of the rest.
+// StartRefused, and is never left out silently. A tombstone is the same Job, so that policies and quotas treat it as they
+// would the attempt's own, but suspended, without finalizers, and with a parallelism of 0: resumed, it has no pods. Where the task
+// is gone it has the metadata and no more than a Job must.
 //
 // # What is left over
 //

@@ -90,17 +90,18 @@ func withDefaults(spec *batchv1.JobSpec, atMostOnce bool) {
 	}
 }
 
-// newTombstone is the Job of an attempt that is never to run. It has what makes it known as the attempt's, and nothing of
-// what the task would run.
+// newTombstone is the Job of an attempt that is never to run: the one that it would have, so that whoever looks at Jobs
+// before they are made lets both in or neither, but suspended, and without pods should somebody resume it. If no such Job can
+// be made it has what makes it known as the attempt's, and nothing of what the task would run.
 func newTombstone(a *jobrunner.Attempt, namespace, name string, keepUntil time.Time) *batchv1.Job {
-	job := &batchv1.Job{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: namespace, Name: name, Labels: labelsOf(a), Annotations: withKeep(annotationsOf(a), keepUntil),
-		},
+	job, err := newJob(a, namespace, name)
+	if err != nil {
+		job = &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: labelsOf(a), Annotations: annotationsOf(a)}}
+		job.Spec.Template.Spec.Containers = []corev1.Container{{Name: nightwatch.MainContainer, Image: noImage}}
+		withDefaults(&job.Spec, true)
 	}
-	job.Spec.Suspend = ptr.To(true)
-	job.Spec.Template.Spec.Containers = []corev1.Container{{Name: nightwatch.MainContainer, Image: noImage}}
-	withDefaults(&job.Spec, true)
+	job.Finalizers, job.Annotations = nil, withKeep(job.Annotations, keepUntil)
+	job.Spec.Suspend, job.Spec.Parallelism = ptr.To(true), ptr.To[int32](0)
 	return job
 }
 

@@ -271,15 +271,24 @@ func TestJobRefused(t *testing.T) {
 	}
 }
 
-// A tombstone is known as the attempt's, and runs nothing of it.
+// A tombstone is known as the attempt's, and is to whoever judges Jobs what that one would be. It runs nothing.
 func TestTombstone(t *testing.T) {
-	a := attemptOf(t, `{"kubernetes":{"image":"a","suspend":false,"template":{"metadata":{"finalizers":["example.com/a"]}}}}`)
-	job := newTombstone(a, "default", "hello", time.Unix(1000, 0))
-	if id, ok := identify(job); !ok || id != identityOf(&a.Record, "c") || !kept(job, time.Unix(999, 0)) {
-		t.Errorf("metadata %+v", job.ObjectMeta)
-	}
-	if c := job.Spec.Template.Spec.Containers; !*job.Spec.Suspend || len(c) != 1 || c[0].Image != noImage || len(job.Finalizers) > 0 {
-		t.Errorf("job %+v", job)
+	for image, kubernetes := range map[string]string{
+		"a":     `{"image":"a","suspend":false,"template":{"metadata":{"finalizers":["example.com/a"]},"spec":{"parallelism":2,"completions":2}}}`,
+		noImage: `{"image":"a","template":{"spec":{"newInVersion9":true}}}`, // of which no Job can be made
+	} {
+		a := attemptOf(t, `{"image":"a"}`)
+		a.Task.Image, a.Task.Kubernetes = "", new(nightwatch.KubernetesSpec)
+		if err := json.Unmarshal([]byte(kubernetes), a.Task.Kubernetes); err != nil {
+			t.Fatal(err)
+		}
+		job := newTombstone(a, "default", "hello", time.Unix(1000, 0))
+		if id, ok := identify(job); !ok || id != identityOf(&a.Record, "c") || !kept(job, time.Unix(999, 0)) {
+			t.Errorf("metadata %+v", job.ObjectMeta)
+		}
+		if c := job.Spec.Template.Spec.Containers; !*job.Spec.Suspend || ptr.Deref(job.Spec.Parallelism, 1) != 0 || len(c) != 1 || c[0].Image != image || len(job.Finalizers) > 0 {
+			t.Errorf("job %+v", job)
+		}
 	}
 }
 

@@ -77,13 +77,13 @@ const (
 	backoffLast  = 5 * time.Second
 )
 
-// after is how long to wait after err: at least as long as the API server asks for.
+// after is how long to wait after err: at least as long as the API server asks for, up to maxRetryAfter.
 func (b *backoff) after(err error) time.Duration {
 	b.tries++
 	b.next = min(max(2*b.next, backoffFirst), backoffLast)
 	d := b.next - rand.N(b.next/2)
 	if seconds, ok := apierrors.SuggestsClientDelay(err); ok {
-		d = max(d, time.Duration(seconds)*time.Second)
+		d = max(d, min(time.Duration(seconds)*time.Second, maxRetryAfter))
 	}
 	return d
 }

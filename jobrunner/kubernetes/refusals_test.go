@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,7 +23,7 @@ import (
 //	name taken by a stranger            TestNameTakenByStranger, TestBothNamesTaken, TestHashedNameIsRecordedFirst
 //	Job deleted by hand                 TestDeletedByHand, TestDeletedByHandInTheForeground
 //	namespace deleted                   TestNamespaceDeleted
-//	API server restarted, or away       TestAPIServerRestarts, TestAPIServerAwayAtTheStart, TestTwoClusters
+//	API server restarted, or away       TestAPIServerRestarts, TestAPIServerAwayAtTheStart, TestAPIServerComesBack, TestTwoClusters
 //	watch silent, closed or compacted   watch_test.go
 //	429 with Retry-After, 503, 403 of an API server that is starting   TestPassingRefusalsAreRepeated, TestTurns
 //	429, 500, no answer for too long    TestStartWithin
@@ -31,7 +32,7 @@ import (
 func TestRefusedForGood(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, intercept(func(next http.RoundTripper, request *http.Request) (*http.Response, error) {
-		if name, ok := request.Context().Value(whom{}).(string); ok && creates(request) {
+		if name, ok := request.Context().Value(whom{}).(string); ok {
 			request = request.Clone(request.Context())
 			request.Header.Set("Impersonate-User", name)
 		}
@@ -68,7 +69,7 @@ func TestRefusedForGood(t *testing.T) {
 	}
 }
 
-// whom is the key of the user as whom a Job is to be created.
+// whom is the key of the user as whom requests are made.
 type whom struct{}
 
 // quota allows no Jobs in the place's namespace.
@@ -94,8 +95,14 @@ func (p *place) quota() {
 // deny has admission refuse Jobs of a name in the place's namespace.
 func (p *place) deny(name string) {
 	p.t.Helper()
+	p.policy("object.metadata.name != '"+name+"'", "no Job of this name is wanted here", jobOf(p.t, p.attempt(name, nil).Attempt, p.namespace, name))
+}
+
+// policy has admission want something of Jobs in the place's namespace, which this one is not.
+func (p *place) policy(want, message string, refused *batchv1.Job) {
+	p.t.Helper()
 	policies, bindings := p.client.AdmissionregistrationV1().ValidatingAdmissionPolicies(), p.client.AdmissionregistrationV1().ValidatingAdmissionPolicyBindings()
-	id := p.namespace + "-deny"
+	id := p.namespace + "-want"
 	_, err := policies.Create(p.t.Context(), &admissionv1.ValidatingAdmissionPolicy{
 		ObjectMeta: metav1.ObjectMeta{Name: id},
 		Spec: admissionv1.ValidatingAdmissionPolicySpec{
@@ -105,7 +112,7 @@ func (p *place) deny(name string) {
 					Rule:       admissionv1.Rule{APIGroups: []string{"batch"}, APIVersions: []string{"v1"}, Resources: []string{"jobs"}},
 				},
 			}}},
-			Validations: []admissionv1.Validation{{Expression: "object.metadata.name != '" + name + "'", Message: "no Job of this name is wanted here"}},
+			Validations: []admissionv1.Validation{{Expression: want, Message: message}},
 		},
 	}, metav1.CreateOptions{})
 	if err != nil {
@@ -125,9 +132,8 @@ func (p *place) deny(name string) {
 		p.t.Fatal(err)
 	}
 	p.t.Cleanup(func() { _ = bindings.Delete(context.WithoutCancel(p.t.Context()), id, metav1.DeleteOptions{}) })
-	job := jobOf(p.t, p.attempt(name, nil).Attempt, p.namespace, name)
 	p.eventually("the policy is in force", func(ctx context.Context) error {
-		_, err := p.client.BatchV1().Jobs(p.namespace).Create(ctx, job, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		_, err := p.client.BatchV1().Jobs(p.namespace).Create(ctx, refused, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 		if err == nil {
 			return errors.New("it is not")
 		}

@@ -48,7 +48,7 @@ var follows = map[string]string{
 	"":         "Pending Assigned Skipped Missed",
 	"Pending":  "Assigned Canceled Skipped Missed Failed",
 	"Assigned": "Running Pending Canceled Missed Failed",
-	"Running":  "Assigned Pending Succeeded Failed Canceled",
+	"Running":  "Assigned Pending Succeeded Failed Canceled Missed",
 }
 
 func phaseOrder(x *Index, _ Bounds, broken broken) {
