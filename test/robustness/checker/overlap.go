@@ -84,7 +84,7 @@ func skipOverlap(x *Index, _ Bounds, broken broken) {
 	}
 }
 
-// liveTogether finds runs whose records were live at one revision.
+// liveTogether finds runs whose records were live at one revision. One transaction may end a run and make the next.
 func (t *task) liveTogether(broken broken) {
 	var runs []*run
 	for _, r := range t.runs {
@@ -93,7 +93,7 @@ func (t *task) liveTogether(broken broken) {
 		}
 	}
 	for i := 1; i < len(runs); i++ { // in the order in which they were made
-		if ended := runs[i-1].ended(); runs[i].first().revision <= ended && !t.lets(runs[i-1], runs[i], "allow", "queue-one", "queue-all", "replace") {
+		if ended := runs[i-1].ended(); runs[i].first().revision < ended && !t.lets(runs[i-1], runs[i], "allow", "queue-one", "queue-all", "replace") {
 			broken(runs[i].key, "it was made at revision %d, and that of %s was live until %d",
 				runs[i].first().revision, text(runs[i-1].first().NominalTime), ended)
 		}
