@@ -237,11 +237,13 @@ func (x *Index) addRequest(tail string, c Change) {
 		Action string `json:"action"`
 	}
 	_ = json.Unmarshal(c.Value, &request) // what is none is refused
-	task := tail[:max(strings.LastIndex(tail, "/"), 0)]
-	if t := x.newest[task]; t != nil && request.Action == "cancel" {
+	if t := x.newest[taskOf(tail)]; t != nil && request.Action == "cancel" {
 		t.canceled = true
 	}
 }
+
+// taskOf is the task of a request, whose id is the last of the tail.
+func taskOf(tail string) string { return tail[:max(strings.LastIndex(tail, "/"), 0)] }
 
 // Span is the life of a key, from the revision that created it until the one that deleted it.
 type Span struct {

@@ -1,15 +1,21 @@
 package checker
 
 import (
+	"slices"
 	"strings"
 )
 
 // What must hold of what users ask for.
 
+// freezesOf are the freezes that cover a task.
+func freezesOf(task string) []string {
+	namespace, _, _ := strings.Cut(task, "/")
+	return []string{task, namespace, "_cluster"}
+}
+
 // frozen tells whether something that covers the task was frozen right before and at a revision.
 func (x *Index) frozen(task string, revision int64) bool {
-	namespace, _, _ := strings.Cut(task, "/")
-	for _, key := range []string{task, namespace, "_cluster"} {
+	for _, key := range freezesOf(task) {
 		if s := x.freezes[key]; s != nil && s.around(revision) {
 			return true
 		}
@@ -19,8 +25,7 @@ func (x *Index) frozen(task string, revision int64) bool {
 
 // everFrozen tells whether something that covers the task ever was.
 func (x *Index) everFrozen(task string) bool {
-	namespace, _, _ := strings.Cut(task, "/")
-	return x.freezes[task] != nil || x.freezes[namespace] != nil || x.freezes["_cluster"] != nil
+	return slices.ContainsFunc(freezesOf(task), func(key string) bool { return x.freezes[key] != nil })
 }
 
 func freezeHonoured(x *Index, _ Bounds, broken broken) {
@@ -108,8 +113,7 @@ func acknowledged(x *Index, bounds Bounds, broken broken) {
 		made[r.key] = true
 	}
 	for request, run := range x.verdicts {
-		task := request[:max(strings.LastIndex(request, "/"), 0)]
-		if run != "" && !made[task+"/"+run] {
+		if run != "" && !made[taskOf(request)+"/"+run] {
 			broken("requests/"+request, "it was accepted as run %s, which was never made", run)
 		}
 	}
