@@ -118,17 +118,8 @@ func TestCampaignIsConfirmed(t *testing.T) {
 	if err != nil || !last.Succeeded {
 		t.Fatal(last, err)
 	}
-	if err := leader.Resign(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	got := receive(t, outcomes, 5*time.Second)
-	if got.err != nil {
-		t.Fatal(got.err)
-	}
-	if !passes(t, client, got.term) {
-		t.Error("a term without a key")
-	}
-	if at := got.term.ConfirmedAt(); at <= last.Header.Revision {
+	term := succeed(t, client, leader, outcomes)
+	if at := term.ConfirmedAt(); at <= last.Header.Revision {
 		t.Errorf("confirmed at %d, when the term before could write until %d", at, last.Header.Revision)
 	}
 }
@@ -142,16 +133,7 @@ func TestCampaignWithAKeyPutByHand(t *testing.T) {
 	if _, err := client.Put(t.Context(), keyOf(s), "n2"); err != nil {
 		t.Fatal(err)
 	}
-	if err := leader.Resign(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	got := receive(t, outcomes, 5*time.Second)
-	if got.err != nil {
-		t.Fatal(got.err)
-	}
-	if !passes(t, client, got.term) {
-		t.Error("a term without a key")
-	}
+	succeed(t, client, leader, outcomes)
 }
 
 func TestCampaignCalledOffRemovesItsKey(t *testing.T) {

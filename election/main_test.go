@@ -76,6 +76,22 @@ func campaignInBackground(t *testing.T, ctx context.Context, client *clientv3.Cl
 	return outcomes
 }
 
+// succeed has the leader resign, and returns the term of the campaign that waits, which has its key.
+func succeed(t *testing.T, client *clientv3.Client, leader *election.Term, outcomes <-chan outcome) *election.Term {
+	t.Helper()
+	if err := leader.Resign(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := receive(t, outcomes, 5*time.Second)
+	if got.err != nil {
+		t.Fatal(got.err)
+	}
+	if !passes(t, client, got.term) {
+		t.Error("a term without a key")
+	}
+	return got.term
+}
+
 func exists(t *testing.T, client *clientv3.Client, key string) bool {
 	t.Helper()
 	got, err := client.Get(t.Context(), key, clientv3.WithCountOnly())
