@@ -141,11 +141,11 @@ func foldHistory(p *plan) {
 		}
 		leaving = append(leaving, r)
 	}
-	most := maxRemovals
+	least, most := 1, maxRemovals
 	if p.changes > 0 {
-		most = foldBeside
+		least, most = foldBeside, foldBeside
 	}
-	if len(leaving) == 0 || p.changes > 0 && len(leaving) < most {
+	if len(leaving) < least {
 		return
 	}
 	slices.SortFunc(leaving, func(a, b *runView) int {
