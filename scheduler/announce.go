@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -29,8 +30,8 @@ func (p *plan) announced() *runView {
 	if p.def == nil || !p.def.Task.Recurring() || p.status.Cursor.IsZero() {
 		return nil
 	}
-	for id, r := range p.t.runs {
-		if at := r.run.NominalTime; at.After(p.status.Cursor) && r.run.TaskUID == p.uid && r.run.Backfill == "" && id == nightwatch.ScheduledRunID(at) {
+	for _, r := range slices.Backward(p.t.ordered) {
+		if at := r.run.NominalTime; at.After(p.status.Cursor) && r.run.TaskUID == p.uid && r.run.Backfill == "" && r.run.ID == nightwatch.ScheduledRunID(at) {
 			return r
 		}
 	}

@@ -88,7 +88,7 @@ func tellTasks(v *view) map[string]string {
 	for name, t := range v.tasks {
 		v.open(t)
 		bare := *t.details
-		bare.ended, bare.runs, bare.shards, bare.def, bare.calendar, bare.pool, bare.namespace = 0, nil, nil, nil, nil, nil, nil
+		bare.ended, bare.runs, bare.ordered, bare.shards, bare.def, bare.calendar, bare.pool, bare.namespace = 0, nil, nil, nil, nil, nil, nil, nil
 		bare.putTime, bare.thawed = bare.putTime.UTC(), bare.thawed.UTC()
 		bare.status, bare.value, bare.acceptedValue, bare.statusValue, bare.ledgerValue = nightwatch.Status{}, nil, nil, nil, nil
 		text := fmt.Sprintf("%+v %s %s %s %s", bare, t.value, t.acceptedValue, t.statusValue, t.ledgerValue)

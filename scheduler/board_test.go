@@ -143,6 +143,10 @@ func (b *board) decide(task string) *plan {
 	if t == nil {
 		t = &taskView{name: task, heapIndex: -1, details: &details{}}
 	}
+	if len(t.ordered) != len(t.runs) || !slices.IsSortedFunc(t.ordered, inOrderOfCreation) ||
+		slices.ContainsFunc(t.ordered, func(r *runView) bool { return t.runs[r.run.ID] != r }) {
+		b.t.Errorf("the runs of %s are not in order: %d of %d", task, len(t.ordered), len(t.runs))
+	}
 	twin := b.twinPlan(task)
 	p := decide(b.world, t)
 	if twin != nil && planText(p) != planText(twin) {

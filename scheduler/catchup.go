@@ -109,7 +109,7 @@ func (p *plan) adjacent() func(end, begin time.Time) bool {
 				return false
 			}
 		}
-		for _, r := range p.t.runs {
+		for _, r := range p.t.ordered {
 			if at := r.run.NominalTime; at.After(end) && at.Before(begin) && occurrence(&r.run) {
 				return false
 			}

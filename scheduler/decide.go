@@ -109,7 +109,7 @@ func restoreStatus(p *plan) {
 		p.status.Counts.Add(r.Outcome, r.Count)
 	}
 	p.status.StartedRuns = p.status.Counts.Succeeded + p.status.Counts.Failed + p.status.Counts.Canceled
-	for _, r := range p.t.runs {
+	for _, r := range p.t.ordered {
 		if r.run.TaskUID == p.uid && occurrence(&r.run) && r.run.Backfill == "" && r.run.Phase != nightwatch.PhaseSkipped && r.run.Phase != nightwatch.PhaseMissed {
 			p.status.StartedRuns++
 		}
@@ -136,7 +136,7 @@ func (p *plan) newest() time.Time {
 	if n := len(p.ledger.Ranges); n > 0 {
 		newest = p.ledger.Ranges[n-1].To
 	}
-	for _, r := range p.t.runs {
+	for _, r := range p.t.ordered {
 		if r.run.TaskUID == p.uid && occurrence(&r.run) {
 			newest = later(newest, r.run.NominalTime)
 		}

@@ -281,14 +281,12 @@ func (p *plan) assign(r *runView, before nightwatch.Run) {
 // wait writes down why no node has a run.
 func (p *plan) wait(r *runView, task *nightwatch.Task, before nightwatch.Run, reason, message string) {
 	if !crowded(p.waits.reason) { // a node that comes is told of either way
-		p.waits = lacks(reason, task, &r.run)
+		p.waits, p.lacking = lacks(reason, task, &r.run), message
 	}
 	if c := r.run.Cancel; c != nil && c.Reason == nightwatch.ReasonTimeout {
 		message = c.Why + ", and its Job is to be ended: " + message
 	}
-	said := before.Reason == reason && before.Message == message || crowded(before.Reason) && crowded(reason)
-	if r.present() && before.Phase == nightwatch.PhasePending && said &&
-		before.Cancel == r.run.Cancel {
+	if r.present() && before.Phase == nightwatch.PhasePending && says(&before, reason, message) && before.Cancel == r.run.Cancel {
 		return
 	}
 	r.run.Reason, r.run.Message = reason, message

@@ -55,7 +55,7 @@ func (o *oracle) step(p *plan) bool {
 	exhausted := false
 	if t := o.view.known(demo); t != nil {
 		*before.details = *t.details
-		before.runs, before.shards = maps.Clone(t.runs), shardsBefore(t)
+		before.runs, before.ordered, before.shards = maps.Clone(t.runs), slices.Clone(t.ordered), shardsBefore(t)
 		if t.def != nil {
 			q := newPlan(o.world, t)
 			times, from, exhausted = q.times(), q.from(), q.exhausted()

@@ -128,7 +128,7 @@ func (v *view) packable(t *taskView) bool {
 	if t.def == nil || !t.statusAt.present() || t.def.Task.After != nil || len(t.def.Task.Calendars.Include)+len(t.def.Task.Calendars.Exclude) > 0 {
 		return false
 	}
-	for _, r := range t.runs {
+	for _, r := range t.ordered {
 		if r.run.Live() {
 			return false
 		}

@@ -3,7 +3,6 @@ package scheduler
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -48,7 +47,7 @@ type plan struct {
 	status        nightwatch.Status
 	ledger        nightwatch.Ledger
 	ledgerChanged bool
-	stored        []*runView          // the task's, oldest first, once they have been sorted
+	alive         []*runView          // the task's that are live in the store, oldest first, once they have been looked for
 	runs          map[string]*runView // copies of those that changed, and new ones (mod 0)
 	touched       []string            // keys put or deleted, each once
 	wrote         []written           // what is put that the view will tell of
@@ -68,6 +67,7 @@ type plan struct {
 	takings []taking  // of runs that are given to a node
 	wake    time.Time // when to look again although no key changed; zero: never
 	waits   place     // what a run waits for a node with; the zero value: none does
+	lacking string    // the sentence to that
 	errs    []error
 }
 
@@ -141,17 +141,42 @@ func (p *plan) change(r *runView) {
 
 // all are the task's runs of this uid as they stand in this plan, oldest first; new ones are last. Shards are not among
 // them: what is said of a task's runs is said of whole ones.
-func (p *plan) all() []*runView {
-	if len(p.t.runs) == 0 && len(p.runs) == 0 {
+func (p *plan) all() []*runView { return p.asPlanned(p.t.ordered) }
+
+// live are those of all that are not terminal. A run that has ended does not come to life again, so that only those are
+// looked at that are live in the store: of what there are many, most have ended.
+func (p *plan) live() []*runView {
+	if p.alive == nil {
+		p.alive = []*runView{}
+		for _, r := range p.t.ordered {
+			if r.run.Live() {
+				p.alive = append(p.alive, r)
+			}
+		}
+	}
+	return slices.DeleteFunc(p.asPlanned(p.alive), func(r *runView) bool { return !r.run.Live() })
+}
+
+// last is the last of all; nil: there is none.
+func (p *plan) last() *runView {
+	if made := p.asPlanned(nil); len(made) > 0 {
+		return made[len(made)-1]
+	}
+	for i := len(p.t.ordered); i > 0; i-- {
+		if r := p.asPlanned(p.t.ordered[i-1 : i]); len(r) > 0 {
+			return r[0]
+		}
+	}
+	return nil
+}
+
+// asPlanned are some of the task's runs as they stand in this plan, and all new ones.
+func (p *plan) asPlanned(stored []*runView) []*runView {
+	if len(stored) == 0 && len(p.runs) == 0 {
 		return nil
 	}
-	if p.stored == nil && len(p.t.runs) > 0 {
-		p.stored = slices.SortedFunc(maps.Values(p.t.runs), func(a, b *runView) int {
-			return cmp.Or(cmp.Compare(a.create, b.create), inOrderOfTime(a, b))
-		})
-	}
-	all := make([]*runView, 0, len(p.stored)+len(p.runs))
-	for _, r := range p.stored {
+	all := make([]*runView, 0, len(stored)+len(p.runs))
+	for _, r := range stored {
 		if r == p.early {
 			continue
 		}
@@ -162,23 +187,18 @@ func (p *plan) all() []*runView {
 			all = append(all, r)
 		}
 	}
-	stored := len(all)
+	before := len(all)
 	for _, r := range p.runs {
 		if !r.present() && r.run.TaskUID == p.uid && r.run.Shard == nil && r != p.early {
 			all = append(all, r)
 		}
 	}
-	slices.SortFunc(all[stored:], inOrderOfTime)
+	slices.SortFunc(all[before:], inOrderOfTime)
 	return all
 }
 
 func inOrderOfTime(a, b *runView) int {
 	return cmp.Or(a.run.NominalTime.Compare(b.run.NominalTime), cmp.Compare(a.run.ID, b.run.ID))
-}
-
-// live are those of all that are not terminal.
-func (p *plan) live() []*runView {
-	return slices.DeleteFunc(p.all(), func(r *runView) bool { return !r.run.Live() })
 }
 
 // taskOf is the version of the task that a run is of: the one it was submitted with, or the one in force.

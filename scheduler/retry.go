@@ -93,9 +93,15 @@ func (p *plan) finished(id string) (*runView, error) {
 
 // resolveRetried writes into dead letters by which run they were made good.
 func resolveRetried(p *plan) {
-	for _, r := range slices.Backward(p.all()) {
+	for _, r := range slices.Backward(p.t.ordered) { // what this transaction makes has not ended
+		if r.run.RetryOf == "" || r.run.TaskUID != p.uid {
+			continue
+		}
+		if changed := p.runs[r.run.ID]; changed != nil {
+			r = changed
+		}
 		some := r.run.Shards != nil && r.run.Shards.Indexes != ""
-		if r.run.RetryOf == "" || r.run.Live() || r.run.Phase != nightwatch.PhaseSucceeded && !some {
+		if r.run.Live() || r.run.Phase != nightwatch.PhaseSucceeded && !some {
 			continue
 		}
 		dead := p.t.runs[r.run.RetryOf]

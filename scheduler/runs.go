@@ -94,11 +94,30 @@ func (p *plan) waitsStill(r *runView, first string) bool {
 	if p.ahead(&r.run) > 0 {
 		return false
 	}
-	if task := p.taskOf(&r.run); task.StartWithin > 0 || task.RunTimeout > 0 {
+	task := p.taskOf(&r.run)
+	if task.StartWithin > 0 || task.RunTimeout > 0 {
 		return false
 	}
 	waits := p.waitsFor(r, first)
-	return waits != "" && p.saysSo(r, waits)
+	if waits == "" {
+		return p.lacksAsWell(r, task)
+	}
+	return p.saysSo(r, waits)
+}
+
+// lacksAsWell tells of a run that may go to a node that one before it found none in this very transaction, which has taken up
+// room since and given none back, and that its record says so.
+func (p *plan) lacksAsWell(r *runView, task *nightwatch.Task) bool {
+	if p.waits == (place{}) || r.run.Occupies() || r.run.Shards != nil || r.run.Shard != nil || task.Shards != 0 ||
+		r.run.Job == nil && r.run.Runner != task.Runner() {
+		return false
+	}
+	return lacks(p.waits.reason, task, &r.run) == p.waits && says(&r.run, p.waits.reason, p.lacking)
+}
+
+// says tells whether the record of a run says that it waits for a node for this reason.
+func says(r *nightwatch.Run, reason, message string) bool {
+	return r.Reason == reason && r.Message == message || crowded(r.Reason) && crowded(reason)
 }
 
 // ahead is by how much the clock was ahead of the node on which the attempt before a retry failed: its record says that it

@@ -522,6 +522,7 @@ func (t *taskView) find(id string) *runView {
 
 // keep puts a record where it belongs, in the place of the one that had its id.
 func (t *taskView) keep(id string, r *runView) {
+	t.reorder(t.runs[id], r)
 	delete(t.runs, id)
 	of, k, ok := nightwatch.SplitShardRunID(id)
 	if ok {
@@ -547,9 +548,26 @@ func (t *taskView) keep(id string, r *runView) {
 	}
 }
 
+// reorder has one record take the place of another among the task's runs, oldest first. Either may be nil. To sort thousands
+// of records for each decision would take longer than the rest of it.
+func (t *taskView) reorder(old, r *runView) {
+	if old != nil {
+		i, _ := slices.BinarySearchFunc(t.ordered, old, inOrderOfCreation)
+		t.ordered = slices.Delete(t.ordered, i, i+1)
+	}
+	if r != nil && r.run.Shard == nil {
+		i, _ := slices.BinarySearchFunc(t.ordered, r, inOrderOfCreation)
+		t.ordered = slices.Insert(t.ordered, i, r)
+	}
+}
+
+func inOrderOfCreation(a, b *runView) int {
+	return cmp.Or(cmp.Compare(a.create, b.create), inOrderOfTime(a, b))
+}
+
 // records are those of all runs, shards too.
 func (t *taskView) records(yield func(*runView) bool) {
-	for r := range maps.Values(t.runs) {
+	for _, r := range t.ordered {
 		if !yield(r) {
 			return
 		}

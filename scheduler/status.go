@@ -19,8 +19,8 @@ const (
 // countFinished adds to the counts every finished run whose record is younger than what they hold already.
 func countFinished(p *plan) {
 	counted := p.status.CountedRevision
-	for _, r := range p.all() {
-		if p.runs[r.run.ID] == nil && !r.run.Live() && r.run.ResolvedBy == "" && r.mod > p.status.CountedRevision {
+	for _, r := range p.t.ordered {
+		if r.mod > p.status.CountedRevision && r.run.TaskUID == p.uid && !r.run.Live() && r.run.ResolvedBy == "" && r != p.early && p.runs[r.run.ID] == nil {
 			p.status.Counts.Add(r.run.Phase, 1)
 			p.status.LastEndTime = later(p.status.LastEndTime, p.ended(&r.run))
 			counted = max(counted, r.mod)
@@ -33,14 +33,14 @@ func countFinished(p *plan) {
 // in the store.
 func (p *plan) saveStatus() {
 	s := &p.status
-	live, all := p.live(), p.all()
+	live := p.live()
 	s.ActiveCount, s.Active = len(live), nil
 	for _, r := range live[:min(len(live), maxActive)] {
 		s.Active = append(s.Active, r.run.ID)
 	}
 	s.LastRun = nil
-	if len(all) > 0 {
-		last := all[len(all)-1].run
+	if r := p.last(); r != nil {
+		last := r.run
 		last.Checkpoint, last.Submitted, last.Upstream = nil, nil, nil // they are long, and of use to attempts only
 		last.Log = nil                                                 // who may read the record may read the log
 		if last.Shards != nil {

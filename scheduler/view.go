@@ -55,6 +55,7 @@ type details struct {
 	ledger      nightwatch.Ledger
 
 	runs     map[string]*runView
+	ordered  []*runView                  // runs, oldest first
 	shards   map[string]map[int]*runView // runs that are shards, by the run that they are part of and their number
 	ended    int64                       // not below the revision at which any of runs ended
 	requests map[string]keyView          // by id

@@ -15,10 +15,9 @@ import (
 
 // waitingTask is a task whose oldest run waits since a minute of the tests' day.
 func waitingTask(name string, priority, minute int) *taskView {
-	return &taskView{name: name, heapIndex: -1, details: &details{
-		def:  &nightwatch.Accepted{Task: nightwatch.Task{Priority: priority}},
-		runs: map[string]*runView{"r": {run: nightwatch.Run{Phase: nightwatch.PhasePending, NominalTime: at("00:00").Add(time.Duration(minute) * time.Minute)}}},
-	}}
+	t := &taskView{name: name, heapIndex: -1, details: &details{def: &nightwatch.Accepted{Task: nightwatch.Task{Priority: priority}}}}
+	t.keep("r", &runView{run: nightwatch.Run{Phase: nightwatch.PhasePending, NominalTime: at("00:00").Add(time.Duration(minute) * time.Minute)}})
+	return t
 }
 
 var full = place{reason: nightwatch.ReasonNoCapacity, runner: nightwatch.RunnerProcess, places: 1}
