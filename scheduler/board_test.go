@@ -149,6 +149,7 @@ func (b *board) decide(task string) *plan {
 	}
 	twin := b.twinPlan(task)
 	p := decide(b.world, t)
+	b.remember(task, p)
 	if twin != nil && planText(p) != planText(twin) {
 		b.t.Errorf("decide on %s: %s, on what was never packed %s", task, planText(p), planText(twin))
 	}
@@ -159,6 +160,16 @@ func (b *board) decide(task string) *plan {
 		b.t.Errorf("decide on %s: %d operations", task, n)
 	}
 	return p
+}
+
+// remember keeps what the scheduler's loop keeps of a decision.
+func (b *board) remember(task string, p *plan) {
+	p.t.passedOver = p.passedOver
+	if b.twin != nil {
+		if t := b.twin.known(task); t != nil {
+			t.passedOver = p.passedOver
+		}
+	}
 }
 
 // commit carries a plan out as etcd would, and tells whether it was done.

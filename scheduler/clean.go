@@ -199,11 +199,16 @@ func occurrence(r *nightwatch.Run) bool {
 
 // dropOldVerdicts removes verdicts on requests an hour after they were given.
 func dropOldVerdicts(p *plan) {
-	for _, v := range inOrder(p.t.verdicts) {
+	var old []verdictView
+	for _, v := range p.t.verdicts {
 		if expires := v.time.Add(nightwatch.VerdictTTL); expires.After(p.now) {
 			p.wakeBy(expires)
-		} else if p.txn.Operations() < maxRemovals {
-			p.remove(v.key, v.mod)
+		} else {
+			old = append(old, v)
 		}
+	}
+	slices.SortFunc(old, func(a, b verdictView) int { return strings.Compare(a.key, b.key) })
+	for _, v := range old[:min(len(old), maxRemovals)] {
+		p.remove(v.key, v.mod)
 	}
 }

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"slices"
 	"time"
 
 	"github.com/nightwatch-go/nightwatch"
@@ -27,9 +28,14 @@ func decide(w *world, t *taskView) *plan {
 	if name, ok := store.NamespaceOf(t.name); ok && (t.source.present() || t.namespace != nil || !t.task.present()) {
 		steps = []func(*plan){func(p *plan) { judgeNamespace(p, name) }, answerRequests, dropOldVerdicts}
 	}
-	for _, step := range steps {
+	turn := len(steps) - 2 // of requests and verdicts
+	if p.first = t.passedOver && p.mayAnswerFirst(); p.first {
+		steps, turn = slices.Concat(steps[turn:], steps[:turn]), 0
+	}
+	for i, step := range steps {
 		step(p)
 		if !p.txn.Empty() || p.remains || p.deferred { // what was settled before the version is judged is not written yet
+			p.passedOver = i < turn && len(t.requests)+len(t.verdicts) > 0
 			break
 		}
 	}

@@ -60,6 +60,8 @@ type plan struct {
 	lazy          bool                 // the transaction tells what has been, and announces what will be
 	drawn         bool                 // the version comes after more tasks than the one before
 	deferred      bool                 // it would, and another one goes first
+	passedOver    bool                 // requests and verdicts wait, and have their turn first in the next transaction
+	first         bool                 // they have it in this one, before what ended meanwhile has been counted
 	remains       bool                 // of an earlier life of the key: nothing else is done before they are gone
 
 	carvable map[time.Time]bool // ranges of the ledger by their beginning: whether a backfill may take them apart

@@ -22,7 +22,7 @@ func answerRequests(p *plan) {
 	})
 	accepted := false
 	for i, id := range ids {
-		if i > 0 && (i == maxRunChanges || p.full() || !p.apart(p.t.requests[id])) {
+		if i > 0 && (i == maxRunChanges || p.full() || !p.apart(p.t.requests[id])) || p.first && p.dropsUncounted(p.t.requests[id]) {
 			break
 		}
 		accepted = p.answer(id, p.t.requests[id]) || accepted
@@ -30,6 +30,23 @@ func answerRequests(p *plan) {
 	if accepted {
 		p.saveStatus()
 	}
+}
+
+// mayAnswerFirst tells whether requests can do without what conduct sees to as a rule before them: a version that has not been
+// judged, or a run that was announced.
+func (p *plan) mayAnswerFirst() bool {
+	return p.t.current() && p.status.ObservedRevision == p.t.task.mod && p.announced() == nil
+}
+
+// dropsUncounted tells of a request that it puts a run aside which the counts do not hold yet, and then never would.
+func (p *plan) dropsUncounted(r keyView) bool {
+	request, err := nightwatch.ParseRequest(r.value)
+	if err != nil || request.Action != nightwatch.ActionDrop {
+		return false
+	}
+	run, _ := p.addressed(request)
+	dead, err := p.finished(run)
+	return err == nil && !p.counts(dead)
 }
 
 // apart tells of a request that neither does its answer depend on what was answered in this plan before, nor does it write what

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
@@ -289,5 +290,62 @@ func TestMetricsOfARequestThatChangesNoRun(t *testing.T) {
 	m.observe(b.now, b.decide(demo))
 	if n := testutil.CollectAndCount(m.runs); n != 0 {
 		t.Error("a run is counted that has ended before")
+	}
+}
+
+// A task of which something is due whenever it is looked at still has its requests answered, and old verdicts dropped.
+func TestRequestsHaveTheirTurn(t *testing.T) {
+	b := newBoard(t, "10:00")
+	b.node("n1")
+	b.put(`{"process":{"command":["true"]},"every":"1s","overlap":"allow","history":{"succeeded":1}}`)
+	b.settle(demo)
+	b.set(b.keys.Verdict(demo, "old"), nightwatch.Verdict{Time: b.now.Add(-nightwatch.VerdictTTL)})
+	for _, id := range []string{"a", "b"} {
+		b.set(b.keys.Request(demo, id), `{"action":"cancel"}`)
+	}
+	made := 0
+	for range 6 {
+		b.now = b.now.Add(time.Second)
+		p := b.decide(demo)
+		if made += p.changes; !b.commit(p) {
+			t.Fatal("refused though the view is current")
+		}
+	}
+	if made < 3 {
+		t.Errorf("%d runs were made or canceled", made)
+	}
+	for _, id := range []string{"a", "b"} {
+		if v := b.verdict(id); !v.Accepted {
+			t.Errorf("%s: %+v", id, v)
+		}
+	}
+	if _, there := b.entries[b.keys.Verdict(demo, "old")]; there {
+		t.Error("the old verdict is still there")
+	}
+}
+
+// A run that is put aside is among the counts, though the request has its turn before what ended meanwhile is counted.
+func TestDropHasItsTurn(t *testing.T) {
+	b := newBoard(t, "10:00")
+	b.node("n1")
+	b.put(`{"process":{"command":["true"]},"every":"1s","overlap":"allow"}`)
+	b.settle(demo)
+	due := func() {
+		b.now = b.now.Add(time.Second)
+		if !b.commit(b.decide(demo)) {
+			t.Fatal("refused though the view is current")
+		}
+	}
+	due()
+	id := idAt("10:00:01")
+	b.claim(id)
+	b.set(b.keys.Request(demo, "a"), `{"action":"drop","run":"`+id+`"}`)
+	due()
+	b.finish(id, nightwatch.PhaseFailed)
+	for range 4 {
+		due()
+	}
+	if v := b.verdict("a"); !v.Accepted || b.run(id).ResolvedBy != "req-a" || b.status().Counts.Failed != 1 {
+		t.Errorf("%+v, %+v, %+v", v, b.run(id), b.status().Counts)
 	}
 }

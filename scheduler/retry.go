@@ -71,8 +71,7 @@ func (p *plan) drop(id string, request *nightwatch.Request) (string, error) {
 	return dead.run.ID, nil
 }
 
-// finished is the record of a run that has ended; by default that of the newest dead letter. It has been counted, as requests are
-// answered when nothing else is to be done.
+// finished is the record of a run that has ended; by default that of the newest dead letter.
 func (p *plan) finished(id string) (*runView, error) {
 	all := p.all()
 	for i := len(all) - 1; i >= 0; i-- {

@@ -382,6 +382,7 @@ func (s *Scheduler) decide(w *world, t *taskView) *plan {
 // look decides on one task and sends the transaction off.
 func (s *Scheduler) look(ctx context.Context, w *world, t *taskView) {
 	p := s.decide(w, t)
+	t.passedOver = p.passedOver
 	s.agenda.at(t, p.wake)
 	s.agenda.wait(t, p.waits)
 	if p.waits == (place{}) && t.hopeful {

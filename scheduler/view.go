@@ -72,6 +72,7 @@ type details struct {
 	waitsPriority int       // and its priority then
 	lineIndex     int       // in its line there
 	hopeful       bool      // it is looked at because a node may have room
+	passedOver    bool      // its requests and verdicts have been, by the last transaction
 }
 
 type runView struct {
