@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"bytes"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -86,12 +85,7 @@ func (v *view) gather(e store.Event) bool {
 	if !gathering {
 		return false
 	}
-	p := part{kind, run, revisions{e.CreateRevision, e.ModRevision}, e.Value}
-	if i := slices.IndexFunc(parts, func(q part) bool { return q.kind == kind && q.run == run }); i >= 0 {
-		parts[i] = p
-	} else {
-		v.gathered[t.name] = append(parts, p)
-	}
+	v.gathered[t.name] = append(parts, part{kind, run, revisions{e.CreateRevision, e.ModRevision}, e.Value})
 	return true
 }
 
@@ -103,8 +97,10 @@ func (v *view) packGathered(left int) {
 		if !gathering || v.tasks[t.name] != t { // or another of its name has come
 			continue
 		}
+		parts = newest(parts)
 		next, quiet := restOf(parts)
 		if !quiet {
+			v.gathered[t.name] = parts
 			v.open(t)
 			continue
 		}

@@ -223,3 +223,32 @@ func TestListByPartsWhileThingsHappen(t *testing.T) {
 		end()
 	})
 }
+
+// To take in a list takes twice as long for a task with twice the records, and not four times.
+func TestListOfATaskWithManyRecords(t *testing.T) {
+	keys := store.NewKeys("")
+	took := func(records int) time.Duration {
+		events := make([]store.Event, records)
+		for i := range events {
+			id := nightwatch.ScheduledRunID(at("10:00").Add(time.Duration(i) * time.Second))
+			events[i] = store.Event{
+				Key: keys.Run(demo, id), Value: []byte(encodeAny(nightwatch.Run{ID: id, Task: demo, TaskUID: 1, Phase: nightwatch.PhaseSucceeded})),
+				CreateRevision: int64(i + 1), ModRevision: int64(i + 1),
+			}
+		}
+		least := time.Hour
+		for range 3 {
+			v := newView(keys, func(*taskView) {})
+			began := time.Now()
+			v.apply(store.Batch{Snapshot: true, Revision: int64(records), Events: events}, at("10:00"))
+			least = min(least, time.Since(began))
+			if n := len(v.known(demo).runs); n != records {
+				t.Fatalf("%d records, want %d", n, records)
+			}
+		}
+		return least
+	}
+	if few, many := took(1000), took(16_000); many > 64*few {
+		t.Errorf("%s for 16,000 records, %s for 1,000", many, few)
+	}
+}

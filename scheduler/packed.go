@@ -111,7 +111,7 @@ func (v *view) pack(t *taskView, leading bool) bool {
 	if ok != [3]bool{true, true, true} {
 		return false
 	}
-	p.text = v.textOf(t.parts())
+	p.text = v.textOf(newest(t.parts()))
 	t.packed, t.details = p, nil
 	return true
 }
@@ -162,11 +162,16 @@ func (t *taskView) parts() []part {
 	return parts
 }
 
-// textOf packs parts. Equal ones make equal texts.
-func (v *view) textOf(parts []part) string {
+// newest puts parts in order, and leaves of those of one key the last.
+func newest(parts []part) []part {
 	slices.SortFunc(parts, func(a, b part) int {
-		return cmp.Or(cmp.Compare(slices.Index(packedKinds, a.kind), slices.Index(packedKinds, b.kind)), cmp.Compare(a.run, b.run))
+		return cmp.Or(cmp.Compare(slices.Index(packedKinds, a.kind), slices.Index(packedKinds, b.kind)), cmp.Compare(a.run, b.run), cmp.Compare(b.at.mod, a.at.mod))
 	})
+	return slices.CompactFunc(parts, func(a, b part) bool { return a.kind == b.kind && a.run == b.run })
+}
+
+// textOf packs parts, in order. Equal ones make equal texts.
+func (v *view) textOf(parts []part) string {
 	var mod int64
 	for _, p := range parts {
 		if p.kind == store.Tasks {
