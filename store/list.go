@@ -10,12 +10,12 @@ import (
 // List reads every key below prefix as it stood at one revision, which it returns. It reads by pages, so that no
 // answer is too large; should that revision be compacted meanwhile, the error is rpctypes.ErrCompacted.
 func List(ctx context.Context, client *clientv3.Client, prefix string) (events []Event, revision int64, err error) {
-	for s := (span{prefix, clientv3.GetPrefixRangeEnd(prefix)}); s.from < s.end; {
+	for s := spanOf(prefix, clientv3.GetPrefixRangeEnd(prefix)); s.from < s.end; {
 		p, err := readPage(ctx, client, s, revision)
 		if err != nil {
 			return nil, 0, err
 		}
-		events, revision, s.from = append(events, p.events...), p.revision, p.to
+		events, revision, s = append(events, p.events...), p.revision, p.rest()
 	}
 	return events, revision, nil
 }
@@ -29,8 +29,13 @@ func revisionNow(ctx context.Context, client *clientv3.Client, key string) (int6
 	return response.Header.Revision, nil
 }
 
-// span is from <= key < end.
-type span struct{ from, end string }
+// span is from <= key < end, of which a page takes so many keys.
+type span struct {
+	from, end string
+	keys      int64
+}
+
+func spanOf(from, end string) span { return span{from, end, listPage} }
 
 // stretch is what there was of from <= key < to at a revision.
 type stretch struct {
@@ -49,7 +54,7 @@ type page struct {
 func readPage(ctx context.Context, client *clientv3.Client, s span, revision int64) (page, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	response, err := client.Get(ctx, s.from, clientv3.WithRange(s.end), clientv3.WithLimit(listPage), clientv3.WithRev(revision),
+	response, err := client.Get(ctx, s.from, clientv3.WithRange(s.end), clientv3.WithLimit(s.keys), clientv3.WithRev(revision),
 		clientv3.WithSort(clientv3.SortByKey, clientv3.SortAscend))
 	if err != nil {
 		return page{}, err
@@ -65,6 +70,16 @@ func readPage(ctx context.Context, client *clientv3.Client, s span, revision int
 		p.to = p.events[len(p.events)-1].Key + "\x00"
 	}
 	return p, nil
+}
+
+// rest is what there is behind a page. Where keys are short its pages take more of them: one page has to come before it is known
+// where the next begins, and of a hundred thousand keys a thousand at a time are as many waits as there are pages.
+func (p page) rest() span {
+	size := 1
+	for _, e := range p.events {
+		size += len(e.Key) + len(e.Value)
+	}
+	return span{p.to, p.end, int64(min(max(len(p.events)*pageBytes/size, listPage), maxListPage))}
 }
 
 // route is a way through all keys below a prefix: first those below none of the others, then these side by side, stretch by
@@ -83,10 +98,10 @@ func newRoute(client *clientv3.Client, prefix string, others []string) *route {
 	r := &route{client: client, others: others}
 	from := prefix
 	for _, other := range others {
-		r.known = append(r.known, span{from, other})
+		r.known = append(r.known, spanOf(from, other))
 		from = clientv3.GetPrefixRangeEnd(other)
 	}
-	r.known = append(r.known, span{from, clientv3.GetPrefixRangeEnd(prefix)})
+	r.known = append(r.known, spanOf(from, clientv3.GetPrefixRangeEnd(prefix)))
 	return r
 }
 
@@ -99,13 +114,13 @@ func (r *route) next(ctx context.Context) (span, bool, error) {
 		}
 		for _, end := range ends {
 			for _, other := range r.others {
-				r.known = append(r.known, span{other + r.start, other + end})
+				r.known = append(r.known, spanOf(other+r.start, other+end))
 			}
 			r.start = end
 		}
 		if r.whole = len(ends) == 0; r.whole {
 			for _, other := range r.others {
-				r.known = append(r.known, span{other + r.start, clientv3.GetPrefixRangeEnd(other)})
+				r.known = append(r.known, spanOf(other+r.start, clientv3.GetPrefixRangeEnd(other)))
 			}
 		}
 	}

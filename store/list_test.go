@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -70,6 +71,34 @@ func TestFollowerReadsAbreast(t *testing.T) {
 			if far := slices.Max(pages) - slices.Min(pages); len(pages) != 4 || lead == "with" && far > 6 {
 				t.Errorf("task %s came in pages %v", task, pages)
 			}
+		}
+	}
+}
+
+// Where there is nothing to read beside them, many short keys come in few pages, each of which waits for the one before. Pages
+// of long values stay small.
+func TestFollowerReadsShortKeysByLargePages(t *testing.T) {
+	client := etcdtest.Start(t).Client(t)
+	var keys []string
+	for i := range 9500 {
+		keys = append(keys, fmt.Sprintf("p/e/%05d", i))
+	}
+	fill(t, client, keys)
+	long := strings.Repeat("x", 2<<10)
+	for i := range 2100 {
+		put(t, client, fmt.Sprintf("q/e/%05d", i), long)
+	}
+	for prefix, want := range map[string][]int{"p/": {1000, 4000, 4000, 500}, "q/": {1000, 1000, 100}} {
+		r := follow(t, store.Follower{Client: client, Prefix: prefix, Abreast: []string{prefix + "b/"}})
+		etcdtest.Eventually(t, patience, func() bool { n := len(r.seen()); return n > 0 && !r.seen()[n-1].More }, "a list")
+		var pages []int
+		for _, page := range r.seen() {
+			if n := len(page.Events); n > 0 {
+				pages = append(pages, n)
+			}
+		}
+		if !slices.Equal(pages, want) {
+			t.Errorf("%s: pages of %v, want %v", prefix, pages, want)
 		}
 	}
 }

@@ -91,7 +91,7 @@ func (c *copier) readPages(ctx context.Context) error {
 			return errors.New("etcd was restored from a backup")
 		}
 		if f.page.to < f.page.end {
-			way.first(span{f.page.to, f.page.end})
+			way.first(f.page.rest())
 		}
 		if err := askAhead(); err != nil { // before the page is handed on, which may take as long
 			return err

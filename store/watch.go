@@ -71,7 +71,11 @@ type Follower struct {
 }
 
 const (
-	listPage = 1000
+	// listPage is how many keys a page has at least, if there are as many. One of short keys has as many as are pageBytes, and
+	// maxListPage at most, as whoever takes it in does nothing else meanwhile.
+	listPage    = 1000
+	maxListPage = 4 * listPage
+	pageBytes   = 1 << 20
 	// stretchesPage is how many keys are read alone, without their values, to find stretches of a page.
 	stretchesPage = 20 * listPage
 	listTimeout   = 10 * time.Second

@@ -125,7 +125,7 @@ func TestFollowerIsCompleteAndInOrder(t *testing.T) {
 
 func TestFollowerReadsPages(t *testing.T) {
 	client := etcdtest.Start(t).Client(t)
-	const keys = 2500
+	const keys = 6500
 	for i := 0; i < keys; i += 100 {
 		var ops []clientv3.Op
 		for j := i; j < i+100; j++ {
