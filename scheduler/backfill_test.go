@@ -333,9 +333,7 @@ func TestBackfillOfVeryManyTimes(t *testing.T) {
 	}})
 	for range 10 {
 		before := b.status().Backfills[0].Cursor
-		if !b.commit(b.decide(demo)) {
-			t.Fatal("refused though the view is current")
-		}
+		b.look(demo)
 		if ahead := b.status().Backfills[0].Cursor.Sub(before); ahead <= 0 || ahead > maxLooks*10*time.Millisecond {
 			t.Errorf("from %s on it went ahead by %s", before, ahead)
 		}

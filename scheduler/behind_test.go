@@ -48,7 +48,7 @@ func TestDecisionOnManyThatWait(t *testing.T) {
 	}
 }
 
-// BenchmarkBehind is a decision on a task of which many runs wait: when a second more is due, and when a place is free.
+// BenchmarkBehind is a decision on a task of which many runs wait, when one more is due.
 func BenchmarkBehind(b *testing.B) {
 	for _, waiting := range []int{1, 10, 100, 990} {
 		b.Run(fmt.Sprint(waiting), func(b *testing.B) {

@@ -251,15 +251,21 @@ func (b *board) mirror() {
 func (b *board) settle(task string) {
 	b.t.Helper()
 	for range 400 {
-		p := b.decide(task)
-		if p.txn.Empty() {
+		if b.look(task).txn.Empty() {
 			return
-		}
-		if !b.commit(p) {
-			b.t.Fatalf("%s: refused though the view is current", task)
 		}
 	}
 	b.t.Fatalf("%s: no end to the transactions", task)
+}
+
+// look decides on the task once, and carries that out.
+func (b *board) look(task string) *plan {
+	b.t.Helper()
+	p := b.decide(task)
+	if !p.txn.Empty() && !b.commit(p) {
+		b.t.Fatalf("%s: refused though the view is current", task)
+	}
+	return p
 }
 
 // goTo is settle at a later time.

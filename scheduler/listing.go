@@ -97,7 +97,7 @@ func (v *view) packGathered(left int) {
 		if !gathering || v.tasks[t.name] != t { // or another of its name has come
 			continue
 		}
-		parts = newest(parts)
+		parts = lastOfEach(parts)
 		next, quiet := restOf(parts)
 		if !quiet {
 			v.gathered[t.name] = parts

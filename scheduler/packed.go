@@ -111,7 +111,7 @@ func (v *view) pack(t *taskView, leading bool) bool {
 	if ok != [3]bool{true, true, true} {
 		return false
 	}
-	p.text = v.textOf(newest(t.parts()))
+	p.text = v.textOf(lastOfEach(t.parts()))
 	t.packed, t.details = p, nil
 	return true
 }
@@ -162,8 +162,8 @@ func (t *taskView) parts() []part {
 	return parts
 }
 
-// newest puts parts in order, and leaves of those of one key the last.
-func newest(parts []part) []part {
+// lastOfEach puts parts in order, and leaves of those of one key the last.
+func lastOfEach(parts []part) []part {
 	slices.SortFunc(parts, func(a, b part) int {
 		return cmp.Or(cmp.Compare(slices.Index(packedKinds, a.kind), slices.Index(packedKinds, b.kind)), cmp.Compare(a.run, b.run), cmp.Compare(b.at.mod, a.at.mod))
 	})

@@ -18,12 +18,7 @@ func (b *board) settleInTurn(tasks ...string) {
 	for range 400 {
 		idle := true
 		for _, task := range tasks {
-			if p := b.decide(task); !p.txn.Empty() {
-				idle = false
-				if !b.commit(p) {
-					b.t.Fatalf("%s: refused though the view is current", task)
-				}
-			}
+			idle = b.look(task).txn.Empty() && idle
 		}
 		if idle {
 			return
