@@ -16,8 +16,8 @@ import (
 //
 // Until then the announcement must not be in anybody's way. Whatever else is to become of the task (an edit, a request, a
 // freeze, a node that is gone) withdraws it first, in a transaction of its own that removes the record as if it had never
-// been. That transaction and the claim both compare the record: one of them is refused. So goes one that no node has any
-// more, of which nobody hears until its time has passed.
+// been. That transaction and the claim both compare the record: one of them is refused. So does the one that has the cursor go
+// over the time. So goes one that no node has any more, of which nobody hears until its time has passed.
 const (
 	// announceLead is how long before its time a run is announced.
 	announceLead = 500 * time.Millisecond
@@ -63,10 +63,23 @@ func (p *plan) settleAnnounced(horizon time.Time, edited bool) (withdrawn bool) 
 		p.wakeBy(due.Add(mirrorEvery)) // its claim is heard of before
 		return false
 	}
+	p.seenRecord(r.run.ID)
 	p.met = r
 	p.status.Cursor = r.run.NominalTime
 	p.status.StartedRuns++
 	return false
+}
+
+// seenRecord has the transaction compare whether the run of the time that the cursor goes over first has a record, as far as is
+// known. It may have been announced or withdrawn by a transaction of ours whose answer was lost, and of which the watch has
+// not told yet; that wrote no status.
+func (p *plan) seenRecord(id string) {
+	key := p.keys.Run(p.t.name, id)
+	if r := p.t.runs[id]; r != nil {
+		p.txn.Alive(key, r.create)
+	} else {
+		p.txn.Seen(key, 0)
+	}
 }
 
 // standsBy tells whether a run that was announced still is with a node that waits for its time, and in nobody's way.

@@ -387,3 +387,29 @@ func TestAnnouncedOutlivesItsScheduler(t *testing.T) {
 		r.log.auditAll()
 	})
 }
+
+// TestWithdrawnWithoutAnAnswer: etcd has withdrawn what was announced and nobody has heard of it when its time comes. The cursor does
+// not go over a time whose record is gone.
+func TestWithdrawnWithoutAnAnswer(t *testing.T) {
+	for _, overlap := range []string{
+		nightwatch.OverlapSkip, nightwatch.OverlapQueueOne, nightwatch.OverlapQueueAll, nightwatch.OverlapReplace, nightwatch.OverlapAllow,
+	} {
+		t.Run(overlap, func(t *testing.T) {
+			b := announced(t, `{"process":{"command":["true"]},"schedule":"*/5 * * * *","overlap":"`+overlap+`"}`)
+			b.set(b.keys.Request(demo, "now"), `{"action":"run"}`)
+			withdrawal := b.decide(demo)
+			b.moveTo("10:05:01")
+			late := b.decide(demo)
+			if !b.commit(withdrawal) || b.run(idAt("10:05")) != nil {
+				t.Fatal("not withdrawn")
+			}
+			if b.commit(late) {
+				t.Errorf("decided on old news: %+v", b.status())
+			}
+			b.settle(demo)
+			if b.run(idAt("10:05")) == nil || !b.status().Cursor.Equal(at("10:05")) {
+				t.Errorf("what was due has no record: %+v", b.status())
+			}
+		})
+	}
+}

@@ -66,6 +66,7 @@ func createDue(p *plan, horizon time.Time, edited bool) (settled bool) {
 	}
 	if len(due) > 0 {
 		p.seenTask()
+		p.seenRecord(nightwatch.ScheduledRunID(due[0]))
 		if still != "" {
 			p.account(due, nightwatch.PhaseSkipped, still)
 		} else {

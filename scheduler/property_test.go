@@ -218,9 +218,31 @@ func (o *oracle) comesLate() {
 	}
 }
 
+// goesUnanswered commits a plan that nobody hears of, neither by an answer nor by the watch, until another has been made, some
+// time later, of what was known before.
+func (o *oracle) goesUnanswered() {
+	if o.view.known(demo) == nil {
+		return
+	}
+	first := o.decide(demo)
+	o.happen(rapid.SampledFrom([]string{"eve", "pass"}).Draw(o.r, "time"))
+	second := o.decide(demo)
+	for _, p := range []*plan{first, second} {
+		if !p.txn.Empty() {
+			o.step(p)
+			continue
+		}
+		for _, taken := range p.takings {
+			o.reserved.add(taken, -1)
+		}
+	}
+}
+
 // actions are all that may happen, each with time to come to rest after it and without.
 func (o *oracle) actions() map[string]func(*rapid.T) {
-	actions := map[string]func(*rapid.T){"late": func(*rapid.T) { o.comesLate() }}
+	actions := map[string]func(*rapid.T){
+		"late": func(*rapid.T) { o.comesLate() }, "unanswered": func(*rapid.T) { o.goesUnanswered() }, "unanswered 2": func(*rapid.T) { o.goesUnanswered() },
+	}
 	for _, what := range whatHappens {
 		actions[what] = func(*rapid.T) { o.happen(what) }
 		actions[what+", quiet"] = func(*rapid.T) { o.happen(what); o.quiet() }
