@@ -86,7 +86,7 @@ func (o *Occurrence) saw(x *Index, r *run, v *accepted) {
 	}
 	seen := writes(last.Runner) && len(x.Effects) > 0 || last.Runner == "kubernetes" && len(x.Jobs) > 0
 	o.unseen = last.Phase == "Succeeded" && o.Starts == 0 && seen && last.Shards == 0
-	o.undone = last.Phase == "Failed" && last.Reason == "NodeLost" && !v.Task.atMostOnce()
+	o.undone = last.Phase == "Failed" && last.Reason == "NodeLost" && last.LostSessions < lostTooOften && !v.Task.atMostOnce()
 }
 
 // handedBack is how often a node that stopped ended an attempt for another to begin anew.

@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,9 @@ func TestOccurrences(t *testing.T) {
 		h.Effects[len(h.Effects)-1].Attempt = 2
 		h.edit("runs/a/e/"+h.Effects[0].Run, `"attempt":1`, `"attempt":2`+fields)
 	}
+	nodeLost := func(h *History, sessions int) {
+		h.edit("runs/a/e/"+name(minute(2)), `"phase":"Succeeded"`, fmt.Sprintf(`"phase":"Failed","reason":"NodeLost","lostSessions":%d`, sessions))
+	}
 	for _, row := range []struct {
 		what        string
 		change      func(h *History)
@@ -23,6 +27,8 @@ func TestOccurrences(t *testing.T) {
 		{"record and range", func(h *History) {
 			h.Changes = slices.DeleteFunc(h.Changes, func(c Change) bool { return c.Deleted && strings.HasPrefix(c.Key, "runs/a/e/") })
 		}, 0, 1},
+		{"lost with its node, and no other attempt", func(h *History) { nodeLost(h, 1) }, 1, 0},
+		{"lost with its node for the tenth time", func(h *History) { nodeLost(h, 10) }, 0, 0},
 		{"success without an effect", func(h *History) { h.Effects = h.Effects[2:] }, 1, 0},
 		{"a second beginning", func(h *History) { again(h, ``) }, 0, 1},
 		{"a second beginning, as a session was lost", func(h *History) { again(h, `,"lostSessions":1`) }, 0, 0},
