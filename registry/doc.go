@@ -27,9 +27,8 @@
 // [Session.Alive] compares the deadline with the time of the call, not with what a timer did: a process that was stopped
 // past its deadline finds itself dead at once when it wakes, even before its timers have run.
 //
-// The [concurrency.Session] on the same lease (for elections and mutexes) runs a keepalive of its own. It does not count
-// for the deadline. All it can do is to make the lease last longer than we count on, which is safe; when the session is
-// lost that keepalive is ended too, so that the lease ends as well.
+// The [concurrency.Session] on the same lease (for elections and mutexes) renews nothing, and ends with this one: the library's
+// own keepalive gives a session up when its stream is not answered, whatever other renewals are.
 //
 // # Failures
 //

@@ -173,7 +173,7 @@ func WaitRegister(ctx context.Context, client *clientv3.Client, s *Session, node
 func waitGone(ctx context.Context, client *clientv3.Client, s *Session, key string, revision int64, over <-chan time.Time) (expired bool, err error) {
 	watchCtx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
-	watch := client.Watch(watchCtx, key, clientv3.WithRev(revision), clientv3.WithFilterPut())
+	watch := makeWatch(watchCtx, cancel, client, key, clientv3.WithRev(revision), clientv3.WithFilterPut())
 	for {
 		select {
 		case resp, ok := <-watch:

@@ -50,10 +50,10 @@ func (s *Session) run(ctx context.Context) {
 }
 
 // renewals sends one renewal after another and returns why it gave up: the deadline passed, the lease is gone, or the
-// keepalives were stopped.
+// client was closed, unless the session was.
 func (s *Session) renewals() error {
 	interval, pause := s.ttl/4, s.ttl/20
-	keepCtx := s.concurrent.Ctx() // ends with Close, with the client, and when the library finds the lease gone
+	keepCtx := s.concurrent.Ctx() // ends with Close, and with the client
 	next := time.NewTimer(interval)
 	defer next.Stop()
 	lease := renewer{client: s.client, lease: s.lease}
@@ -67,7 +67,7 @@ func (s *Session) renewals() error {
 		case <-lost.C:
 		case <-keepCtx.Done():
 			lost.Stop()
-			return s.keepaliveEnded()
+			return errors.New("the etcd client was closed")
 		}
 		if !s.Alive() {
 			return fmt.Errorf("no renewal answered in %s", s.ttl-s.margin)
@@ -91,15 +91,6 @@ func (s *Session) renewals() error {
 			next.Reset(max(pause, time.Until(sent.Add(pause))))
 		}
 	}
-}
-
-// keepaliveEnded tells why the library's keepalive ended: closed by us, or the client was closed, or it found the lease
-// gone (it gives no reason).
-func (s *Session) keepaliveEnded() error {
-	if err := s.client.Ctx().Err(); err != nil {
-		return errors.New("the etcd client was closed")
-	}
-	return errors.New("the keepalive ended: the lease was revoked or expired")
 }
 
 // extend moves the deadline for a renewal that was sent at the given time and answered, unless the deadline has passed
@@ -167,6 +158,23 @@ func (r *renewer) close() {
 		r.end()
 	}
 	r.stream, r.end = nil, nil
+}
+
+// unrenewed is a client for a concurrency.Session whose keepalive renews nothing. The library's would end the session when
+// its own stream is not answered for a TTL, by a member of etcd that hangs, say, while the renewals above are, by another.
+func unrenewed(ctx context.Context, client *clientv3.Client) *clientv3.Client {
+	c := clientv3.NewCtxClient(ctx)
+	c.KV, c.Watcher, c.Lease = client.KV, client.Watcher, idle{client.Lease}
+	return c
+}
+
+// idle is a lease service whose keepalives last as long as their context.
+type idle struct{ clientv3.Lease }
+
+func (idle) KeepAlive(ctx context.Context, _ clientv3.LeaseID) (<-chan *clientv3.LeaseKeepAliveResponse, error) {
+	answers := make(chan *clientv3.LeaseKeepAliveResponse)
+	context.AfterFunc(ctx, func() { close(answers) })
+	return answers, nil
 }
 
 // revoke ends the lease, trying once, no longer than the TTL: after that it has ended by itself. A lease that is gone

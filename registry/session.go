@@ -45,7 +45,7 @@ type Session struct {
 
 	ctx      context.Context // the life, as others see it
 	end      context.CancelCauseFunc
-	stop     context.CancelFunc // ends the keepalives
+	stop     context.CancelFunc // ends the renewals
 	closing  chan struct{}      // closed by the first Close
 	finished chan struct{}      // closed when the renewing goroutine has ended
 
@@ -96,16 +96,17 @@ func NewSession(ctx context.Context, client *clientv3.Client, cfg SessionConfig)
 	lifeCtx := context.WithoutCancel(ctx) // the life outlasts the call that began it
 	s.ctx, s.end = context.WithCancelCause(lifeCtx)
 	keepCtx, stop := context.WithCancel(lifeCtx)
-	s.stop = stop
-	s.concurrent, err = concurrency.NewSession(client, concurrency.WithLease(s.lease), concurrency.WithContext(keepCtx))
-	if err == nil && s.concurrent == nil { // which the library does when the keepalive cannot start
-		err = errors.New("no keepalive")
+	unregister := context.AfterFunc(client.Ctx(), stop)
+	s.stop = func() {
+		unregister()
+		stop()
 	}
+	s.concurrent, err = concurrency.NewSession(unrenewed(keepCtx, client), concurrency.WithLease(s.lease), concurrency.WithContext(keepCtx))
 	if err == nil && !s.Alive() {
 		err = fmt.Errorf("the grant took %s of a TTL of %s: %w", time.Since(sent).Round(time.Millisecond), s.ttl, ErrSessionLost)
 	}
 	if err != nil {
-		stop()
+		s.stop()
 		s.end(err)
 		revokeCtx, cancel := context.WithTimeout(lifeCtx, time.Second) // a courtesy: nothing renews the lease
 		defer cancel()

@@ -3,6 +3,7 @@ package registry_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -24,6 +25,38 @@ func TestSessionIsRenewed(t *testing.T) {
 	etcdtest.Eventually(t, 10*time.Second, func() bool { return s.Deadline().After(first.Add(3 * time.Second)) }, "renewals past the first TTL")
 	if !s.Alive() || s.Context().Err() != nil {
 		t.Error("not alive")
+	}
+}
+
+// deafLeases are those of a client whose keepalives go to a member of etcd that does not answer: they end at once. All else is
+// done as ever.
+type deafLeases struct{ clientv3.Lease }
+
+func (deafLeases) KeepAlive(context.Context, clientv3.LeaseID) (<-chan *clientv3.LeaseKeepAliveResponse, error) {
+	answers := make(chan *clientv3.LeaseKeepAliveResponse)
+	close(answers)
+	return answers, nil
+}
+
+// That the library's keepalive is not answered is no reason to give up a session that is renewed.
+func TestSessionOutlivesTheLibrarysKeepalive(t *testing.T) {
+	client := etcdtest.Start(t).Client(t)
+	client.Lease = deafLeases{client.Lease}
+	s := newSession(t, client, 2*time.Second)
+	first := s.Deadline()
+	etcdtest.Eventually(t, 10*time.Second, func() error {
+		if cause := context.Cause(s.Context()); cause != nil {
+			t.Fatal(cause)
+		}
+		if got := s.Deadline().Sub(first); got < 3*time.Second {
+			return fmt.Errorf("its deadline has moved by %s", got)
+		}
+		return nil
+	}, "renewals past the first TTL")
+	select {
+	case <-s.Concurrency().Done():
+		t.Error("the library's session is over")
+	default:
 	}
 }
 
@@ -141,7 +174,7 @@ func TestSessionLostWhenEtcdStops(t *testing.T) {
 	if s.Alive() {
 		t.Error("alive")
 	}
-	within(t, time.Second, s.Concurrency().Done(), "the library's keepalive ends too")
+	within(t, time.Second, s.Concurrency().Done(), "the library's session ends too")
 }
 
 func TestSessionLivesThroughARestart(t *testing.T) {

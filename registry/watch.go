@@ -56,12 +56,22 @@ func (v *View) list(ctx context.Context) (int64, error) {
 	return resp.Header.Revision, nil
 }
 
+// makeTimeout bounds how long the client waits for a connection over which to make a watch.
+const makeTimeout = 5 * time.Second
+
+// makeWatch makes a watch, which has failed when that took too long.
+func makeWatch(ctx context.Context, cancel context.CancelFunc, client *clientv3.Client, key string, opts ...clientv3.OpOption) clientv3.WatchChan {
+	making := time.AfterFunc(makeTimeout, cancel)
+	defer making.Stop()
+	return client.Watch(ctx, key, opts...)
+}
+
 // watch applies what happens from the revision on. It returns nil when it is time to list anew, an error when the watch
 // ended by itself: closed, compacted, no leader, or the context's end.
 func (v *View) watch(ctx context.Context, revision int64) error {
 	watchCtx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
-	events := v.client.Watch(watchCtx, v.cfg.Prefix, clientv3.WithPrefix(), clientv3.WithRev(revision), clientv3.WithProgressNotify())
+	events := makeWatch(watchCtx, cancel, v.client, v.cfg.Prefix, clientv3.WithPrefix(), clientv3.WithRev(revision), clientv3.WithProgressNotify())
 	resync := time.NewTimer(v.cfg.Resync)
 	defer resync.Stop()
 	for {
