@@ -124,18 +124,11 @@ func (c *Candidate) life(ctx context.Context) (context.Context, context.CancelFu
 //
 // It waits for etcd, and returns an error of etcd's only if waiting cannot cure it.
 func (c *Candidate) Campaign(ctx context.Context) (*Term, error) {
-	c.mu.Lock()
-	if c.busy || c.term != nil && c.term.Context().Err() == nil {
-		c.mu.Unlock()
-		return nil, fmt.Errorf("campaign: %w", ErrBusy)
+	release, err := c.occupy()
+	if err != nil {
+		return nil, fmt.Errorf("campaign: %w", err)
 	}
-	c.busy = true
-	c.mu.Unlock()
-	defer func() {
-		c.mu.Lock()
-		c.busy = false
-		c.mu.Unlock()
-	}()
+	defer release()
 	campaignCtx, cancel := c.life(ctx)
 	defer cancel()
 	// A key of an earlier term or campaign must not be taken over: a term never has the number of one before it.
@@ -162,6 +155,43 @@ func (c *Candidate) Campaign(ctx context.Context) (*Term, error) {
 	c.mu.Unlock()
 	c.log.Info("term began", "term", key.created, "key", c.key)
 	return term, nil
+}
+
+// occupy is ErrBusy while a campaign is under way or a term is not over. Nobody else begins one until release is called.
+func (c *Candidate) occupy() (release func(), err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.busy || c.term != nil && c.term.Context().Err() == nil {
+		return nil, ErrBusy
+	}
+	c.busy = true
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.busy = false
+	}, nil
+}
+
+// Withdraw removes the key that a campaign or a term left behind because etcd did not answer when it ended: for as long as the
+// session lives, a key that nobody stands behind keeps the role from all others. It tries until the context or the session
+// ends, or etcd gives an error that waiting cannot cure. While a campaign is under way or a term is not over: ErrBusy.
+func (c *Candidate) Withdraw(ctx context.Context) error {
+	release, err := c.occupy()
+	if err != nil {
+		return fmt.Errorf("withdraw: %w", err)
+	}
+	defer release()
+	life, cancel := c.life(ctx)
+	defer cancel()
+	for {
+		err := c.clean(life)
+		if err == nil {
+			return nil
+		}
+		if !curable(err) || wait(life, retryPause) != nil {
+			return fmt.Errorf("withdraw from %s: %w", c.cfg.Prefix, err)
+		}
+	}
 }
 
 // held is a key that has won, as confirmed at a revision of etcd.

@@ -276,3 +276,41 @@ func TestElectionStress(t *testing.T) {
 		within(t, time.Second, term.Context().Done(), "over")
 	}
 }
+
+// A key that could not be removed in a moment is removed later, and whoever waits has the role.
+func TestWithdraw(t *testing.T) {
+	server := etcdtest.Start(t)
+	direct := server.Client(t)
+	proxy := server.Proxy(t)
+	client := etcdtest.NewClient(t, proxy.Endpoint())
+	c := newCandidate(t, client, newSession(t, client, 60), "n1")
+	term := campaign(t, c)
+	if err := c.Withdraw(t.Context()); !errors.Is(err, election.ErrBusy) {
+		t.Errorf("while the term goes on: %v", err)
+	}
+	s := newSession(t, direct, 60)
+	next := campaignInBackground(t, t.Context(), direct, newCandidate(t, direct, s, "n2"), keyOf(s))
+	proxy.Pause()
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := term.Resign(ctx); err == nil {
+		t.Error("resigned without an etcd")
+	}
+	if err := c.Withdraw(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v, want DeadlineExceeded", err)
+	}
+	withdrawn := make(chan error, 1)
+	go func() { withdrawn <- c.Withdraw(t.Context()) }()
+	proxy.Resume()
+	if err := <-withdrawn; err != nil {
+		t.Error(err)
+	}
+	got := receive(t, next, 10*time.Second)
+	if got.err != nil {
+		t.Fatal(got.err)
+	}
+	resignAtEnd(t, got.term)
+	if err := c.Withdraw(t.Context()); err != nil {
+		t.Errorf("with nothing to remove: %v", err)
+	}
+}

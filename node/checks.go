@@ -58,8 +58,10 @@ func checkEtcd(session *registry.Session, lastErr error) error {
 		return lastErr
 	case session == nil:
 		return errors.New("no answer yet")
-	case time.Until(session.Deadline()) < session.TTL()*2/5:
-		return errors.New("the last two renewals of the session have not been answered")
+	}
+	// The deadline is four fifths of the TTL after the last renewal that was answered had been sent.
+	if silent := session.TTL()*4/5 - time.Until(session.Deadline()); silent > session.TTL()*2/5 {
+		return fmt.Errorf("no renewal of the session has been answered that was sent in the last %s", silent.Round(100*time.Millisecond))
 	}
 	return nil
 }

@@ -75,10 +75,15 @@ func (c *cordoned) check(name string) error {
 func (n *Node) followCordon(ctx context.Context) {
 	keys := n.store.Keys()
 	own := keys.Cordon(n.cfg.Name)
+	trouble := "" // as it was logged last
 	follow := store.Follower{
 		Client: n.client, Prefix: keys.Of(store.Cordons), // one key for each node at most
 		Problem: func(err error) {
-			if err != nil && n.setErr(err) {
+			switch {
+			case err == nil:
+				trouble = ""
+			case err.Error() != trouble:
+				trouble = err.Error()
 				n.log.Warn("follow the cordons", "error", err)
 			}
 		},

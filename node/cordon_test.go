@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/nightwatch-go/nightwatch"
 	"github.com/nightwatch-go/nightwatch/election"
@@ -261,4 +264,64 @@ func TestPinnedToALabel(t *testing.T) {
 			t.Error(got)
 		}
 	}
+}
+
+// deafToResigning is a KV that never answers the first deletion of a candidate's key, and does not do it either.
+type deafToResigning struct {
+	clientv3.KV
+	prefix string
+	missed atomic.Bool
+}
+
+func (d *deafToResigning) Txn(ctx context.Context) clientv3.Txn {
+	return &deafTxn{Txn: d.KV.Txn(ctx), kv: d, ctx: ctx}
+}
+
+type deafTxn struct {
+	clientv3.Txn
+	kv      *deafToResigning
+	ctx     context.Context
+	resigns bool
+}
+
+func (d *deafTxn) If(cmps ...clientv3.Cmp) clientv3.Txn {
+	d.Txn = d.Txn.If(cmps...)
+	return d
+}
+
+func (d *deafTxn) Then(ops ...clientv3.Op) clientv3.Txn {
+	for _, op := range ops {
+		d.resigns = d.resigns || op.IsDelete() && strings.HasPrefix(string(op.KeyBytes()), d.kv.prefix)
+	}
+	d.Txn = d.Txn.Then(ops...)
+	return d
+}
+
+func (d *deafTxn) Commit() (*clientv3.TxnResponse, error) {
+	if d.resigns && d.kv.missed.CompareAndSwap(false, true) {
+		<-d.ctx.Done()
+		return nil, d.ctx.Err()
+	}
+	return d.Txn.Commit()
+}
+
+// A drained node keeps its session: it must not keep the role because etcd did not answer when it resigned.
+func TestDrainedLeaderFreesTheRole(t *testing.T) {
+	server := etcdtest.Start(t)
+	client := server.Client(t)
+	deaf := &deafToResigning{KV: client.KV, prefix: store.NewKeys("").Election()}
+	client.KV = deaf
+	a := startPeer(t, client, node.Config{Name: "a", LeaseTTL: time.Minute})
+	waitReady(t, a)
+	st := store.New(server.Client(t), "")
+	leads(t, st, "a")
+	b := startPeer(t, server.Client(t), node.Config{Name: "b", LeaseTTL: time.Minute})
+	waitReady(t, b)
+	cordon(t, st, "a", `{"drain":true}`)
+	leads(t, st, "b")
+	if !deaf.missed.Load() {
+		t.Error("etcd answered when a resigned")
+	}
+	uncordon(t, st, "a")
+	announces(t, st, "a", false)
 }

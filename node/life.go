@@ -117,7 +117,7 @@ func (n *Node) serve(ctx, life context.Context, session *registry.Session, worke
 			standDown, working = func() {}, false
 		case !working:
 			worker.Drain(false)
-			standDown, working = n.stand(life, session), true
+			standDown, working = n.stand(ctx, life, session), true
 		}
 		select {
 		case <-ctx.Done():
@@ -134,8 +134,9 @@ func (n *Node) serve(ctx, life context.Context, session *registry.Session, worke
 	}
 }
 
-// stand has the node stand for the scheduler role. standDown ends that, and returns when the role is resigned.
-func (n *Node) stand(life context.Context, session *registry.Session) (standDown func()) {
+// stand has the node stand for the scheduler role. standDown ends that, and returns when the role is free for others, or with
+// the session. Once running has ended it waits for that no longer than goodbye.
+func (n *Node) stand(running, life context.Context, session *registry.Session) (standDown func()) {
 	if n.scheduler == nil {
 		return func() {}
 	}
@@ -143,7 +144,7 @@ func (n *Node) stand(life context.Context, session *registry.Session) (standDown
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		n.campaign(ctx, session)
+		n.campaign(ctx, running, session)
 	}()
 	return func() {
 		cancel()
@@ -256,7 +257,7 @@ func (n *Node) sayDraining(ctx context.Context, r *registry.Registration) {
 }
 
 // campaign stands for the scheduler role and acts in it, term after term, until ctx ends.
-func (n *Node) campaign(ctx context.Context, session *registry.Session) {
+func (n *Node) campaign(ctx, running context.Context, session *registry.Session) {
 	candidate, err := election.New(n.client, election.Config{
 		Session: session.Concurrency(), Context: session.Context(), Prefix: n.store.Keys().Election(), Value: n.cfg.Name,
 		Logger: n.log.Named("election"),
@@ -284,6 +285,17 @@ func (n *Node) campaign(ctx context.Context, session *registry.Session) {
 			continue
 		}
 		n.lead(ctx, term)
+	}
+	n.withdraw(running, session, candidate)
+}
+
+// withdraw leaves no key that keeps the role from others: the session of a node that is drained goes on.
+func (n *Node) withdraw(running context.Context, session *registry.Session, candidate *election.Candidate) {
+	ctx, cancel := context.WithCancel(session.Context())
+	defer cancel()
+	defer context.AfterFunc(running, func() { time.AfterFunc(goodbye, cancel) })()
+	if err := candidate.Withdraw(ctx); err != nil {
+		n.log.Debug("withdraw", "error", err) // the key goes with the session
 	}
 }
 

@@ -50,7 +50,9 @@ type Node struct {
 // retryPause is between two tries against an etcd that is away.
 const retryPause = time.Second
 
-// New checks cfg and makes a node on client, which stays the caller's. It does no I/O and starts nothing.
+// New checks cfg and makes a node on client, which stays the caller's. It does no I/O and starts nothing. The client should
+// have a DialKeepAliveTime and a DialKeepAliveTimeout of some seconds: without them a member of etcd that hangs keeps all of
+// the node's watches for as long as it does.
 func New(client *clientv3.Client, cfg Config) (*Node, error) {
 	if client == nil {
 		return nil, errors.New("new node: no etcd client")
