@@ -45,3 +45,10 @@ func ListOften(t *testing.T) {
 	relistShare = 0
 	t.Cleanup(func() { relistShare = before })
 }
+
+// LookAgain has those who wait for a key read it so often.
+func LookAgain(t *testing.T, d time.Duration) {
+	before := lookAgain
+	lookAgain = d
+	t.Cleanup(func() { lookAgain = before })
+}

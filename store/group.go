@@ -232,6 +232,8 @@ func (s *Store) memberRun(ctx context.Context, task, request string) (run nightw
 			return run, err
 		case ctx.Err() != nil:
 			return run, context.Cause(ctx)
+		case errors.Is(err, rpctypes.ErrPermissionDenied):
+			return run, err
 		case err == nil:
 			continue
 		}
@@ -249,7 +251,7 @@ func (s *Store) followRun(ctx context.Context, task, request string, run *nightw
 	if done || err != nil {
 		return done, err
 	}
-	watchCtx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
+	watchCtx, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), lookAgain)
 	defer cancel()
 	for changes := range s.client.Watch(watchCtx, at.key, clientv3.WithRev(at.from)) {
 		switch err := changes.Err(); {
@@ -268,6 +270,9 @@ func (s *Store) followRun(ctx context.Context, task, request string, run *nightw
 				return true, nil
 			}
 		}
+	}
+	if watchCtx.Err() != nil {
+		return false, nil
 	}
 	return false, fmt.Errorf("watch %s: closed", at.key)
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -58,19 +59,20 @@ func (s *Store) WaitVerdict(ctx context.Context, task, id string) (nightwatch.Ve
 
 // waitKey calls done with the value of key, nil while it is absent, at every change until it is true.
 func (s *Store) waitKey(ctx context.Context, key string, done func([]byte) bool) error {
+	w := waiter{s: s, key: key, done: done}
 	for {
-		finished, err := s.watchKey(ctx, key, done)
-		if finished {
+		finished, err := w.watch(ctx)
+		switch {
+		case finished:
 			return nil
-		}
-		if errors.Is(err, rpctypes.ErrPermissionDenied) {
+		case errors.Is(err, rpctypes.ErrPermissionDenied):
 			return err
-		}
-		if ctx.Err() != nil {
-			if err != nil && !errors.Is(err, ctx.Err()) {
-				return fmt.Errorf("%w: %w", context.Cause(ctx), err)
-			}
+		case ctx.Err() != nil && err != nil && !errors.Is(err, ctx.Err()):
+			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		case ctx.Err() != nil:
 			return context.Cause(ctx)
+		case err == nil:
+			continue
 		}
 		select {
 		case <-time.After(retryDelay):
@@ -79,35 +81,58 @@ func (s *Store) waitKey(ctx context.Context, key string, done func([]byte) bool)
 	}
 }
 
-func (s *Store) watchKey(ctx context.Context, key string, done func([]byte) bool) (bool, error) {
+// waiter waits for a key.
+type waiter struct {
+	s    *Store
+	key  string
+	done func([]byte) bool
+	told bool // done was called, last with this value
+	last []byte
+}
+
+func (w *waiter) tell(value []byte) (done bool) {
+	w.told, w.last = true, value
+	return w.done(value)
+}
+
+// lookAgain is how often one who waits for a key reads it, whatever its watch says: of a cluster that was restored from a
+// backup that says nothing until revisions are what they were.
+var lookAgain = 15 * time.Second
+
+// watch reads the key and follows it, until it is done or it is time to look again.
+func (w *waiter) watch(ctx context.Context) (done bool, err error) {
 	getCtx, cancelGet := context.WithTimeout(ctx, callTimeout)
-	response, err := s.client.Get(getCtx, key)
+	response, err := w.s.client.Get(getCtx, w.key)
 	cancelGet()
 	if err != nil {
-		return false, fmt.Errorf("get %s: %w", key, err)
+		return false, fmt.Errorf("get %s: %w", w.key, err)
 	}
 	var value []byte
 	if len(response.Kvs) > 0 {
 		value = response.Kvs[0].Value
 	}
-	if done(value) {
+	news := !w.told || !bytes.Equal(value, w.last) || (value == nil) != (w.last == nil)
+	if news && w.tell(value) {
 		return true, nil
 	}
-	watchCtx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
+	watchCtx, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), lookAgain)
 	defer cancel()
-	for changes := range s.client.Watch(watchCtx, key, clientv3.WithRev(response.Header.Revision+1)) {
+	for changes := range w.s.client.Watch(watchCtx, w.key, clientv3.WithRev(response.Header.Revision+1)) {
 		if err := changes.Err(); err != nil {
-			return false, fmt.Errorf("watch %s: %w", key, err)
+			return false, fmt.Errorf("watch %s: %w", w.key, err)
 		}
 		for _, event := range changes.Events {
 			value = event.Kv.Value
 			if event.Type == clientv3.EventTypeDelete {
 				value = nil
 			}
-			if done(value) {
+			if w.tell(value) {
 				return true, nil
 			}
 		}
 	}
-	return false, fmt.Errorf("watch %s: closed", key)
+	if watchCtx.Err() != nil {
+		return false, nil
+	}
+	return false, fmt.Errorf("watch %s: closed", w.key)
 }

@@ -176,3 +176,35 @@ func TestWaitVerdict(t *testing.T) {
 		t.Errorf("got %+v, %v", got.verdict, got.err)
 	}
 }
+
+// After a restore from a backup a watch says nothing until revisions are what they were.
+func TestWaitAfterABackup(t *testing.T) {
+	store.LookAgain(t, 300*time.Millisecond)
+	server := etcdtest.Start(t)
+	client := server.Client(t)
+	s := store.New(client, "")
+	const id = "20261120T141500Z"
+	key := s.Keys().Run(waited, id)
+	put(t, client, key, `{"phase":"Running"}`)
+	backup := server.Backup(t)
+	for range 50 {
+		put(t, client, "elsewhere", "")
+	}
+	asked, ended := make(chan string, 100), make(chan error, 1)
+	go func() {
+		_, err := s.WaitRun(within(t), waited, id, func(run *nightwatch.Run) bool {
+			asked <- string(run.Phase)
+			return run.Phase.Terminal()
+		})
+		ended <- err
+	}()
+	next(t, asked, "the first look")
+	server.Restore(t, backup)
+	put(t, client, key, `{"phase":"Succeeded"}`)
+	if err := next(t, ended, "the answer"); err != nil {
+		t.Error(err)
+	}
+	if got := next(t, asked, "the last look"); got != "Succeeded" || len(asked) > 0 {
+		t.Errorf("asked about %q and %d more: what has not changed is no news", got, len(asked))
+	}
+}

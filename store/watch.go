@@ -64,7 +64,7 @@ type Follower struct {
 	// Silence is how long the watch may say nothing, progress included, before it is replaced. Default 15 s.
 	Silence time.Duration
 	// Resync is how often everything is listed again; where that takes long, a hundred times as long as it took, should that be
-	// more. Default 10 min.
+	// more. Default 10 min. With DeletesOnly nothing is listed.
 	Resync time.Duration
 	// Problem is told what went wrong, nil once things go well again. Called from Run's goroutine; may be nil.
 	Problem func(error)
@@ -158,6 +158,9 @@ func (c *copier) follow(ctx context.Context) error {
 	defer ask.Stop()
 	list := time.NewTimer(time.Until(c.list))
 	defer list.Stop()
+	if c.DeletesOnly {
+		list.Stop() // there is nothing to list, and a watch made anew would not tell what went away in between
+	}
 	for {
 		select {
 		case <-ctx.Done():

@@ -306,6 +306,28 @@ func TestFollowerResyncs(t *testing.T) {
 	}
 }
 
+// Who only hears of what went away has nothing to list, and misses nothing while others would.
+func TestFollowerDeletesOnlyListsNothing(t *testing.T) {
+	client := etcdtest.Start(t).Client(t)
+	began := put(t, client, "p/begin", "1")
+	r := follow(t, store.Follower{Client: client, Prefix: "p/", DeletesOnly: true, Resync: time.Millisecond})
+	r.reaches(t, began)
+	const keys = 300
+	var last int64
+	for i := range keys {
+		put(t, client, fmt.Sprint("p/", i), "1")
+		last = del(t, client, fmt.Sprint("p/", i))
+	}
+	r.reaches(t, last)
+	heard := 0
+	for _, batch := range r.seen() {
+		heard += len(batch.Events)
+	}
+	if heard != keys {
+		t.Errorf("heard of %d of %d", heard, keys)
+	}
+}
+
 func TestFollowerDeletesOnly(t *testing.T) {
 	server := etcdtest.Start(t)
 	proxy, direct := server.Proxy(t), server.Client(t)
