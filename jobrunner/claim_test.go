@@ -44,6 +44,24 @@ func TestAmbiguousClaimRunsOnce(t *testing.T) {
 	}
 }
 
+// A claim whose answer was lost has the name of a Job on record that nobody has created: should the task have changed
+// meanwhile, the run is assigned anew, and not taken for one whose Job may exist.
+func TestTaskChangesDuringAnAmbiguousClaim(t *testing.T) {
+	r := newRig(t)
+	r.accept(`{"image":"busybox"}`)
+	r.start()
+	r.told(r.give("a", later, func(run *nightwatch.Run) { run.Runner = nightwatch.RunnerKubernetes }))
+	r.proxy.DropResponses()
+	r.wait("a", "is claimed", in(nightwatch.PhaseRunning))
+	r.accept(onceTask)
+	r.proxy.Resume()
+	run := r.wait("a", "is given back", func(run nightwatch.Run) bool { return run.Phase != nightwatch.PhaseRunning })
+	if run.Phase != nightwatch.PhasePending || run.Runner != nightwatch.RunnerProcess || run.Job != nil || len(r.kube.attempts) > 0 {
+		t.Errorf("%s, %d attempts", encode(&run), len(r.kube.attempts))
+	}
+	r.clean()
+}
+
 // A claim that etcd has no room for is made again until it has.
 func TestClaimWaitsForSpace(t *testing.T) {
 	r := newRig(t).start()

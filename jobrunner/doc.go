@@ -37,7 +37,7 @@
 // # The mutex
 //
 // It covers dispatch, never the run. Within this process, where the mutex would be re-entrant, dispatches of one task
-// take turns, the oldest time first. A claim that finds the mutex held elsewhere tries again while it goes from one dispatch
+// take turns, the oldest time first; what is claimed without the mutex waits for none. A claim that finds the mutex held elsewhere tries again while it goes from one dispatch
 // to the next; once one and the same holder has had it for half a second, the run is given back. An operator's
 // "etcdctl lock" on the same name keeps the task from being dispatched.
 //

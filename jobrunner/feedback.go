@@ -38,7 +38,7 @@ func (r Run) Progress(fraction float64, message string) {
 	if math.IsNaN(fraction) {
 		fraction = 0
 	}
-	r.feedback.progress(math.Round(min(max(fraction, 0), 1)*1000)/1000, clip(message, maxProgressMessage))
+	r.feedback.progress(math.Round(min(max(fraction, 0), 1)*1000)/1000, message)
 }
 
 // SetResult gives the run a result: v as JSON, of at most nightwatch.MaxResult bytes. It returns at once; the result
@@ -182,7 +182,7 @@ func (f *Feedback) write(ctx context.Context, change func(*nightwatch.Run)) erro
 }
 
 func (f *Feedback) progress(fraction float64, message string) {
-	message = f.mask.Load().Text(message)
+	message = clip(f.mask.Load().Text(message), maxProgressMessage) // in this order: half a secret is not masked
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if p := f.said.progress; f.over() != nil || p != nil && p.Fraction == fraction && p.Message == message {

@@ -150,6 +150,20 @@ func TestProgressIsBounded(t *testing.T) {
 	}
 }
 
+// A message is cut after the secrets in it have been taken out: half of one would stay.
+func TestProgressIsMaskedWhole(t *testing.T) {
+	h := hear(t.Context(), nightwatch.Run{})
+	const secret = "canary-7d1e-bird"
+	h.mask.Store(NewMask([]string{secret}))
+	h.run.Progress(0, strings.Repeat("a", maxProgressMessage-8)+secret)
+	h.Close()
+	var r nightwatch.Run
+	h.Fill(&r)
+	if r.Progress == nil || strings.Contains(r.Progress.Message, "canary") {
+		t.Errorf("%+v", r.Progress)
+	}
+}
+
 func TestResult(t *testing.T) {
 	loop := map[string]any{}
 	loop["again"] = loop

@@ -31,6 +31,7 @@ type job struct {
 	writing  chan struct{} // held by who writes the record
 	token    string        // of the run's log, should it have none yet
 	feedback *Feedback     // of the attempt under way; nil before it
+	inTurn   bool          // it has taken the turn of its dispatch
 	patience context.Context
 
 	mu       sync.Mutex
@@ -103,12 +104,10 @@ func (j *job) do() {
 		j.handBack(nightwatch.ReasonHandedBack)
 		return
 	}
-	leave, err := j.w.turns.enter(j.ctx, j.turn(), j.run.NominalTime)
-	if err != nil {
+	if err := j.takeTurn(); err != nil {
 		j.handBack(nightwatch.ReasonHandedBack)
 		return
 	}
-	j.leave = leave
 	// gofail: var beforeClaim struct{}
 	accepted, err := j.claim()
 	var refused refusal
@@ -128,6 +127,21 @@ func (j *job) do() {
 		return
 	}
 	j.attempt(accepted)
+}
+
+// takeTurn waits for the turn of the run's dispatch, if there is to be one: what has its Job on record waits for no other.
+func (j *job) takeTurn() error {
+	j.mu.Lock()
+	j.inTurn = j.needsLock(&j.run)
+	j.mu.Unlock()
+	if !j.inTurn {
+		return nil
+	}
+	leave, err := j.w.turns.enter(j.ctx, j.turn(), j.run.NominalTime)
+	if err == nil {
+		j.leave = leave
+	}
+	return err
 }
 
 // wait holds a run that was handed out early until its time. It is false when the run is to be handed back.
@@ -339,6 +353,7 @@ func (j *job) catchUp(ctx context.Context, record nightwatch.Run, now store.Stan
 			j.pause(ctx)
 			return true, nil
 		}
+		now.Run.Job = j.run.Job
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -351,6 +366,9 @@ func (j *job) catchUp(ctx context.Context, record nightwatch.Run, now store.Stan
 // dropOwnLock removes the lock of an earlier try of this very dispatch. Dispatches of one task take turns here, so it is
 // nobody else's. It goes by its CreateRevision: a delete that comes late must not meet the lock of the next claim.
 func (j *job) dropOwnLock(ctx context.Context) error {
+	if !j.inTurn {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, dropTimeout)
 	defer cancel()
 	found, err := j.w.cfg.Store.Client().Get(ctx, j.lockKey(), clientv3.WithKeysOnly())

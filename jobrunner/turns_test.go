@@ -70,3 +70,22 @@ func TestWaitForLock(t *testing.T) {
 		t.Errorf("the same for long: %v", err)
 	}
 }
+
+// What has its Job on record is followed, and dispatches nothing: it does not wait for a dispatch that takes long.
+func TestJobOnRecordWaitsForNoTurn(t *testing.T) {
+	r := newRig(t)
+	r.kube.run = succeed
+	r.accept(`{"image":"busybox"}`)
+	r.start()
+	leave, err := r.turns.enter(t.Context(), demo, time.Time{}) // as one whose create is refused for the moment
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer leave()
+	r.give("a", func(run *nightwatch.Run) {
+		run.Runner, run.LostSessions = nightwatch.RunnerKubernetes, 1
+		run.Job = &nightwatch.Job{Cluster: "k1", Namespace: "default", Name: "demo", UID: "u1"}
+	})
+	r.wait("a", "succeeds", in(nightwatch.PhaseSucceeded))
+	r.clean()
+}

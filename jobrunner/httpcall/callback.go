@@ -65,7 +65,7 @@ func (c *call) calledBack(got answer) jobrunner.Outcome {
 	if said.Phase == nightwatch.PhaseSucceeded {
 		return out
 	}
-	out.Reason, out.Message = nightwatch.ReasonCallbackFailed, jobrunner.Clip(said.Message)
+	out.Reason, out.Message = nightwatch.ReasonCallbackFailed, c.clip(said.Message)
 	if out.Message == "" {
 		out.Message = "the server called back that it failed"
 	}

@@ -6,8 +6,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-
-	"github.com/nightwatch-go/nightwatch/jobrunner"
 )
 
 // maxHeaderLines is how many lines of an answer's header go into the log.
@@ -15,15 +13,17 @@ const maxHeaderLines = 50
 
 // asked writes into the attempt's log what is sent: nothing of queries, headers and bodies, which are the task's own and
 // may be secret.
-func (c *call) asked(req *http.Request) { c.attempt.Note("> %s %s", req.Method, shown(req.URL)) }
+func (c *call) asked(req *http.Request) {
+	c.attempt.Note("> %s %s", req.Method, c.clip(shown(req.URL)))
+}
 
 // heard writes into the log what came back: status and headers. The body follows as output.
 func (c *call) heard(resp *http.Response, err error) {
 	if err != nil {
-		c.attempt.Note("< %s", jobrunner.Clip(err.Error()))
+		c.attempt.Note("< %s", c.clip(err.Error()))
 		return
 	}
-	c.attempt.Note("< %s %s", resp.Proto, jobrunner.Clip(resp.Status))
+	c.attempt.Note("< %s %s", resp.Proto, c.clip(resp.Status))
 	lines := 0
 	for _, name := range slices.Sorted(maps.Keys(resp.Header)) {
 		for _, value := range resp.Header[name] {
@@ -31,7 +31,7 @@ func (c *call) heard(resp *http.Response, err error) {
 				c.attempt.Note("< …")
 				return
 			}
-			c.attempt.Note("< %s: %s", name, jobrunner.Clip(headerShown(name, value)))
+			c.attempt.Note("< %s: %s", name, c.clip(headerShown(name, value)))
 		}
 	}
 }

@@ -171,9 +171,9 @@ func (c *call) answered(got answer) jobrunner.Outcome {
 	out := jobrunner.Outcome{Phase: nightwatch.PhaseSucceeded, Output: got.output}
 	if !success(got.resp.StatusCode, c.spec.Success) {
 		out.Phase, out.Reason = nightwatch.PhaseFailed, nightwatch.ReasonHTTPStatus
-		out.Message = "status " + jobrunner.Clip(got.resp.Status)
+		out.Message = "status " + c.clip(got.resp.Status)
 		if way := c.way(); way != "" {
-			out.Message += " " + way + ", from " + shown(got.resp.Request.URL)
+			out.Message += " " + way + ", from " + c.clip(shown(got.resp.Request.URL))
 		}
 	}
 	return out
@@ -199,7 +199,7 @@ func (c *call) failed(ctx context.Context, got answer, err error) jobrunner.Outc
 		message = way + ": " + message
 	}
 	return jobrunner.Outcome{
-		Phase: nightwatch.PhaseFailed, Reason: nightwatch.ReasonHTTPError, Message: jobrunner.Clip(message), Output: got.output,
+		Phase: nightwatch.PhaseFailed, Reason: nightwatch.ReasonHTTPError, Message: c.clip(message), Output: got.output,
 	}
 }
 
@@ -218,9 +218,12 @@ func success(status int, ranges []string) bool {
 	})
 }
 
+// clip bounds what somebody else decides on the length of, without secrets: of one that is cut the mask knows nothing.
+func (c *call) clip(text string) string { return jobrunner.Clip(c.attempt.Mask().Text(text)) }
+
 // shown is a URL as messages show it: without its query, in which a server's redirect may have put a signature.
 func shown(target *url.URL) string {
 	plain := *target
 	plain.RawQuery, plain.Fragment = "", ""
-	return jobrunner.Clip(plain.Redacted())
+	return plain.Redacted()
 }

@@ -77,6 +77,22 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
+// TestSecretsThatAreCut: what a server makes long is cut after the secrets in it have been taken out.
+func TestSecretsThatAreCut(t *testing.T) {
+	server := serve(t, func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("X-Echo", strings.Repeat("x", 504)+req.Header.Get("X-Bird"))
+		http.Redirect(w, req, "/"+strings.Repeat("y", 502-len(req.Host)-len("http://"))+req.Header.Get("X-Bird"), http.StatusFound)
+	})
+	task := get(server.URL)
+	task.HTTP.Headers = secret("bird")
+	a, _ := runnertest.Attempt(t, task)
+	a.Secrets = runnertest.Secrets{"bird": canary}
+	out := httpcall.New(httpcall.Config{Allow: loopback}).Run(t.Context(), a)
+	if text := a.Mask().Text(fmt.Sprintf("%+v %s", out, a.Log)); strings.Contains(text, canary[:6]) || !strings.Contains(text, "xxx***") {
+		t.Errorf("part of the secret is in %s", text)
+	}
+}
+
 // TestSecretsThatCannotBeSent end the attempt before anything is sent.
 func TestSecretsThatCannotBeSent(t *testing.T) {
 	server := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("a request came") })
