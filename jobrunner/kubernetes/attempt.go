@@ -41,8 +41,8 @@ type attempt struct {
 	id      identity
 	// job is what the record says of the Job.
 	job nightwatch.Job
-	// unsure says that a create was sent whose answer is unknown: the Job may appear at any time.
-	unsure bool
+	// unsure is when a create was sent last whose answer is unknown, zero if there is none: its Job may appear at any time.
+	unsure time.Time
 	// startBy is when a run that has not begun is missed, zero when it never is; lastErr is why the last request failed.
 	startBy time.Time
 	lastErr error

@@ -22,14 +22,15 @@ const endPoll = 2 * time.Second
 // end carries out the wish that the attempt end, or that it never begin, and returns when that is so.
 func (at *attempt) end() (jobrunner.Outcome, error) {
 	at.startBy = time.Time{}
-	if !at.Adopt && at.job.UID == "" && !at.unsure {
+	if !at.Adopt && at.job.UID == "" && at.unsure.IsZero() {
 		// This node is the first that may create the Job, and has not tried.
 		return at.stopped(), nil
 	}
 	if err := at.locate(at.work); err != nil {
 		return jobrunner.Outcome{}, err
 	}
-	if at.Adopt || at.job.UID == "" {
+	// Deleted, the Job would make room for a create that is still on its way.
+	if at.Adopt || !at.unsure.IsZero() || at.job.UID == "" {
 		return at.suspend()
 	}
 	return at.remove()

@@ -246,3 +246,35 @@ func TestCancelGivesUpWithTheSession(t *testing.T) {
 		})
 	}
 }
+
+// A create that was not answered, and then repeated, may still be on its way when the Job of the second is ended: it must
+// find the name taken.
+func TestCancelAfterARepeatedCreate(t *testing.T) {
+	t.Parallel()
+	var posts atomic.Int64
+	var late atomic.Pointer[http.Request]
+	var real atomic.Pointer[http.RoundTripper]
+	p := newPlace(t, intercept(func(next http.RoundTripper, request *http.Request) (*http.Response, error) {
+		if creates(request) && posts.Add(1) == 1 {
+			late.Store(request.Clone(context.WithoutCancel(request.Context())))
+			real.Store(&next)
+			return nil, io.ErrUnexpectedEOF
+		}
+		return next.RoundTrip(request)
+	}))
+	r := p.attempt("hello", forever).start()
+	r.running()
+	r.end(jobrunner.ErrCancel)
+	expect(t, r.outcome(), nightwatch.PhaseCanceled, nightwatch.ReasonCancelRequested)
+	response, err := (*real.Load()).RoundTrip(late.Load())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusConflict {
+		t.Errorf("the late create was answered %s", response.Status)
+	}
+	if job := p.jobs()["hello"]; job.Spec.Suspend == nil || !*job.Spec.Suspend || job.Annotations[AnnotationKeepUntil] == "" || posts.Load() != 2 {
+		t.Errorf("%d creates, Job %+v", posts.Load(), job)
+	}
+}

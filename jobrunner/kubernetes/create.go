@@ -18,6 +18,10 @@ import (
 // roleGrace is for how long refusals for want of rights are doubted, from the first of them on. See unauthorized.
 const roleGrace = 5 * time.Second
 
+// lateCreate is for how long an API server may be at a create that it did not answer: its --request-timeout by default.
+// Meanwhile what refuses another one may be the first, which counts against a quota before it is there to be seen.
+const lateCreate = time.Minute
+
 // start makes or finds the attempt's Job and puts its uid on record.
 func (at *attempt) start() (*batchv1.Job, error) {
 	if at.job.UID != "" {
@@ -91,7 +95,7 @@ func (at *attempt) createOrGet(ctx context.Context, want *batchv1.Job) (job *bat
 	var unauthorizedSince time.Time
 	// The node's stop does not cut off a create: its answer would be unknown, where a moment later it is on record.
 	err = at.retryOn(ctx, at.firm, "create Job", func(ctx context.Context) error {
-		mayExist := at.Adopt || at.unsure
+		mayExist := at.Adopt || !at.unsure.IsZero()
 		if mayExist {
 			found, err := jobs.Get(ctx, at.job.Name, metav1.GetOptions{})
 			switch {
@@ -116,7 +120,7 @@ func (at *attempt) createOrGet(ctx context.Context, want *batchv1.Job) (job *bat
 			return nil
 		}
 		if !answered(err) {
-			at.unsure = true
+			at.unsure = time.Now()
 			return err
 		}
 		if !final(err) {
@@ -133,6 +137,8 @@ func (at *attempt) createOrGet(ctx context.Context, want *batchv1.Job) (job *bat
 			return passing{getErr}
 		case !final(getErr), mayExist && !apierrors.IsNotFound(getErr):
 			return unheeded(getErr)
+		case !at.unsure.IsZero() && time.Since(at.unsure) < lateCreate:
+			return passing{err}
 		case unauthorized(err):
 			if unauthorizedSince.IsZero() {
 				unauthorizedSince = time.Now()

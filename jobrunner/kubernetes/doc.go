@@ -54,13 +54,15 @@
 // An owner that adopted the attempt deletes nothing: its predecessor may be frozen in front of its create, and would
 // make the Job anew after a deletion. It occupies the name with a Job that is suspended (a tombstone), or suspends
 // the one that is there and waits until that has no pods. The tombstone is kept for an hour. The same is done by a
-// first owner that does not know what became of a create that it sent.
+// first owner that does not know what became of a create that it sent, even if another one was answered since.
 //
 // # Failures
 //
 //   - The API server is away, slow, or refuses for now (timeouts, 5xx, 429, 401): the request is repeated with backoff
 //     while the session lives. After a create whose answer is unknown, and where a predecessor may have made the Job, comes a
 //     GET by name before anything else, which is repeated for as long as it says neither that the Job is there nor that it is not.
+//   - It refuses a create for good while an earlier one is unanswered: that may be what a quota is used up by, and cannot be
+//     seen yet. The refusal is doubted for the minute that an API server may take.
 //   - A credential plugin (exec) of the kubeconfig hangs: the same, as requests end with their time all the same.
 //   - The API server refuses for good (403, missing namespace, invalid, admission): Failed, StartRefused. One that has just
 //     started may know no roles and refuse everybody: want of rights is doubted for some seconds.

@@ -155,38 +155,49 @@ func (l *podLogs) copy(ctx context.Context, pods []corev1.Pod) error {
 	if !l.options.Follow {
 		return l.backlog(ctx, pods)
 	}
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
 	var following sync.WaitGroup
-	defer following.Wait()
-	for {
-		live := l.live(ctx) // before the pods are looked at: what comes after the end is nothing
+	for live := true; live && ctx.Err() == nil; {
+		live = l.live(ctx) // before the pods are looked at: what comes after the end is nothing
 		for i := range pods {
-			pod := &pods[i]
-			if l.read[pod.UID] {
-				continue
-			}
-			l.read[pod.UID] = true
-			following.Go(func() {
-				for {
-					err := l.stream(ctx, pod, l.write)
-					if err == nil || ctx.Err() != nil || !apierrors.IsBadRequest(err) || !l.live(ctx) {
-						return
+			if pod := &pods[i]; !l.read[pod.UID] {
+				l.read[pod.UID] = true
+				following.Go(func() {
+					if err := l.follow(ctx, pod); err != nil {
+						fail(fmt.Errorf("log of pod %s: %w", pod.Name, err))
 					}
-					sleep(ctx, logsAgain) // its container has not started yet
-				}
-			})
+				})
+			}
 		}
 		if !live {
-			return nil
+			break
 		}
-		if sleep(ctx, logsAgain); ctx.Err() != nil {
-			return ctx.Err()
-		}
+		sleep(ctx, logsAgain)
 		if more, err := l.pods(ctx); err == nil {
 			pods = more
 			l.mu.Lock()
 			l.many = l.many || len(pods) > 1
 			l.mu.Unlock()
 		}
+	}
+	following.Wait()
+	return context.Cause(ctx)
+}
+
+// follow writes the log of a pod until that ends. An error says that it broke off.
+func (l *podLogs) follow(ctx context.Context, pod *corev1.Pod) error {
+	for {
+		err := l.stream(ctx, pod, l.write)
+		switch {
+		case apierrors.IsNotFound(err): // the pod is gone, and its log with it
+			return nil
+		case !apierrors.IsBadRequest(err):
+			return err
+		case !l.live(ctx): // its container never started
+			return nil
+		}
+		sleep(ctx, logsAgain)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -155,5 +156,30 @@ func TestFollowedLog(t *testing.T) {
 		}
 	case <-time.After(patience):
 		t.Error("closing waits")
+	}
+}
+
+// A followed log that breaks off says so: who reads it goes on from there.
+func TestFollowedLogBreaksOff(t *testing.T) {
+	t.Parallel()
+	broken := func(first string) io.Reader {
+		return io.MultiReader(strings.NewReader(first), iotest.ErrReader(io.ErrUnexpectedEOF))
+	}
+	for name, log := range map[string]func() (io.Reader, int){
+		"refused": func() (io.Reader, int) {
+			return strings.NewReader(`{"kind":"Status","code":500,"reason":"InternalError","message":"no route to the kubelet"}`), http.StatusInternalServerError
+		},
+		"cut": func() (io.Reader, int) { return broken("2026-11-20T14:00:00Z one\n"), http.StatusOK },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t, kubelet(func(string, *http.Request) (io.Reader, int) { return log() }))
+			r := p.attempt("hello", forever).start()
+			r.running()
+			text, err := r.log(jobrunner.LogOptions{Follow: true, Tail: jobrunner.All, Shard: jobrunner.All})
+			if err == nil || !strings.Contains(err.Error(), "log of pod hello-") || name == "cut" && text != "2026-11-20T14:00:00Z one\n" {
+				t.Errorf("%q, %v", text, err)
+			}
+		})
 	}
 }

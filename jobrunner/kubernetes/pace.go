@@ -77,7 +77,14 @@ func (p *pace) rest(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
-	return p.limiter.Wait(ctx)
+	// Its Wait would not wait for a context that ends before the turn comes, which says of it only when it has ended.
+	turn := p.limiter.Reserve()
+	sleep(ctx, turn.Delay())
+	if ctx.Err() != nil {
+		turn.Cancel()
+		return context.Cause(ctx)
+	}
+	return nil
 }
 
 // heard takes in what an answer says of the next request.

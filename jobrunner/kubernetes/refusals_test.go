@@ -3,8 +3,10 @@ package kubernetes
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
@@ -27,7 +29,7 @@ import (
 //	watch silent, closed or compacted   watch_test.go
 //	429 with Retry-After, 503, 403 of an API server that is starting   TestPassingRefusalsAreRepeated, TestTurns
 //	429, 500, no answer for too long    TestStartWithin
-//	quota used up by the Job itself     TestQuota
+//	quota used up by the Job itself     TestQuota, TestQuotaTakenByAnUnansweredCreate
 //	admission webhook refuses, or does not answer                      TestWebhookRefuses, TestWebhookAway
 func TestRefusedForGood(t *testing.T) {
 	t.Parallel()
@@ -139,4 +141,33 @@ func (p *place) policy(want, message string, refused *batchv1.Job) {
 		}
 		return nil
 	})
+}
+
+// A create that was not answered counts against a quota before its Job can be seen: what refuses the next one is no reason
+// to call the run refused.
+func TestQuotaTakenByAnUnansweredCreate(t *testing.T) {
+	t.Parallel()
+	var posts, gets atomic.Int64
+	var late atomic.Pointer[http.Request]
+	p := newPlace(t, intercept(func(next http.RoundTripper, request *http.Request) (*http.Response, error) {
+		switch {
+		case creates(request) && posts.Add(1) == 1:
+			late.Store(request.Clone(context.WithoutCancel(request.Context())))
+			return nil, io.ErrUnexpectedEOF
+		case creates(request):
+			return answer(request, metav1.Status{Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden, Message: "exceeded quota: jobs"}), nil
+		case request.Method == http.MethodGet && strings.HasSuffix(request.URL.Path, "/jobs/hello") && gets.Add(1) == 3:
+			made, err := next.RoundTrip(late.Load())
+			if err != nil {
+				return nil, err
+			}
+			_ = made.Body.Close()
+		}
+		return next.RoundTrip(request)
+	}))
+	r := p.attempt("hello", map[string]string{"run": "100ms"}).start()
+	expect(t, r.outcome(), nightwatch.PhaseSucceeded, "")
+	if len(p.jobs()) != 1 || posts.Load() != 2 {
+		t.Errorf("%d creates, Jobs %v", posts.Load(), p.jobs())
+	}
 }
