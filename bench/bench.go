@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,6 +24,8 @@ import (
 type Config struct {
 	// Dial makes clients of etcd: one for the bench itself, and one for each of its nodes.
 	Dial func() (*clientv3.Client, error)
+	// TLS is what members of etcd are asked with how much processor time they took. Default none: by plain HTTP.
+	TLS *tls.Config
 	// Prefix is the cluster's. Default "/nightwatch/".
 	Prefix string
 	// Tasks is how many tasks are put. Default 1,000; at most 100,000.
@@ -131,6 +134,7 @@ type bench struct {
 	jobs    *effects // the same runs, when the record had its Job
 	nodes   []string
 	others  map[string]nightwatch.Node // that were there before
+	sources []source                   // of what other processes use
 }
 
 // Run measures, and returns what it found. It leaves nothing behind but what every cluster has (see Left behind), whether it
@@ -215,6 +219,7 @@ func (b *bench) startNodes(ctx context.Context) (alive context.Context, stop fun
 	}
 	alive, failed := context.WithCancelCause(ctx)
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	b.sources = b.findSources()
 	var ended []chan error
 	stop = func() error {
 		cancel()

@@ -120,8 +120,15 @@ func TestClusterWithNodes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Processes) != 1 || r.Processes[0].Node != "leads" || r.Processes[0].CPUSecondsPerThousand <= 0 || r.Processes[0].MiB() == 0 {
+	// The others do not tell, or answer as somebody else. All are of this process, and so is etcd.
+	if len(r.Processes) != 2 || r.Processes[0].Kind != bench.ProcessNode || r.Processes[0].Name != "leads" ||
+		r.Processes[1].Kind != bench.ProcessEtcd || !strings.HasSuffix(server.Endpoint(), r.Processes[1].Name) {
 		t.Errorf("processes: %+v", r.Processes)
+	}
+	for _, p := range r.Processes {
+		if p.CPUSecondsPerThousand <= 0 || p.MiB() == 0 {
+			t.Errorf("process: %+v", p)
+		}
 	}
 	if r.Runs != 50 || r.Missed > 0 {
 		t.Errorf("%d runs, %d missed", r.Runs, r.Missed)

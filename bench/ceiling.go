@@ -85,12 +85,48 @@ func bareCost() (requests, keys, bytes float64) {
 
 // lives sees a batch of runs through their lives.
 func lives(ctx context.Context, client *clientv3.Client, keys store.Keys, lease clientv3.LeaseID, name string) error {
-	run, status := strings.Repeat("r", runBytes), strings.Repeat("s", statusBytes)
-	const node, id = "bench-node-1", "20261120T141500Z"
-	step := func(life func(task string) clientv3.Op) error {
-		ops := make([]clientv3.Op, ceilingBatch)
-		for i := range ops {
-			ops[i] = life(fmt.Sprintf("bench-12345678/%s-%d", name, i))
+	batch := make([][]step, ceilingBatch)
+	for i := range batch {
+		batch[i] = life(keys, lease, fmt.Sprintf("bench-12345678/%s-%d", name, i))
+	}
+	return together(ctx, client, batch)
+}
+
+// step is a guarded transaction.
+type step struct {
+	guards []clientv3.Cmp
+	ops    []clientv3.Op
+}
+
+// life is that of a task's run: created, claimed, finished.
+func life(keys store.Keys, lease clientv3.LeaseID, task string) []step {
+	const id = "20261120T141500Z"
+	value := strings.Repeat("r", runBytes)
+	run, queue, status := keys.Run(task, id), keys.Queue("bench-node-1", task, id), keys.Status(task)
+	lock, freezes := keys.LocksOf(task)+"694d8f2a1b3c4d5e", keys.Freezes(task)
+	absent := func(key string) clientv3.Cmp { return clientv3.Compare(clientv3.ModRevision(key), "=", 0) }
+	there := func(key string) clientv3.Cmp { return clientv3.Compare(clientv3.ModRevision(key), ">", 0) }
+	return []step{{
+		[]clientv3.Cmp{absent(run), absent(status), absent(freezes[0]), absent(freezes[1])},
+		[]clientv3.Op{clientv3.OpPut(run, value), clientv3.OpPut(queue, value), clientv3.OpPut(status, strings.Repeat("s", statusBytes))},
+	}, {
+		[]clientv3.Cmp{
+			there(run), absent(freezes[0]), absent(freezes[1]),
+			clientv3.Compare(clientv3.CreateRevision(keys.LocksOf(task)).WithPrefix(), "=", 0),
+		},
+		[]clientv3.Op{clientv3.OpPut(lock, "", clientv3.WithLease(lease)), clientv3.OpPut(run, value), clientv3.OpGet(keys.Accepted(task))},
+	}, {
+		[]clientv3.Cmp{there(run), there(lock)},
+		[]clientv3.Op{clientv3.OpPut(run, value), clientv3.OpDelete(queue), clientv3.OpDelete(lock)},
+	}}
+}
+
+// together takes lives of as many steps one step after the other, each step of all of them in one request.
+func together(ctx context.Context, client *clientv3.Client, lives [][]step) error {
+	for k := range lives[0] {
+		ops := make([]clientv3.Op, len(lives))
+		for i, steps := range lives {
+			ops[i] = clientv3.OpTxn(steps[k].guards, steps[k].ops, nil)
 		}
 		response, err := client.Txn(ctx).Then(ops...).Commit()
 		if err != nil {
@@ -101,37 +137,6 @@ func lives(ctx context.Context, client *clientv3.Client, keys store.Keys, lease 
 				return errors.New("a guarded transaction of its own was refused")
 			}
 		}
-		return nil
 	}
-	absent := func(key string) clientv3.Cmp { return clientv3.Compare(clientv3.ModRevision(key), "=", 0) }
-	there := func(key string) clientv3.Cmp { return clientv3.Compare(clientv3.ModRevision(key), ">", 0) }
-	if err := step(func(task string) clientv3.Op {
-		return clientv3.OpTxn(
-			[]clientv3.Cmp{absent(keys.Run(task, id)), absent(keys.Status(task)), absent(keys.Freezes(task)[0]), absent(keys.Freezes(task)[1])},
-			[]clientv3.Op{
-				clientv3.OpPut(keys.Run(task, id), run), clientv3.OpPut(keys.Queue(node, task, id), run), clientv3.OpPut(keys.Status(task), status),
-			}, nil)
-	}); err != nil {
-		return err
-	}
-	lock := func(task string) string { return keys.LocksOf(task) + "694d8f2a1b3c4d5e" }
-	if err := step(func(task string) clientv3.Op {
-		return clientv3.OpTxn(
-			[]clientv3.Cmp{
-				there(keys.Run(task, id)), absent(keys.Freezes(task)[0]), absent(keys.Freezes(task)[1]),
-				clientv3.Compare(clientv3.CreateRevision(keys.LocksOf(task)).WithPrefix(), "=", 0),
-			},
-			[]clientv3.Op{
-				clientv3.OpPut(lock(task), "", clientv3.WithLease(lease)), clientv3.OpPut(keys.Run(task, id), run), clientv3.OpGet(keys.Accepted(task)),
-			}, nil)
-	}); err != nil {
-		return err
-	}
-	return step(func(task string) clientv3.Op {
-		return clientv3.OpTxn(
-			[]clientv3.Cmp{there(keys.Run(task, id)), there(lock(task))},
-			[]clientv3.Op{
-				clientv3.OpPut(keys.Run(task, id), run), clientv3.OpDelete(keys.Queue(node, task, id)), clientv3.OpDelete(lock(task)),
-			}, nil)
-	})
+	return nil
 }

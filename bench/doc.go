@@ -37,7 +37,8 @@
 // Nothing is counted while effects come one after the other, so nothing is disturbed. Revisions that hold no key of the bench's tasks are
 // not among them; a request that writes nothing has no revision.
 //
-// Processor time is that of the bench with its nodes, and of the cluster's own nodes that tell theirs at their address.
+// Processor time is that of the bench with its nodes, and of other processes that tell theirs by /metrics: the cluster's own
+// nodes at their address, the members of etcd that the bench was given, and the API server.
 //
 // # Rights
 //

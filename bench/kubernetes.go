@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"io"
 	"math"
 	"time"
 
@@ -19,6 +20,9 @@ type Kubernetes interface {
 	Close(ctx context.Context, namespace string) error
 	// Requests is how many the runners have made of the API server.
 	Requests() int64
+	// Address is that of the API server, and Metrics what it tells of itself, in the text format of Prometheus.
+	Address() string
+	Metrics(ctx context.Context) (io.ReadCloser, error)
 }
 
 // Jobs is what a bench found of runs that are Kubernetes Jobs.

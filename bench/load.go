@@ -17,6 +17,8 @@ const (
 	// margin is how long before the first run is due all has been measured that is to be known before, or the cluster was too
 	// slow: runs are given to their nodes half a second ahead.
 	margin = time.Second
+	// beforehand is how long before the first run is due the bench begins to measure that.
+	beforehand = margin + time.Second + metricsTimeout
 	// lull is how long nothing has happened before the queues are looked at, while more is expected.
 	lull = 100 * time.Millisecond
 )
@@ -68,7 +70,7 @@ func (b *bench) put(ctx context.Context) (from, to time.Time, expected int, err 
 		if err = b.putAll(ctx, func(i int, t *nightwatch.Task) { expected += b.due(i, from, to, t) }); err != nil {
 			return from, to, 0, err
 		}
-		lead = 3*time.Since(began) + 2*time.Second + b.beforehand()
+		lead = 3*time.Since(began) + 2*time.Second + beforehand
 	}
 	return from, to, expected, nil
 }
@@ -91,17 +93,9 @@ func (b *bench) due(i int, from, to time.Time, t *nightwatch.Task) int {
 // instant is a moment as tasks have it.
 func instant(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.999Z07:00") }
 
-// beforehand is how long before the first run is due the bench begins to measure what is to be known before.
-func (b *bench) beforehand() time.Duration {
-	if len(b.others) > 0 {
-		return margin + time.Second + metricsTimeout
-	}
-	return margin + time.Second
-}
-
 // measureBefore measures shortly before the first run is due.
 func (b *bench) measureBefore(ctx context.Context, from time.Time) (state, error) {
-	if !pause(ctx, time.Until(from.Add(-b.beforehand()))) {
+	if !pause(ctx, time.Until(from.Add(-beforehand))) {
 		return state{}, context.Cause(ctx)
 	}
 	before, err := b.measure(ctx)

@@ -41,8 +41,9 @@ type Report struct {
 	CPUSecondsPerThousand float64 `json:"cpuSecondsPerThousand"`
 	MaxRSSBytes           int64   `json:"maxRSSBytes"`
 
-	// Processes are the cluster's own nodes: they run none of the bench's tasks, and one of them leads. Those that do not
-	// announce an address, or do not answer there, are left out.
+	// Processes are those that are not the bench's: the cluster's own nodes, which run none of its tasks, and one of which leads;
+	// etcd; and the API server. Those that do not tell what they use are left out: nodes that announce no address, an etcd
+	// whose metrics are elsewhere, an API server that does not let the bench read them.
 	Processes []Process `json:"processes,omitempty"`
 
 	// Kubernetes says how the Jobs came about, if runs were Jobs.
@@ -60,7 +61,7 @@ type state struct {
 	cpu       time.Duration
 	rss       int64
 	requests  int64 // to the API server of Kubernetes
-	processes map[string]used
+	processes []*used
 }
 
 func (b *bench) measure(ctx context.Context) (state, error) {
@@ -74,7 +75,7 @@ func (b *bench) measure(ctx context.Context) (state, error) {
 		s.database = status.DbSizeInUse
 	}
 	s.cpu, s.rss = usage()
-	s.processes = b.processes(ctx)
+	s.processes = look(ctx, b.sources)
 	if b.Kubernetes != nil {
 		s.requests = b.Kubernetes.Requests()
 	}
@@ -110,7 +111,7 @@ func (b *bench) report(ctx context.Context, from, to, recorded time.Time, expect
 	r.DatabaseBytesPerRun = round(float64(max(after.database-before.database, 0)) / runs)
 	r.CPUSecondsPerThousand = round((after.cpu - before.cpu).Seconds() * 1000 / runs)
 	r.MaxRSSBytes = after.rss
-	r.Processes = processReport(b.others, before.processes, after.processes, runs)
+	r.Processes = processReport(b.sources, before.processes, after.processes, runs)
 	if b.Kubernetes != nil {
 		r.Kubernetes = b.jobsReport(from, after.requests-before.requests)
 	}

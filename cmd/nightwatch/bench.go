@@ -104,8 +104,8 @@ func (s *benchSettings) measure(ctx context.Context, progress io.Writer) (*bench
 		return nil, err
 	}
 	cfg := bench.Config{
-		Dial:   func() (*clientv3.Client, error) { return clientv3.New(etcd) },
-		Prefix: s.etcd.prefix, Tasks: s.tasks, Rate: s.rate, Duration: s.duration, Nodes: s.nodes,
+		Dial: func() (*clientv3.Client, error) { return clientv3.New(etcd) },
+		TLS:  etcd.TLS, Prefix: s.etcd.prefix, Tasks: s.tasks, Rate: s.rate, Duration: s.duration, Nodes: s.nodes,
 	}
 	if err := cfg.Check(); err != nil {
 		return nil, usage("--%w", err)
@@ -232,9 +232,12 @@ func benchTable(out io.Writer, r *bench.Report) {
 	fact("DATABASE", "%.0f bytes a run", r.DatabaseBytesPerRun)
 	fact("BENCH AND NODES", "%.2f CPU seconds for 1,000 runs, %d MiB at most", r.CPUSecondsPerThousand, r.MaxRSSBytes>>20)
 	for _, p := range r.Processes {
-		fact("NODE "+p.Node, "%.2f CPU seconds for 1,000 runs, %d MiB", p.CPUSecondsPerThousand, p.MiB())
+		fact(processNames[p.Kind]+p.Name, "%.2f CPU seconds for 1,000 runs, %d MiB", p.CPUSecondsPerThousand, p.MiB())
 	}
 }
+
+// processNames is what the table calls processes, before their names.
+var processNames = map[string]string{bench.ProcessNode: "NODE ", bench.ProcessEtcd: "ETCD ", bench.ProcessAPIServer: "API SERVER "}
 
 // progressBar shows on one line of a terminal how far a bench is.
 type progressBar struct {

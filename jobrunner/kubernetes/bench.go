@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,7 +24,8 @@ import (
 
 // Bench is what it takes to measure a Kubernetes cluster: runners whose requests are counted, namespaces of its own, and
 // what a bare loop of creates reaches. Besides what a Runner does it wants the rights to create, get and delete namespaces,
-// and to get service accounts in them. It is safe for concurrent use.
+// and to get service accounts in them. With the right to get /metrics it finds out what the API server uses. It is safe for
+// concurrent use.
 type Bench struct {
 	config   Config
 	client   kubernetes.Interface
@@ -72,6 +75,24 @@ func (b *Bench) Runner() (jobrunner.Runner, error) { return New(b.config) }
 
 // Requests is how many requests the runners have made.
 func (b *Bench) Requests() int64 { return b.requests.Load() }
+
+// Address is that of the API server.
+func (b *Bench) Address() string {
+	address := b.config.Clusters[0].REST.Host
+	if _, host, ok := strings.Cut(address, "://"); ok {
+		return host
+	}
+	return address
+}
+
+// Metrics is what the API server tells of itself, in the text format of Prometheus, if the bench may get /metrics there.
+func (b *Bench) Metrics(ctx context.Context) (io.ReadCloser, error) {
+	body, err := b.client.Discovery().RESTClient().Get().AbsPath("/metrics").Stream(silent(ctx))
+	if err != nil {
+		return nil, fmt.Errorf("get /metrics of %s: %w", b.Address(), err)
+	}
+	return body, nil
+}
 
 const (
 	// benchPoll is how often a namespace is looked at that comes or goes, for which it has benchComes and benchGoes.

@@ -45,6 +45,13 @@ func TestBenchOfJobs(t *testing.T) {
 			j.LatenessMs.P50 < r.LatenessMs.P50 || j.LatenessMs.Max == 0 {
 			t.Errorf("%v: %s", load, out)
 		}
+		kinds := map[string]float64{}
+		for _, p := range r.Processes {
+			kinds[p.Kind] = p.CPUSecondsPerThousand
+		}
+		if len(kinds) != 2 || kinds[bench.ProcessEtcd] <= 0 || kinds[bench.ProcessAPIServer] <= 0 {
+			t.Errorf("%v: processes: %+v", load, r.Processes)
+		}
 		namespaces, err := client.CoreV1().Namespaces().List(ctx, metav1.ListOptions{})
 		if err != nil {
 			t.Fatal(err)
