@@ -17,7 +17,7 @@ import (
 // Until then the announcement must not be in anybody's way. Whatever else is to become of the task (an edit, a request, a
 // freeze, a node that is gone) withdraws it first, in a transaction of its own that removes the record as if it had never
 // been. That transaction and the claim both compare the record: one of them is refused. So does the one that has the cursor go
-// over the time. So goes one that no node has any more, of which nobody hears until its time has passed.
+// over the time, and a withdrawal compares the status, where the cursor is. So goes one that no node has any more, of which nobody hears until its time has passed.
 const (
 	// announceLead is how long before its time a run is announced.
 	announceLead = 500 * time.Millisecond
@@ -53,6 +53,7 @@ func (p *plan) settleAnnounced(horizon time.Time, edited bool) (withdrawn bool) 
 	case begun:
 	case still != "", missed, due.After(horizon) && (edited || !p.standsBy(r)):
 		p.remove(p.keys.Run(p.t.name, r.run.ID), r.mod)
+		p.txn.Seen(p.keys.Status(p.t.name), p.t.statusAt.mod) // the cursor has not gone over it
 		if queued(&r.run) {
 			queue := p.keys.Queue(r.run.Node, p.t.name, r.run.ID)
 			p.write(queue, func() { p.txn.Delete(queue) })

@@ -413,3 +413,23 @@ func TestWithdrawnWithoutAnAnswer(t *testing.T) {
 		})
 	}
 }
+
+// TestWithdrawalComesLate: the cursor has gone over what was announced, and nobody has heard of that, when a freeze has it
+// withdrawn. Its record is what the time has by then.
+func TestWithdrawalComesLate(t *testing.T) {
+	b := announced(t, fiveMinutes)
+	b.moveTo("10:05:01")
+	due := b.decide(demo)
+	b.set(b.keys.Freezes(demo)[0], `{}`)
+	withdrawal := b.decide(demo)
+	if !b.commit(due) || !b.status().Cursor.Equal(at("10:05")) {
+		t.Fatal("the cursor does not go over it")
+	}
+	if b.commit(withdrawal) {
+		t.Error("withdrawn on old news")
+	}
+	b.settle(demo)
+	if b.run(idAt("10:05")) == nil {
+		t.Errorf("what was due has no record: %+v", b.status())
+	}
+}

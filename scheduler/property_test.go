@@ -218,16 +218,23 @@ func (o *oracle) comesLate() {
 	}
 }
 
-// goesUnanswered commits a plan that nobody hears of, neither by an answer nor by the watch, until another has been made, some
-// time later, of what was known before.
+// goesUnanswered commits a plan that nobody hears of, neither by an answer nor by the watch, until another has been made, of what
+// was known before and what happened since. The second may overtake the first.
 func (o *oracle) goesUnanswered() {
 	if o.view.known(demo) == nil {
 		return
 	}
 	first := o.decide(demo)
-	o.happen(rapid.SampledFrom([]string{"eve", "pass"}).Draw(o.r, "time"))
+	o.happen(rapid.SampledFrom(append([]string{"eve", "eve", "pass", "pass", "freeze", "edit"}, whatHappens...)).Draw(o.r, "meanwhile"))
+	if o.view.known(demo) == nil {
+		return
+	}
 	second := o.decide(demo)
-	for _, p := range []*plan{first, second} {
+	plans := []*plan{first, second}
+	if rapid.Bool().Draw(o.r, "overtaken") {
+		slices.Reverse(plans)
+	}
+	for _, p := range plans {
 		if !p.txn.Empty() {
 			o.step(p)
 			continue
