@@ -189,14 +189,7 @@ func cancelAfterCreateWithoutAnswer(t *testing.T, prepare func(*place)) {
 		return nil
 	})
 	expect(t, r.outcome(), nightwatch.PhaseCanceled, nightwatch.ReasonCancelRequested)
-	response, err := (*real.Load()).RoundTrip(late.Load())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusConflict {
-		t.Errorf("the late create was answered %s", response.Status)
-	}
+	findsNameTaken(t, *real.Load(), late.Load())
 	p.checkTombstone(p.jobs()["hello"])
 }
 
@@ -266,15 +259,21 @@ func TestCancelAfterARepeatedCreate(t *testing.T) {
 	r.running()
 	r.end(jobrunner.ErrCancel)
 	expect(t, r.outcome(), nightwatch.PhaseCanceled, nightwatch.ReasonCancelRequested)
-	response, err := (*real.Load()).RoundTrip(late.Load())
+	findsNameTaken(t, *real.Load(), late.Load())
+	if job := p.jobs()["hello"]; job.Spec.Suspend == nil || !*job.Spec.Suspend || job.Annotations[AnnotationKeepUntil] == "" || posts.Load() != 2 {
+		t.Errorf("%d creates, Job %+v", posts.Load(), job)
+	}
+}
+
+// findsNameTaken has a create reach the API server that was held back.
+func findsNameTaken(t *testing.T, server http.RoundTripper, late *http.Request) {
+	t.Helper()
+	response, err := server.RoundTrip(late)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusConflict {
 		t.Errorf("the late create was answered %s", response.Status)
-	}
-	if job := p.jobs()["hello"]; job.Spec.Suspend == nil || !*job.Spec.Suspend || job.Annotations[AnnotationKeepUntil] == "" || posts.Load() != 2 {
-		t.Errorf("%d creates, Job %+v", posts.Load(), job)
 	}
 }
